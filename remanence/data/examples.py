@@ -1,0 +1,66 @@
+"""What a model is fed: examples in a part of the data, and batches of them.
+
+    Part      train, valid or test: how many examples, how long each, and `batch(index)`
+    Batch     inputs, and what the answer should be
+
+A `Part` may lie on disk: `batch` reads what it needs. Nothing here knows of models.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from remanence.sequences import Sequences
+
+__all__ = ["Batch", "Part"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples side by side.
+
+    Args:
+        inputs: what the recurrent network reads, step by step. Forecast: scaled numbers `[batch, context, feature]`
+            whose first `target` features are the targets. Classify: tokens `[batch, time]` or numbers `[batch, time, feature]`.
+        target: the answer, or None where it is not known. Forecast: scaled future `[batch, horizon, target]`
+            (NaN where missing: not scored). Classify: class indices int64 `[batch]`.
+        future: inputs known ahead of time `[batch, horizon, known]` (forecast), or None.
+        index: positions of the examples in their part, int64 `[batch]`.
+    """
+
+    inputs: Sequences
+    target: Tensor | None
+    future: Tensor | None
+    index: Tensor
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch with its tensors on a device (lengths stay on the CPU)."""
+        return replace(
+            self,
+            inputs=Sequences(self.inputs.data.to(device), self.inputs.lengths),
+            target=None if self.target is None else self.target.to(device),
+            future=None if self.future is None else self.future.to(device),
+        )
+
+
+class Part(ABC):
+    """One side of a split."""
+
+    lengths: np.ndarray
+    """Steps of each example, int64 `[examples]`: batches are made of examples of like length."""
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @abstractmethod
+    def batch(self, index: np.ndarray) -> Batch:
+        """The examples at these positions, in this order."""
+
+    @abstractmethod
+    def name(self, index: int) -> str:
+        """Where an example stands, for a person: `data.csv:812`, or `series A, 2016-07-01 00:00`."""

@@ -1,0 +1,198 @@
+"""Every option, stated once: the command line, the Python functions and the manifest are generated from here.
+
+    Settings = DataSettings (what the file holds) + ModelSettings (what is trained) + TrainSettings (how, how long)
+
+A field is the keyword argument `learning_rate` in Python, the flag `--learning-rate` on the command line, and the
+key `learning_rate` in a manifest. `None` means: the task chooses (see `Task.defaults`), and what it chose is printed and recorded.
+Imports neither torch nor numpy, so that `remanence --help` stays quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from remanence.errors import SettingError
+
+__all__ = ["DataSettings", "ModelSettings", "Settings", "TrainSettings", "settings_from"]
+
+Names = tuple[str, ...]
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataSettings(_Frozen):
+    """What the file holds, which columns play which part, and how it is split."""
+
+    task: Literal["forecast", "classify"] | None = Field(None, description="What to do; guessed from the file.")
+    valid_file: str | None = Field(None, description="A file of its own for validation (instead of a split).")
+    test_file: str | None = Field(None, description="A file of its own for testing (instead of a split).")
+    split: tuple[float, ...] = Field(
+        (0.6, 0.2, 0.2),
+        description="Train, validation, test: fractions of 1, or counts of rows (forecast) or sequences (classify).",
+    )
+    split_column: str | None = Field(None, description="Column holding train, valid or test for each row.")
+    time: str | None = Field(None, description="Column of times (forecast), or of the order within a sequence.")
+    series: Names = Field((), description="Columns that name the series a row belongs to.")
+    target: Names = Field((), description="Columns to forecast.")
+    known: Names = Field((), description="Columns known ahead of time (holidays, prices set in advance).")
+    observed: Names = Field((), description="Columns known only up to now (weather, other loads).")
+    horizon: Positive | None = Field(None, description="Steps to forecast.")
+    context: Positive | None = Field(None, description="Steps the model sees before a forecast.")
+    season: Positive | None = Field(None, description="Steps of one season; guessed from the frequency.")
+    stride: Positive | None = Field(None, description="Steps between forecasts that are scored (default 1).")
+    calendar: bool | None = Field(None, description="Add hour, weekday, day and month as known inputs.")
+    input: Names = Field((), description="Columns that form a sequence: one text column, or numbers per step.")
+    label: str | None = Field(None, description="Column of the class.")
+    sequence: Names = Field((), description="Columns naming the sequence a row belongs to (numbers, a row a step).")
+    group: str | None = Field(None, description="Keep rows of one group (a person) on one side of the split.")
+    tokens: Literal["characters", "words", "subwords"] | None = Field(
+        None, description="How text is cut; characters for Chinese, words for English."
+    )
+    vocabulary: Positive = Field(30000, description="Most tokens to keep.")
+    longest: Positive | None = Field(None, description="Keep only so many steps of a sequence (from its start).")
+    missing: Literal["refuse", "mask", "fill"] = Field(
+        "refuse", description="Empty or NaN values: refuse; mask (0 and a flag input); fill (with the last value)."
+    )
+    gaps: Literal["refuse", "fill"] = Field("refuse", description="Missing time steps: refuse, or insert them as missing.")
+    duplicates: Literal["refuse", "first", "last", "mean"] = Field(
+        "refuse", description="Two rows at one time: refuse, or keep which."
+    )
+    sort: bool = Field(False, description="Sort rows by time instead of refusing unsorted ones.")
+    format: Literal["csv", "tsv", "jsonl", "parquet", "ts", "arff", "text"] | None = Field(
+        None, description="File format; guessed from the name."
+    )
+    delimiter: str | None = Field(None, description="Column separator of a CSV (default comma).")
+
+    @field_validator("split")
+    @classmethod
+    def _three_parts(cls, split: tuple[float, ...]) -> tuple[float, ...]:
+        if len(split) != 3 or any(part < 0 for part in split) or split[0] <= 0:
+            raise ValueError("expected three numbers, train,validation,test, such as 0.6,0.2,0.2")
+        if sum(split) > 1.0 + 1e-9 and any(part != int(part) for part in split):
+            raise ValueError("fractions must sum to at most 1; counts must be whole numbers")
+        return split
+
+
+class ModelSettings(_Frozen):
+    """The recurrent model: encoder → recurrent stack → head."""
+
+    cell: str | None = Field(None, description="Recurrent cell by name (see `remanence cells`).")
+    hidden: Positive | None = Field(None, description="Units of a recurrent layer.")
+    layers: Positive | None = Field(None, description="Recurrent layers, one upon another.")
+    bidirectional: bool | None = Field(None, description="Read each sequence from both ends.")
+    dropout: Fraction | None = Field(None, description="Dropout between layers and before the head.")
+    embedding: Positive | None = Field(None, description="Size of a token's vector.")
+    embedding_dropout: Fraction | None = Field(None, description="Dropout of whole tokens' vectors.")
+    ngrams: bool | None = Field(None, description="Add vectors of hashed token pairs to each token's own.")
+    convolution: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Channels of a convolution before the recurrent layers (0: none)."
+    )
+    pool: Literal["last", "mean", "max", "attention"] | None = Field(
+        None, description="How the steps become one vector (classify)."
+    )
+    normalise: Literal["none", "last", "window"] | None = Field(
+        None, description="Per window: subtract the last value, or standardise by the window (forecast)."
+    )
+    strategy: Literal["direct", "recursive"] = Field("direct", description="Forecast all steps at once, or one by one.")
+    quantiles: tuple[float, ...] = Field((), description="Also forecast these quantiles, such as 0.1,0.5,0.9.")
+
+    @field_validator("quantiles")
+    @classmethod
+    def _levels(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < q < 1 for q in levels) or list(levels) != sorted(set(levels)):
+            raise ValueError("expected rising numbers between 0 and 1, such as 0.1,0.5,0.9")
+        return levels
+
+
+class TrainSettings(_Frozen):
+    """How a model is trained, and for how long."""
+
+    epochs: Positive | None = Field(None, description="Budget: passes over the training part.")
+    steps: Positive | None = Field(None, description="Budget: updates of the weights.")
+    minutes: Annotated[float, Field(gt=0)] | None = Field(None, description="Budget: minutes of training.")
+    seeds: Positive = Field(1, description="How many seeds to train.")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="The first seed.")
+    batch_size: Positive | None = Field(None, description="Sequences an update.")
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(None, description="Step size of the optimiser.")
+    schedule: Literal["constant", "cosine", "plateau"] | None = Field(None, description="How the step size falls.")
+    weight_decay: Annotated[float, Field(ge=0)] | None = Field(None, description="AdamW's weight decay.")
+    clip: Annotated[float, Field(gt=0)] | None = Field(None, description="Largest norm of the gradient.")
+    average: Fraction | None = Field(
+        None, description="Decay of an exponential average of the weights, used for evaluation (0: none)."
+    )
+    loss: Literal["mse", "mae", "huber"] | None = Field(None, description="Loss of a point forecast.")
+    smoothing: Fraction | None = Field(None, description="Label smoothing (classify).")
+    noise: Annotated[float, Field(ge=0)] | None = Field(None, description="Gaussian noise on scaled numbers in training.")
+    patience: Positive | None = Field(None, description="Evaluations without improvement before stopping.")
+    truncate: Positive | None = Field(
+        None, description="Truncated backpropagation: steps a gradient reaches back, state carried on."
+    )
+    threads: Positive | None = Field(None, description="CPU threads (default: torch's own choice).")
+    device: str = Field("cpu", description="cpu, cuda or cuda:N.")
+    tensorboard: bool = Field(False, description="Also write TensorBoard events into the run.")
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> TrainSettings:
+        if sum(value is not None for value in (self.epochs, self.steps, self.minutes)) > 1:
+            raise ValueError("give one of epochs, steps and minutes")
+        return self
+
+
+class Settings(_Frozen):
+    """All options of one run."""
+
+    data: DataSettings = DataSettings()
+    model: ModelSettings = ModelSettings()
+    train: TrainSettings = TrainSettings()
+
+
+def settings_from(options: Mapping[str, Any]) -> Settings:
+    """Sort flat options into `Settings`; lists and comma-separated text become tuples, `None` is left out.
+
+    Raises:
+        SettingError: an unknown option (with the nearest known name) or a value out of range.
+
+    Example:
+        >>> settings_from({"target": "OT", "horizon": 24, "hidden": 64}).data.target
+        ('OT',)
+    """
+    parts: dict[str, dict[str, Any]] = {"data": {}, "model": {}, "train": {}}
+    homes = {
+        name: (part, field)
+        for part, field_type in (("data", DataSettings), ("model", ModelSettings), ("train", TrainSettings))
+        for name, field in field_type.model_fields.items()
+    }
+    for name, value in options.items():
+        if name not in homes:
+            raise SettingError("no such option", name=name, remedy=_nearest(name, homes))
+        if value is None:
+            continue
+        part, field = homes[name]
+        parts[part][name] = _as_tuple(value) if "tuple" in str(field.annotation) else value
+    try:
+        return Settings.model_validate(parts)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = [str(step) for step in first["loc"] if step not in parts]
+        message = first["msg"].removeprefix("Value error, ")
+        raise SettingError(f"{message} (came {first['input']!r})", name=where[0] if where else "") from None
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean '{close[0]}'?" if close else "see `remanence fit --help`"

@@ -1,0 +1,138 @@
+"""What a task is: data in, model, loss, answers, scores. One file per task; none has a training loop.
+
+    prepare   file → split → encoders fitted on the training part → three Parts
+    model     encoders, settings → SequenceModel
+    loss      model output, batch → number
+    answers   model output, batch → answers in the user's units
+    meter     answers → metrics, and the error of every unit (for intervals)
+    baselines simple models under the same splits
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import BaseModel
+from torch import Tensor
+
+from remanence.data.examples import Batch, Part
+from remanence.settings import DataSettings, Settings
+
+__all__ = ["Baseline", "Meter", "Prepared", "Scores", "Task"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data ready for training.
+
+    Args:
+        data: the settings with every guess filled in; recorded in the manifest.
+        encoders: what was fitted on the training part (scaler, vocabulary, labels): a frozen pydantic model, so that it
+            is written to the manifest as JSON and read back with checks.
+        train, valid, test: the parts; `test` and `valid` may be empty (length 0).
+        notes: one line for each thing that was guessed or noticed; printed, and shown in the report.
+        fingerprint: SHA-256 of the files read.
+    """
+
+    data: DataSettings
+    encoders: BaseModel
+    train: Part
+    valid: Part
+    test: Part
+    notes: tuple[str, ...]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Metrics of one model on one part.
+
+    Args:
+        metrics: name → value, the first being the one that a verdict uses (an error: lower is better), in plain numbers.
+        errors: error of each unit, float `[units]` (forecast: mean error of a window, in time order; classify: 0 or 1);
+            their mean is the verdict's metric.
+        block: how many neighbouring units a bootstrap must draw together (forecast: horizon; classify: 1).
+        confusion: counts `[class, class]`, rows the truth, or None.
+    """
+
+    metrics: Mapping[str, float]
+    errors: np.ndarray
+    block: int
+    confusion: np.ndarray | None = None
+
+
+class Meter(ABC):
+    """Gathers answers batch by batch in bounded memory."""
+
+    @abstractmethod
+    def update(self, output: Tensor, batch: Batch) -> None: ...
+
+    @abstractmethod
+    def scores(self) -> Scores: ...
+
+
+class Baseline(ABC):
+    """A simple model: the same parts in, the same output tensor as the task's own model."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def fit(self, train: Part, valid: Part) -> None:
+        """Learn from the training part; choose between settings on the validation part.
+
+        Raises:
+            SettingError: the data do not suit it (too long for DTW); the message is shown in its row, which is left empty.
+        """
+
+    @abstractmethod
+    def predict(self, batch: Batch) -> Tensor: ...
+
+    @property
+    def parameters(self) -> int:
+        """Fitted numbers."""
+        return 0
+
+
+class Task(ABC):
+    """What people do with a sequence. Final classes: `Forecast`, `Classify`."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def defaults(self, prepared: Prepared, settings: Settings) -> Settings:
+        """The settings with every `None` of model and training filled in for these data."""
+
+    @abstractmethod
+    def prepare(self, path: Path, data: DataSettings) -> Prepared: ...
+
+    @abstractmethod
+    def reopen(self, path: Path, data: DataSettings, encoders: BaseModel, *, answers: bool) -> Part:
+        """A new file through encoders fitted before: every example of it, as one part.
+
+        Args:
+            answers: the file must hold the answers (evaluate); otherwise they may be absent (predict). A forecast without
+                answers has one example a series: the `horizon` steps after the last row.
+        """
+
+    @abstractmethod
+    def model(self, encoders: BaseModel, settings: Settings) -> Any:
+        """A `remanence.nn.model.SequenceModel` with fresh weights from torch's global generator."""
+
+    @abstractmethod
+    def loss(self, output: Tensor, batch: Batch, settings: Settings) -> Tensor:
+        """Mean loss over the batch, a scalar."""
+
+    @abstractmethod
+    def meter(self, encoders: BaseModel, settings: Settings) -> Meter: ...
+
+    @abstractmethod
+    def rows(self, output: Tensor, batch: Batch, part: Part, encoders: BaseModel) -> Iterator[dict[str, Any]]:
+        """Answers as rows of a table, for `predict`: column → value, in the user's units."""
+
+    @abstractmethod
+    def baselines(self, prepared: Prepared, settings: Settings) -> tuple[Baseline, ...]: ...
