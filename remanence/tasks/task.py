@@ -80,6 +80,8 @@ class Baseline(ABC):
     """A simple model: the same parts in, the same output tensor as the task's own model."""
 
     name: ClassVar[str]
+    trivial: ClassVar[bool] = False
+    """Knows nothing of the inputs' pattern (last value, mean, majority class): what any model must beat."""
 
     @abstractmethod
     def fit(self, train: Part, valid: Part) -> None:
