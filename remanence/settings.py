@@ -130,6 +130,9 @@ class TrainSettings(_Frozen):
     loss: Literal["mse", "mae", "huber"] | None = Field(None, description="Loss of a point forecast.")
     smoothing: Fraction | None = Field(None, description="Label smoothing (classify).")
     noise: Annotated[float, Field(ge=0)] | None = Field(None, description="Gaussian noise on scaled numbers in training.")
+    evaluate_every: Positive | None = Field(
+        None, description="Updates between evaluations (default: an epoch, but at most 1000 updates)."
+    )
     patience: Positive | None = Field(None, description="Evaluations without improvement before stopping.")
     truncate: Positive | None = Field(
         None, description="Truncated backpropagation: steps a gradient reaches back, state carried on."

@@ -104,6 +104,10 @@ class Task(ABC):
     """What people do with a sequence. Final classes: `Forecast`, `Classify`."""
 
     name: ClassVar[str]
+    encoders_type: ClassVar[type[BaseModel]]
+    """Class of `Prepared.encoders`: a run's manifest is read back with it."""
+    scored_early: ClassVar[bool] = True
+    """Whether an answer after a part of the input is worth a loss (truncated backpropagation); a forecast's is not."""
 
     @abstractmethod
     def defaults(self, prepared: Prepared, settings: Settings) -> Settings:
