@@ -31,12 +31,15 @@ class Batch:
             (NaN where missing: not scored). Classify: class indices int64 `[batch]`.
         future: inputs known ahead of time `[batch, horizon, known]` (forecast), or None.
         index: positions of the examples in their part, int64 `[batch]`.
+        series: which of `encoders.series_names` each window belongs to, int64 `[batch]`, -1 for a series that training
+            did not see (forecast), or None.
     """
 
     inputs: Sequences
     target: Tensor | None
     future: Tensor | None
     index: Tensor
+    series: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch with its tensors on a device (lengths stay on the CPU)."""
