@@ -1,8 +1,9 @@
 """How sure a difference is: paired bootstrap intervals over units and seeds.
 
 Two models are scored on the same units (windows of a forecast, sequences of a classifier). Neighbouring windows share
-most of their future, so units are drawn in blocks (Künsch 1989, doi:10.1214/aos/1176347265; wrapped around at the end, as in
-Politis & Romano 1992); a model trained with several seeds has its seeds drawn too, so that a lucky seed widens the interval.
+most of their future, so units are drawn in blocks (Künsch 1989, doi:10.1214/aos/1176347265; wrapped around at the end,
+as in Politis & Romano 1992). A model trained with several seeds has its seeds drawn too, so that a lucky one widens the
+interval.
 """
 
 from __future__ import annotations

@@ -80,7 +80,8 @@ def judge(candidates: Sequence[Candidate], *, metric: str, block: int) -> Verdic
     learnt = not trivial or _beats(_best(candidates, ("simple", "recurrent")), _best(trivial, ("trivial",)), block)
     if _worth(gain):
         finding: Finding = "memory helps"
-        words = f"memory helps: {recurrent.title} beats the best simple model ({simple.title}) by {_share(gain)} in {metric}"
+        rival = f"the best simple model ({simple.title})"
+        words = f"memory helps: {recurrent.title} beats {rival} by {_share(gain)} in {metric}"
         words_zh = f"记忆有用：{recurrent.title} 比最好的简单模型（{simple.title}）误差小 {_share(gain)}（{metric}）"
     elif not learnt:
         floor = _best(trivial, ("trivial",))
@@ -96,7 +97,8 @@ def judge(candidates: Sequence[Candidate], *, metric: str, block: int) -> Verdic
                 f"memory does not help: {recurrent.title} and the best simple model ({simple.title}) "
                 f"cannot be told apart ({_share(gain)} in {metric})"
             )
-            words_zh = f"记忆没有帮助：{recurrent.title} 与最好的简单模型（{simple.title}）分不出高下（{_share(gain)}，{metric}）"
+            rival = f"最好的简单模型（{simple.title}）"
+            words_zh = f"记忆没有帮助：{recurrent.title} 与{rival}分不出高下（{_share(gain)}，{metric}）"
     ranking, ranking_zh = _among(candidates, recurrent, block)
     return Verdict(finding, words + ranking, words_zh + ranking_zh, simple.name, recurrent.name, gain)
 
@@ -162,5 +164,7 @@ def _share(gain: Difference) -> str:
         interval, factor, unit = gain.absolute, 1.0, ""
     scaled = Interval(*(factor * part for part in (interval.estimate, interval.low, interval.high)))
     fine = max(abs(scaled.estimate), abs(scaled.high - scaled.low)) < 2
-    show = (lambda value: f"{value:.2g}".replace("-", "−")) if fine else (lambda value: f"{value:.0f}".replace("-", "−"))
+    show = (
+        (lambda value: f"{value:.2g}".replace("-", "−")) if fine else (lambda value: f"{value:.0f}".replace("-", "−"))
+    )
     return f"{show(scaled.estimate)}{unit} [{show(scaled.low)}, {show(scaled.high)}]"

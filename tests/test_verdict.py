@@ -33,7 +33,11 @@ def test_verdict_memory_helps_with_interval_and_ranking():
 
 def test_verdict_a_random_walk_has_no_memory_to_use():
     verdict = judge(
-        [_candidate("naive", "trivial", 1.0), _candidate("ridge", "simple", 1.01), _candidate("lstm", "recurrent", 1.02)],
+        [
+            _candidate("naive", "trivial", 1.0),
+            _candidate("ridge", "simple", 1.01),
+            _candidate("lstm", "recurrent", 1.02),
+        ],
         metric="MAE",
         block=1,
     )
@@ -58,7 +62,11 @@ def test_verdict_shuffled_labels_leave_nothing_to_learn():
 
 def test_verdict_simple_model_wins():
     verdict = judge(
-        [_candidate("naive", "trivial", 1.5), _candidate("ridge", "simple", 0.8), _candidate("lstm", "recurrent", 1.0)],
+        [
+            _candidate("naive", "trivial", 1.5),
+            _candidate("ridge", "simple", 0.8),
+            _candidate("lstm", "recurrent", 1.0),
+        ],
         metric="MAE",
         block=1,
     )
@@ -68,7 +76,11 @@ def test_verdict_simple_model_wins():
 
 def test_verdict_a_gain_under_one_percent_is_none():
     verdict = judge(
-        [_candidate("naive", "trivial", 1.5), _candidate("ridge", "simple", 1.0), _candidate("lstm", "recurrent", 0.994, seeds=1)],
+        [
+            _candidate("naive", "trivial", 1.5),
+            _candidate("ridge", "simple", 1.0),
+            _candidate("lstm", "recurrent", 0.994, seeds=1),
+        ],
         metric="MAE",
         block=1,
     )
@@ -79,14 +91,18 @@ def test_verdict_chooses_on_validation_not_on_test():
     """The model with the best test error but the worse validation error must not be the one that is judged."""
     lucky = _candidate("gru", "recurrent", 0.5, valid=2.0)
     verdict = judge(
-        [_candidate("naive", "trivial", 1.0), lucky, _candidate("lstm", "recurrent", 0.9)], metric="MAE", block=1
+        [_candidate("naive", "trivial", 1.0), lucky, _candidate("lstm", "recurrent", 0.9)],
+        metric="MAE",
+        block=1,
     )
     assert verdict.best_recurrent == "lstm"
     assert "by 10 %" in verdict.sentence
 
 
 def test_verdict_perfect_scores_do_not_divide_by_zero():
-    perfect = [Candidate(n, k, 0.0, np.zeros((1, 20))) for n, k in (("majority class", "trivial"), ("lstm", "recurrent"))]
+    perfect = [
+        Candidate(n, k, 0.0, np.zeros((1, 20))) for n, k in (("majority class", "trivial"), ("lstm", "recurrent"))
+    ]
     verdict = judge(perfect, metric="error rate", block=1)
     assert verdict.finding != "memory helps" and "nan" not in verdict.sentence
 
