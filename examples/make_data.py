@@ -57,7 +57,7 @@ def japanese_vowels(originals: Path) -> Path:
     for part in ("TRAIN", "TEST"):
         text = member(originals / "classify/uea-ucr.tar.xz", f"aeon/JapaneseVowels/JapaneseVowels_{part}.ts")
         lines = [line for line in text.splitlines() if line]
-        head = [line for line in lines if line.startswith("@") or line.startswith(("#A UCI", "#Paper"))]
+        head = [line for line in lines if line.startswith(("@", "#A UCI", "#Paper"))]
         body = [line for line in lines if not line.startswith(("@", "#"))]
         rounded = [re.sub(r"-?\d+\.\d+", lambda found: f"{float(found[0]):.4f}".rstrip("0"), line) for line in body]
         path = write(f"JapaneseVowels_{part}.ts", "\n".join(head + rounded) + "\n")
@@ -98,7 +98,7 @@ def tang_couplets(originals: Path) -> Path:
 
 
 def gaze_windows(originals: Path) -> Path:
-    """Cut half-second windows at 100 Hz from the first 12 seconds of six people; a window with a saccade is named so."""
+    """Cut half-second windows at 100 Hz from the first 12 seconds of six people; is there a saccade in it?"""
     rows = []
     for person in range(1, 7):
         samples = np.load(originals / f"gaze/lookAtPoint_EL/lookAtPoint_EL_S{person}.npy", allow_pickle=False)
