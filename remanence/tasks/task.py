@@ -137,7 +137,9 @@ class Task(ABC):
     def meter(self, encoders: BaseModel, settings: Settings) -> Meter: ...
 
     @abstractmethod
-    def rows(self, output: Tensor, batch: Batch, part: Part, encoders: BaseModel) -> Iterator[dict[str, Any]]:
+    def rows(
+        self, output: Tensor, batch: Batch, part: Part, encoders: BaseModel, settings: Settings
+    ) -> Iterator[dict[str, Any]]:
         """Answers as rows of a table, for `predict`: column → value, in the user's units."""
 
     @abstractmethod
