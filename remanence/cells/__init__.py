@@ -6,14 +6,19 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from remanence.cells import gru, lstm, rnn
+from remanence.cells import elementwise, gru, gru_variants, lstm, lstm_variants, rnn
 from remanence.cells.cell import Cell, TorchTwin
+from remanence.cells.describe import describe
 from remanence.errors import SettingError
 
-__all__ = ["CELLS", "Cell", "TorchTwin", "cell"]
+__all__ = ["CELLS", "Cell", "TorchTwin", "cell", "describe"]
 
 CELLS: Mapping[str, Cell] = MappingProxyType(
-    {found.name: found for family in (rnn, lstm, gru) for found in family.CELLS}
+    {
+        found.name: found
+        for family in (rnn, lstm, lstm_variants, gru, gru_variants, elementwise)
+        for found in family.CELLS
+    }
 )
 """Every cell of the zoo, by name."""
 

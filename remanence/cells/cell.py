@@ -61,11 +61,17 @@ class Cell:
         CellError: malformed equations, or a property that does not fit them.
 
     Example:
-        >>> leaky = Cell("leaky", ("h",), "h", "h = 0.9 * h + 0.1 * tanh(W @ x)", source="none",
-        ...     additive_memory={"h": ("0.9", "h - 0.9 * h")})
+        >>> leaky = Cell("leaky", ("h",), "h", "g = tanh(W @ x)\\nh = 0.9 * h + 0.1 * g", source="none",
+        ...     additive_memory={"h": ("0.9", "0.1 * g")})
+        >>> leaky.parameter_count(input=3, hidden=5)
+        15
+        >>> Cell("leaky", ("h",), "h", "h = tnh(W @ x)", source="none")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        remanence.errors.CellError: cell 'leaky': additive_memory of 'h': 0.9 and h - 0.9 * h must not mention 'h' itself
+        remanence.errors.CellError: cell 'leaky', line 1: unknown function 'tnh'
+            h = tnh(W @ x)
+                ^^^
+         — did you mean 'tanh'? expected one of ...
     """
 
     name: str
@@ -149,7 +155,7 @@ class Cell:
             raise CellError(f"a cell in JSON is malformed: {error}") from None
 
     def __str__(self) -> str:
-        from remanence.compiler.emit_latex import describe
+        from remanence.cells.describe import describe
 
         return describe(self)
 
@@ -169,7 +175,7 @@ class Cell:
                 raise CellError(f"cell '{self.name}': forget_bias '{name}' is a matrix", remedy="expected a vector")
 
     def _check_additive(self, state: str, a: str, b: str) -> None:
-        """Compare a ⊙ state + b with the state's equation at random numbers: two such expressions that agree are one."""
+        """Compare a ⊙ state + b with the state's equation at random numbers: where eight agree, they are one."""
         where = f"cell '{self.name}': additive_memory of '{state}'"
         if state not in self.state:
             raise CellError(f"{where}: not a state", remedy=f"expected one of {', '.join(self.state)}")
@@ -182,7 +188,10 @@ class Cell:
         for _ in range(8):
             # A product stands for any number here, the same wherever it is written alike.
             leaves: dict[Node, float] = {}
-            numbers = [compute(node, leaves, draw.uniform) for node in (value, claimed)]
+            try:
+                numbers = [compute(node, leaves, draw.uniform) for node in (value, claimed)]
+            except (ArithmeticError, ValueError) as error:
+                raise CellError(f"{where}: cannot be checked ({error})") from None
             if not abs(numbers[0] - numbers[1]) <= 1e-9 * (1 + abs(numbers[0])):
                 raise CellError(f"{where}: the equations say {state} = {render(value)}, not ({a}) * {state} + ({b})")
 

@@ -18,7 +18,8 @@ CELLS = (
             n = tanh(W_n @ x + b_n + r * (U_n @ h + b_hn))
             h = (1 - z) * n + z * h
         """,
-        source="Cho et al. 2014, arXiv:1406.1078v1; the candidate has a recurrent bias of its own, as in cuDNN and torch",
+        source="Cho et al. 2014, arXiv:1406.1078v1; "
+        "the candidate has a recurrent bias of its own, as in cuDNN and torch",
         additive_memory={"h": ("z", "(1 - z) * n")},
         bounded=True,
         forget_bias=("b_z",),

@@ -226,7 +226,7 @@ def _tensor(value: Tensor | float, like: Tensor | None) -> Tensor:
 
 
 def one_step(step: Step, parameters: Mapping[str, Tensor], x: Tensor, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Compute every quantity of one step: x `[batch, input]`, state name → `[batch, size]`; returns name → `[batch, size]`."""
+    """Compute every quantity of one step, from x `[batch, input]`; states and quantities are `[batch, size]`."""
     done = run(step, parameters, x[None], state, trace=step.quantities)
     return {name: traced[0] for name, traced in done.trace.items()}
 

@@ -10,9 +10,9 @@
                | Product(matrix, Node)                   W @ node, W a parameter
                | Operation(op, Node+)                    see `OPERATIONS`
 
-Sizes are names (`input`, `hidden`, `proj`); a single number, as `mean` gives it, has the size `1` and goes with any size.
-Every node carries the span of text it came from; spans take no part in equality, so two nodes are equal when
-they compute the same expression.
+Sizes are names (`input`, `hidden`, `proj`); a single number, as `mean` gives it, has the size `1` and
+goes with any size. Every node carries the span of text it came from; spans take no part in equality, so two
+nodes are equal when they compute the same expression.
 """
 
 from __future__ import annotations

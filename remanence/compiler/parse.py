@@ -85,7 +85,7 @@ def parse_expression(text: str, step: Step) -> Node:
         body = ast.parse(source.text, mode="eval").body
     except (SyntaxError, ValueError) as error:
         raise source.error("this is not an expression", _syntax_span(error), _EXPECTED) from None
-    reader = _Reader(source, frozenset(), {name: 0 for name in step.quantities})
+    reader = _Reader(source, frozenset(), dict.fromkeys(step.quantities, 0))
     reader.assigned.update(step.quantities)
     node = reader.node(body)
     if reader.parameters:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from remanence.cells import Cell
+from remanence.cells import Cell, describe
 from remanence.cells import cell as find_cell
 from remanence.compiler import emit_torch
 from remanence.compiler.emit_torch import Run
@@ -43,7 +43,7 @@ class RecurrentOptions:
     """How a recurrent layer starts, and which way it runs.
 
     Args:
-        proj_size: units of the output, for cells whose output is a projection.
+        proj_size: units of the output, for cells whose output is a projection; None: half of the hidden size.
         forget_bias: added to the forget gates' biases at the start (1 is usual).
         recurrent_init: "uniform" (as torch.nn) or "orthogonal".
         path: "auto" takes torch's own kernel where there is one; "eager" always runs the equations.
@@ -94,8 +94,9 @@ class Recurrent(nn.Module):
         self.bidirectional, self.dropout = bidirectional, dropout
         self.directions = ("forward", "reverse") if bidirectional else ("forward",)
         _check_sizes(self)
-        proj = self.options.proj_size
-        self.sizes = {"hidden": hidden_size, **({"proj": proj} if proj else {})}
+        self.sizes = {"hidden": hidden_size}
+        if "proj" in self.cell.step.size_names:
+            self.sizes["proj"] = self.options.proj_size or max(hidden_size // 2, 1)
         self.unit_size = self.sizes[self.cell.step.sizes[self.cell.output]]
         self.output_size = len(self.directions) * self.unit_size
         for layer in range(layers):
@@ -166,8 +167,6 @@ class Recurrent(nn.Module):
 
     def describe(self) -> str:
         """The cell's equations and shapes, and the way that this layer runs."""
-        from remanence.compiler.emit_latex import describe
-
         count = sum(parameter.numel() for parameter in self.parameters())
         head = describe(self.cell, input=self.input_size, **self.sizes)
         ways = " and ".join(self.directions)
@@ -262,10 +261,11 @@ def _check_sizes(layer: Recurrent) -> None:
             raise SettingError(f"expected a whole number of at least 1, came {value!r}", name=name)
     if not 0 <= layer.dropout < 1:
         raise SettingError(f"expected a probability in [0, 1), came {layer.dropout!r}", name="dropout")
-    needs = "proj" in layer.cell.step.size_names
-    if needs != (layer.options.proj_size is not None):
-        wish = "needs a proj_size" if needs else "has no projection, but a proj_size came"
-        raise SettingError(f"cell '{layer.cell.name}' {wish}", name="proj_size")
+    proj = layer.options.proj_size
+    if proj is not None and "proj" not in layer.cell.step.size_names:
+        raise SettingError(f"cell '{layer.cell.name}' has no projection", name="proj_size", remedy="leave it out")
+    if proj is not None and proj < 1:
+        raise SettingError(f"expected at least 1, came {proj}", name="proj_size")
 
 
 def _reversal(lengths: Tensor | None, flow: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
 """Torch's own kernels for the cells that have one: oneDNN or ATen on the CPU, cuDNN on CUDA.
 
-The layer's weights keep the names of the equations and are stacked as torch wants them at each call. Unequal lengths
-need no packing, which is several times slower on the CPU: the batch runs padded, with one more input feature that is
-1 in padding and 0 elsewhere. Its weights drive the gates to leave the state as it is (`TorchTwin.keep`), so the state at the end
-of the time axis is the state at each sequence's last valid step. Where no gate can do so (the plain RNN) the only state is the
-output, and it is read off at each sequence's end.
+The layer's weights keep the names of the equations and are stacked as torch wants them at each call. Unequal
+lengths need no packing, which is several times slower on the CPU: the batch runs padded, with one more input feature
+that is 1 in padding and 0 elsewhere. Its weights drive the gates to leave the state as it is (`TorchTwin.keep`), so
+the state at the end of the time axis is the state at each sequence's last valid step. Where no gate can do so
+(the plain RNN) the only state is the output, and it is read off at each sequence's end.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _stack(twin: TorchTwin, weights: Mapping[str, Tensor], keep: bool) -> list[T
 def _call(twin: TorchTwin, inputs: Tensor, state: list[Tensor], stacked: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
     kernel = getattr(torch._VF, _KERNELS[twin.kind])
     start = state if twin.kind == "LSTM" else state[0]
-    # cuDNN refuses a backward pass after a forward pass in evaluation mode; without dropout the flag changes nothing else.
+    # cuDNN refuses a backward pass after a forward pass in evaluation mode; without dropout nothing else changes.
     train = torch.is_grad_enabled()
     output, *finals = kernel(inputs, start, stacked, True, 1, 0.0, train, False, False)
     return output, finals

@@ -23,7 +23,8 @@ class CellWeights(nn.Module):
         cell: whose equations name the parameters.
         sizes: size name → number, such as `{"input": 3, "hidden": 8}`.
         forget_bias: added to the biases that `cell.forget_bias` names (1 is usual; 0 leaves them as torch does).
-        recurrent: "uniform", or "orthogonal" for the matrices that multiply a state (Saxe et al. 2014, arXiv:1312.6120).
+        recurrent: "uniform", or "orthogonal" for the matrices that multiply a state (Saxe et al. 2014,
+            arXiv:1312.6120).
     """
 
     def __init__(
