@@ -1,11 +1,11 @@
 """What a task is: data in, model, loss, answers, scores. One file per task; none has a training loop.
 
-    prepare   file → split → encoders fitted on the training part → three Parts
-    model     encoders, settings → SequenceModel
-    loss      model output, batch → number
-    answers   model output, batch → answers in the user's units
-    meter     answers → metrics, and the error of every unit (for intervals)
-    baselines simple models under the same splits
+prepare   file → split → encoders fitted on the training part → three Parts
+model     encoders, settings → SequenceModel
+loss      model output, batch → number
+answers   model output, batch → answers in the user's units
+meter     answers → metrics, and the error of every unit (for intervals)
+baselines simple models under the same splits
 """
 
 from __future__ import annotations
