@@ -78,7 +78,7 @@ class Pool(nn.Module):
         return total / count.clamp(min=1), {"pool.sum": total[None], "pool.count": count[None]}
 
     def _max(self, steps: Sequences, state: State) -> tuple[Tensor, State]:
-        lowest = torch.full_like(steps.data[:, :1], -torch.inf)
+        lowest = steps.data.new_full((steps.batch, 1, self.size), -torch.inf)
         if state:
             lowest = state["pool.max"].transpose(0, 1)
         masked = torch.where(steps.mask()[..., None], steps.data, -torch.inf)
