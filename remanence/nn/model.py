@@ -7,7 +7,6 @@ each window (`window.…`, which `begin` takes from the whole window). Every ten
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -19,7 +18,7 @@ from remanence.nn.encoders import NumberEncoder, TokenEncoder
 from remanence.nn.heads import ClassifyHead, ForecastHead, StepHead
 from remanence.nn.pool import State, latest
 from remanence.nn.recurrent import Recurrent, RecurrentOutput
-from remanence.nn.window import InputLayout, denormalise, normalise, window_state
+from remanence.nn.window import InputLayout, denormalise, normalise, window_state, with_absolute
 from remanence.sequences import Sequences
 
 __all__ = ["SequenceModel", "State"]
@@ -69,8 +68,7 @@ class SequenceModel(nn.Module):
 
     def encode(self, batch: Batch) -> Sequences:
         """What the recurrent layers read: `[batch, time, feature]`."""
-        inputs = batch.inputs if self.layout is None else normalise(batch.inputs, self.begin(batch), self.layout)
-        return self.encoder(inputs, {})[0]
+        return self._encode(self._relative(batch.inputs, self.begin(batch)), self.begin(batch))[0]
 
     def trace(self, batch: Batch, quantities: tuple[str, ...] = ("*",)) -> RecurrentOutput:
         """Run the recurrent layers and keep quantities of their equations (`("*",)`: all)."""
@@ -98,9 +96,8 @@ class SequenceModel(nn.Module):
                 name="truncate",
                 remedy="--no-bidirectional, or no --truncate",
             )
-        inputs = batch.inputs if self.layout is None else normalise(batch.inputs, state, self.layout)
+        inputs = self._relative(batch.inputs, state)
         steps, following = self._read(inputs, state)
-        following.update(_part(state, "window."))
         if isinstance(self.head, StepHead):
             pooled, pool = self.head.pool(steps, carried)
             before = state["head.input"][0] if carried else inputs.data.new_zeros(inputs.batch, inputs.data.shape[-1])
@@ -119,9 +116,17 @@ class SequenceModel(nn.Module):
         time = max(batch.inputs.time, 1)
         return [replace(batch, inputs=batch.inputs.chunk(at, at + size)) for at in range(0, time, size)]
 
-    def _read(self, inputs: Sequences, state: Mapping[str, Tensor]) -> tuple[Sequences, State]:
+    def _relative(self, inputs: Sequences, state: State) -> Sequences:
+        return inputs if self.layout is None else normalise(inputs, state, self.layout)
+
+    def _encode(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:
+        whole = inputs if self.layout is None else with_absolute(inputs, state, self.layout)
+        encoded, following = self.encoder(whole, _part(state, "encoder."))
+        return encoded, following | _part(state, "window.")
+
+    def _read(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:
         """Encoder and recurrent layers: their output at each step, and the state after it."""
-        encoded, following = self.encoder(inputs, _part(state, "encoder."))
+        encoded, following = self._encode(inputs, state)
         cell_state = {name: value for name, value in state.items() if "." not in name}
         read = self.recurrent(encoded, cell_state or None)
         following.update(read.state)
@@ -144,5 +149,5 @@ class SequenceModel(nn.Module):
         return torch.stack(answers, dim=1)
 
 
-def _part(state: Mapping[str, Tensor], prefix: str) -> State:
+def _part(state: State, prefix: str) -> State:
     return {name: value for name, value in state.items() if name.startswith(prefix)}
