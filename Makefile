@@ -4,7 +4,7 @@ TORCH       ?= torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PYTHON      ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
-PIP          = .venv/bin/python -m pip --disable-pip-version-check install --quiet
+PIP          = .venv/bin/python -m pip --disable-pip-version-check install -qq
 
 .NOTPARALLEL:
 .PHONY: help demo test check format bench study docs clean
@@ -27,11 +27,11 @@ format: .venv/dev  ## rewrite what ruff can mend
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-bench: .venv/dev  ## time the layers beside torch.nn
+bench: .venv/dev  ## time the recurrent layers beside torch.nn
 	@.venv/bin/python -m bench $(ARGS)
 
-study: .venv/dev  ## measure the protocols that others published (needs their data)
-	@.venv/bin/python -m bench.study $(ARGS)
+study: .venv/dev  ## measure the protocols that others published (their data in ../shared/data); NAME=etth1 for one
+	@.venv/bin/python bench/study.py $(NAME) $(ARGS)
 
 docs: .venv/dev  ## build the manual into docs/_build/html
 	@.venv/bin/python docs/generate.py
