@@ -2,9 +2,10 @@
 
     minimise over W, b   Σ_windows |y − b − W u|² + λ s |W|²,   s the mean of the inputs' squared deviations
 
-*u* holds the targets and observed features of the context, relative to the window like the model's own, and what is known
-of the future. λ is chosen on the validation part by the verdict's metric. Only sums of products are kept: memory grows with
-the square of the inputs, which are cut to the latest steps where there would be more than 1,500 of them.
+*u* holds the targets and observed features of the context and what is known of the future; targets either as they are or
+relative to the window like the model's own. Which of the two, and λ, is chosen on the validation part by the verdict's
+metric. Only sums of products are kept: memory grows with the square of the inputs, which are cut to the latest steps
+where there would be more than 1,500 of them.
 
 References:
     Hoerl & Kennard 1970, Ridge regression, doi:10.1080/00401706.1970.10488634, eq. 2.1.
@@ -13,6 +14,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -31,18 +33,27 @@ MOST_WINDOWS = 20_000
 _BATCH = 512
 
 
+@dataclass(frozen=True)
+class _Fit:
+    """One candidate: how windows are made relative, λ, and the coefficients."""
+
+    normalise: str
+    penalty: float
+    weights: np.ndarray
+    bias: np.ndarray
+
+
 class Ridge:
-    """Fit and predict; `weights` `[input, horizon × target]`, `bias` `[horizon × target]`, `penalty` the λ chosen."""
+    """Fit and predict; after `fit`, `weights` `[input, horizon × target]`, `bias`, `penalty` and `normalise` are chosen."""
 
     def __init__(self, encoders: ForecastEncoders, layout: InputLayout, normalise: str) -> None:
-        self.encoders, self.layout, self.normalise = encoders, layout, normalise
+        self.encoders, self.layout = encoders, layout
+        self._ways = tuple(dict.fromkeys((normalise, "none")))
         known = set(layout.known)
         self._columns = [column for column in range(layout.features) if column not in known]
         room = MOST_INPUTS - encoders.horizon * len(layout.known)
         self.lags = max(1, min(encoders.context, room // len(self._columns)))
-        self.weights = np.zeros((0, 0))
-        self.bias = np.zeros(0)
-        self.penalty = PENALTIES[0]
+        self._use(_Fit(normalise, PENALTIES[0], np.zeros((0, 0)), np.zeros(0)))
 
     def fit(self, train: Part, valid: Part) -> None:
         """Gather the sums over the training part, solve for every λ, keep the best on the validation part.
@@ -55,18 +66,28 @@ class Ridge:
         fitted = np.arange(len(train))
         chooser, chosen_by = valid, np.arange(len(valid))
         if not len(valid):
-            chooser, fitted, chosen_by = train, fitted[: -(len(train) // 5) or None], fitted[-max(1, len(train) // 5) :]
-        mean_u, mean_y, squares, products = self._sums(train, fitted)
+            fifth = len(train) // 5
+            chooser, fitted, chosen_by = train, fitted[: -fifth or None], fitted[-max(1, fifth) :]
+        candidates = [candidate for way in self._ways for candidate in self._solve(way, train, fitted)]
+        errors = self._errors(chooser, chosen_by, candidates)
+        self._use(candidates[int(np.argmin(errors))])
+
+    def _use(self, chosen: _Fit) -> None:
+        self.normalise, self.penalty = chosen.normalise, chosen.penalty
+        self.weights, self.bias = chosen.weights, chosen.bias
+
+    def _solve(self, way: str, train: Part, index: np.ndarray) -> list[_Fit]:
+        """The coefficients for every λ, from one eigendecomposition of the inputs' squares."""
+        self.normalise = way
+        mean_u, mean_y, squares, products = self._sums(train, index)
         values, vectors = np.linalg.eigh(squares)
         projected = vectors.T @ products
         scale = max(float(np.trace(squares)) / len(squares), 1e-12)
-        candidates = [
-            vectors @ (projected / (np.maximum(values, 0.0) + penalty * scale)[:, None]) for penalty in PENALTIES
-        ]
-        errors = self._errors(chooser, chosen_by, candidates, mean_u, mean_y)
-        best = int(np.argmin(errors))
-        self.penalty, self.weights = PENALTIES[best], candidates[best]
-        self.bias = mean_y - mean_u @ self.weights
+        found = []
+        for penalty in PENALTIES:
+            weights = vectors @ (projected / (np.maximum(values, 0.0) + penalty * scale)[:, None])
+            found.append(_Fit(way, penalty, weights, mean_y - mean_u @ weights))
+        return found
 
     def predict(self, batch: Batch) -> Tensor:
         """Forecast `[batch, horizon, target]` in scaled units."""
@@ -114,21 +135,18 @@ class Ridge:
         mean_u, mean_y = np.asarray(sum_u) / count, np.asarray(sum_y) / count
         return mean_u, mean_y, squares - count * np.outer(mean_u, mean_u), products - count * np.outer(mean_u, mean_y)
 
-    def _errors(
-        self, part: Part, index: np.ndarray, candidates: list[np.ndarray], mean_u: np.ndarray, mean_y: np.ndarray
-    ) -> np.ndarray:
-        """Mean absolute error in scaled units of each candidate."""
-        sums, count = np.zeros(len(candidates)), 0
+    def _errors(self, part: Part, index: np.ndarray, candidates: list[_Fit]) -> np.ndarray:
+        """Sum of absolute errors in scaled units of each candidate."""
+        sums = np.zeros(len(candidates))
         for batch in _thinned(part, index):
             assert batch.target is not None
             truth = batch.target.double().cpu().numpy()
             valid = ~np.isnan(truth)
-            count += int(valid.sum())
-            for position, weights in enumerate(candidates):
-                self.weights, self.bias = weights, mean_y - mean_u @ weights
+            for position, candidate in enumerate(candidates):
+                self._use(candidate)
                 error = np.abs(truth - self.predict(batch).double().cpu().numpy())
                 sums[position] += error[valid].sum()
-        return sums / max(count, 1)
+        return sums
 
 
 def _thinned(part: Part, index: np.ndarray) -> Iterator[Batch]:
