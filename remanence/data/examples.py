@@ -26,7 +26,8 @@ class Batch:
 
     Args:
         inputs: what the recurrent network reads, step by step. Forecast: scaled numbers `[batch, context, feature]`
-            whose first `target` features are the targets. Classify: tokens `[batch, time]` or numbers `[batch, time, feature]`.
+            whose first `target` features are the targets. Classify: tokens `[batch, time]` or numbers
+            `[batch, time, feature]`.
         target: the answer, or None where it is not known. Forecast: scaled future `[batch, horizon, target]`
             (NaN where missing: not scored). Classify: class indices int64 `[batch]`.
         future: inputs known ahead of time `[batch, horizon, known]` (forecast), or None.

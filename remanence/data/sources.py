@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from remanence.errors import DataError
 
@@ -87,11 +87,11 @@ def open_bytes(path: Path) -> IO[bytes]:
     with reading(path):
         ending = path.suffix.lower()
         if ending == ".xz":
-            inner: IO[bytes] = lzma.open(path, "rb")
+            inner: Any = lzma.LZMAFile(path)
         elif ending == ".gz":
-            inner = gzip.open(path, "rb")  # type: ignore[assignment]
+            inner = gzip.GzipFile(path)
         else:
-            inner = path.open("rb", buffering=0)  # type: ignore[assignment]
+            inner = path.open("rb", buffering=0)
     return io.BufferedReader(_Watched(inner, path), buffer_size=1 << 20)
 
 

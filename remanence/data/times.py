@@ -104,7 +104,7 @@ class Frequency(BaseModel):
         if self.unit != "microsecond":
             return 1
         for cycle in (60 * SECOND, HOUR, DAY, 7 * DAY, 364 * DAY):
-            # The shortest cycle of at least four steps: a minute of seconds, a day of quarter-hours or hours, a week of days.
+            # The shortest cycle of at least four steps: a minute of seconds, a day of hours, a week of days.
             if cycle in (60 * SECOND, HOUR) and self.step >= 60 * SECOND:
                 continue
             if cycle % self.step == 0 and cycle // self.step >= 4:
@@ -157,7 +157,7 @@ def guess_format(values: Iterable[Any]) -> str | None:
     fits = [name for name in ("integer", "iso", "iso-zone", *PATTERNS) if parse(texts, name)[1] < 0]
     if "integer" in fits:
         numbers = parse(texts, "integer")[0]
-        if "%Y%m%d" in fits and 18000101 <= numbers.min() and numbers.max() <= 22000101:
+        if "%Y%m%d" in fits and numbers.min() >= 18000101 and numbers.max() <= 22000101:
             return "%Y%m%d"
         low, high = int(numbers.min()), int(numbers.max())
         for name, unit in (("epoch-s", 1), ("epoch-ms", 1000)):
