@@ -33,7 +33,7 @@ from remanence.storage import read_sealed, read_tensors, sha256, write_sealed
 from remanence.tasks import TASKS
 from remanence.tasks.task import Prepared, Scores, Task
 
-__all__ = ["MANIFEST", "Run", "is_run", "seal"]
+__all__ = ["MANIFEST", "Run", "evaluate", "is_run", "predict", "seal"]
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -189,6 +189,16 @@ class Run:
             first = str(error).splitlines()[-1].strip()
             raise RunError(f"{self.path / file}: does not fit the model ({first})", remedy=_TRAIN_AGAIN) from error
         return model.eval()
+
+
+def evaluate(run: str | Path | Run, path: str | Path | None = None, *, part: str = "test") -> Scores:
+    """Score a run on a file, or on a part of the data it was trained on (see `Run.evaluate`)."""
+    return (run if isinstance(run, Run) else Run.load(run)).evaluate(path, part=part)
+
+
+def predict(run: str | Path | Run, path: str | Path) -> Iterator[dict[str, Any]]:
+    """Answer every example of a file, a row at a time (see `Run.predict`)."""
+    return (run if isinstance(run, Run) else Run.load(run)).predict(path)
 
 
 def is_run(folder: Path) -> bool:
