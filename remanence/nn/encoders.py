@@ -1,4 +1,4 @@
-"""From what a batch holds to what a recurrent layer reads: numbers, with a convolution if asked; tokens, with their pairs.
+"""From what a batch holds to what a recurrent layer reads: numbers, convolved if asked; tokens, with their pairs.
 
 An encoder carries what the next chunk of a sequence needs to know of this one in the model's state (`encoder.…`).
 """
@@ -44,7 +44,7 @@ class NumberEncoder(nn.Module):
         self.output_size = convolution or features
 
     def forward(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:
-        """Encode `[batch, time, features]`; the state holds the last `width - 1` steps where the convolution is causal."""
+        """Encode `[batch, time, features]`; the state holds the last `width - 1` steps of a causal convolution."""
         mask = inputs.mask()[..., None]
         data = torch.where(mask, inputs.data, 0.0)
         if self.training and self.noise > 0:

@@ -1,7 +1,7 @@
 """How the steps of a sequence become one vector: last, mean, max, attention.
 
-Every pool is an accumulator: what it has seen of a sequence stands in a few tensors of the model's state, so that a long
-sequence may come in chunks, and a sequence that has ended is left as it was. A sequence without steps pools to zeros.
+Every pool is an accumulator: what it has seen of a sequence stands in a few tensors of the model's state, so that a
+long sequence may come in chunks, and one that has ended is left as it was. A sequence without steps pools to zeros.
 """
 
 from __future__ import annotations
@@ -37,13 +37,14 @@ class Pool(nn.Module):
     """Gather the steps of each sequence into one vector of the same size.
 
     Args:
-        kind: `last` (the last valid step; of the backward direction its first), `mean`, `max` or `attention` (a weighted
-            mean, the weights a softmax over time of a learnt score of each step: equation 9–11 of Zhou et al. 2016).
+        kind: `last` (the last valid step; of the backward direction its first), `mean`, `max` or `attention` (a mean
+            whose weights are a softmax over time of a learnt score of each step: equations 9–11 of Zhou et al. 2016).
         size: features of a step.
         backward: how many of the features, at the end, come from the backward direction.
 
     References:
-        Zhou, Shi, Tian et al. 2016, Attention-based bidirectional LSTM for relation classification, doi:10.18653/v1/P16-2034.
+        Zhou, Shi, Tian et al. 2016, Attention-based bidirectional LSTM for relation classification,
+        doi:10.18653/v1/P16-2034.
     """
 
     def __init__(self, kind: str, size: int, *, backward: int = 0) -> None:

@@ -50,7 +50,7 @@ class InputLayout:
         return mask & (inputs.data[..., list(self.flags)] < 0.5) if self.flags else mask
 
     def follow(self, last: Tensor, target: Tensor, future: Tensor | None) -> Tensor:
-        """The input of the next step: `last`, with new targets and known values; observed features stay as they were."""
+        """The input of the next step: `last`, with new targets and known values; observed ones stay as they were."""
         following = last.clone()
         following[:, : self.targets] = target
         if self.known and future is not None:
@@ -61,7 +61,7 @@ class InputLayout:
 
 
 def window_state(kind: str, inputs: Sequences, layout: InputLayout) -> State:
-    """Level and spread of each window's targets `[1, batch, target]`, from its valid values; 0 and 1 where it has none."""
+    """Level and spread of each window's targets `[1, batch, target]`, of its valid values; 0 and 1 without any."""
     if kind == "none":
         return {}
     data = inputs.data[..., : layout.targets]

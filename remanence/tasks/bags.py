@@ -73,7 +73,7 @@ class _Logistic(Baseline):
 
     @property
     def parameters(self) -> int:
-        return 0 if self._model is None else self._model.coef_.size + self._model.intercept_.size
+        return 0 if self._model is None else np.size(self._model.coef_) + np.size(self._model.intercept_)
 
     def _table(self, part: Part) -> tuple[Any, np.ndarray]:
         rows, labels = [], []

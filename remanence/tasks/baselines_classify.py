@@ -1,4 +1,4 @@
-"""What a classifier is measured against: the most frequent class, what occurs without its order, and the nearest neighbour.
+"""What a classifier is measured against: the most frequent class, what occurs in any order, the nearest neighbour.
 
 Each gives log-probabilities in place of logits.
 """

@@ -1,7 +1,7 @@
 """What a forecast is measured against: last value, last season, drift, mean, and ridge regression on the past.
 
-Each gives what the task's own model gives, in scaled units. Where quantiles are asked for, they are the point forecast plus
-the quantiles of its errors on the validation part (the training part where there is no other), step by step.
+Each gives what the task's own model gives, in scaled units. Where quantiles are asked for, they are the point forecast
+plus the quantiles of its errors on the validation part (the training part where there is no other), step by step.
 
 References:
     Hyndman & Athanasopoulos 2021, Forecasting: principles and practice, §5.2 (mean, naive, seasonal naive, drift).

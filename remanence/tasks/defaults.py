@@ -2,8 +2,8 @@
 
 A chosen value stands in the manifest like a given one. Why each is what it is:
 
-    forecast            a short context of a few seasons, relative to its last value: a level that drifts from the training
-                        years to the test years is the most common way a forecast goes wrong
+    forecast            relative to the last value of the context: a level that drifts from the training years to the
+                        test years is the most common way a forecast goes wrong
     texts               vectors learnt from scratch overfit first: tokens dropped whole, averaged weights, few epochs
     numbers, few        a hundred sequences carry a small net, strong decay, smoothing, noise, many epochs
 """

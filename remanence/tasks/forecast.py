@@ -86,7 +86,7 @@ class Forecast(Task):
         return SequenceModel(encoder, recurrent, head, layout=layout, normalise=chosen.normalise or "none")
 
     def loss(self, output: Tensor, batch: Batch, settings: Settings) -> Tensor:
-        """Mean over the values that are there: the point forecast's loss, plus the mean pinball loss of the quantiles."""
+        """Mean over the values that are there: the point forecast's loss, plus the quantiles' mean pinball loss."""
         assert batch.target is not None
         levels = settings.model.quantiles
         point = output[..., 0] if levels else output

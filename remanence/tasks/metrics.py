@@ -2,17 +2,17 @@
 
 Forecast, e = truth − forecast, a mean over the valid values of each window, then over the windows:
 
-    mae, mse            |e| and e² in scaled units (the training part has standard deviation 1), as tables in papers have it
+    mae, mse            |e| and e² in scaled units (the training part has deviation 1), as tables in papers have it
     mae_units           |e| in the units of the column; with several targets one each, `mae_units_<column>`
     smape               200 |e| / (|truth| + |forecast|), percent, 0 where both are 0        (M4 competition)
     mase                |e| / mean |y_t − y_{t−season}| of the training part                 (Hyndman & Koehler 2006)
     pinball_<q>         max(q e, (q − 1) e) in scaled units, and `pinball`, their mean       (Koenker & Bassett 1978)
     coverage_<width>    share of truths between the lowest and the highest quantile, which should be `width`
 
-The verdict rests on `mae`: it has the unit of the data, a few spikes do not decide it as they do with squares (an interval
-from a bootstrap of squared errors is as wide as the worst windows make it), and it ranks medians, which the other metrics do too.
+The verdict rests on `mae`: a few spikes do not decide it as they decide a mean of squares, whose bootstrap interval is
+as wide as the worst windows make it; and a share of it ("23 % better") reads the same in scaled units and the user's.
 
-Classify: error (the verdict's), accuracy, macro_f1 (mean over the classes that occur or are predicted), log_loss (nats).
+Classify: error (the verdict's), accuracy, macro_f1 (mean over the classes that occur or are predicted), log_loss (nat).
 """
 
 from __future__ import annotations

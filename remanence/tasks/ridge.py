@@ -2,10 +2,10 @@
 
     minimise over W, b   Σ_windows |y − b − W u|² + λ s |W|²,   s the mean of the inputs' squared deviations
 
-*u* holds the targets and observed features of the context and what is known of the future; targets either as they are or
-relative to the window like the model's own. Which of the two, and λ, is chosen on the validation part by the verdict's
-metric. Only sums of products are kept: memory grows with the square of the inputs, which are cut to the latest steps
-where there would be more than 1,500 of them.
+*u* holds the targets and observed features of the context and what is known of the future; targets either as they are
+or relative to the window like the model's own. Which of the two, and λ, is chosen on the validation part by the
+verdict's metric. Only sums of products are kept: memory grows with the square of the inputs, which are cut to the
+latest steps where there would be more than 1,500 of them.
 
 References:
     Hoerl & Kennard 1970, Ridge regression, doi:10.1080/00401706.1970.10488634, eq. 2.1.
@@ -44,7 +44,7 @@ class _Fit:
 
 
 class Ridge:
-    """Fit and predict; after `fit`, `weights` `[input, horizon × target]`, `bias`, `penalty` and `normalise` are chosen."""
+    """Fit and predict; `fit` sets `weights` `[input, horizon × target]`, `bias`, `penalty` and `normalise`."""
 
     def __init__(self, encoders: ForecastEncoders, layout: InputLayout, normalise: str) -> None:
         self.encoders, self.layout = encoders, layout

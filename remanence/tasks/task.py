@@ -53,7 +53,7 @@ class Scores:
     """Metrics of one model on one part.
 
     Args:
-        metrics: name → value, the first being the one that a verdict uses (an error: lower is better), in plain numbers.
+        metrics: name → value, plain numbers; the first is the one that a verdict uses (an error: lower is better).
         errors: error of each unit, float `[units]` (forecast: mean error of a window, in time order; classify: 0 or 1);
             their mean is the verdict's metric.
         block: how many neighbouring units a bootstrap must draw together (forecast: horizon; classify: 1).
@@ -88,7 +88,7 @@ class Baseline(ABC):
         """Learn from the training part; choose between settings on the validation part.
 
         Raises:
-            SettingError: the data do not suit it (too long for DTW); the message is shown in its row, which is left empty.
+            SettingError: the data do not suit it (too long for DTW); its row is left empty but for the message.
         """
 
     @abstractmethod
@@ -121,8 +121,8 @@ class Task(ABC):
         """A new file through encoders fitted before: every example of it, as one part.
 
         Args:
-            answers: the file must hold the answers (evaluate); otherwise they may be absent (predict). A forecast without
-                answers has one example a series: the `horizon` steps after the last row.
+            answers: the file must hold the answers (evaluate); otherwise they may be absent (predict). A forecast
+                without answers has one example a series: the `horizon` steps after the last row.
         """
 
     @abstractmethod
