@@ -25,7 +25,7 @@ LEAKY = Cell(
     source="an example: what to keep is decided by the input and the state",
     additive_memory={"h": ("k", "(1 - k) * g")},
 )
-LETTERS, TIME = 8, 20
+LETTERS, TIME = 8, 10
 
 
 def batch(size: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -51,7 +51,7 @@ def accuracy_after(recurrent_cell: Cell, steps: int, seed: int = 0) -> float:
         return (head(layer(inputs).output[:, -1]).argmax(1) == first).float().mean().item()
 
 
-def main(steps: int = 300) -> None:
+def main(steps: int = 600) -> None:
     for one in (LEAKY, cell("lstm"), cell("rnn")):
         print(f"{one.name:6} {accuracy_after(one, steps):.3f} of the first letters, chance {1 / LETTERS:.3f}")
 
