@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 
-__all__ = ["Gates"]
+from remanence.explain.example import Example, model_of
+
+__all__ = ["Gates", "gates"]
 
 
 @dataclass(frozen=True)
@@ -41,3 +45,22 @@ class Gates:
     def value(self, quantity: str, layer: str | None = None) -> np.ndarray:
         """One quantity of one layer (the first when None), `[time, unit]`."""
         return self.values[f"{self.layers()[0] if layer is None else layer}.{quantity}"]
+
+
+def gates(run: Any, example: Example, quantities: tuple[str, ...] = ("*",)) -> Gates:
+    """Trace the quantities of every layer and direction while a model reads one example.
+
+    Args:
+        run: a `Run`, or its `SequenceModel`.
+        example: what it reads.
+        quantities: names in the cell's equations; `("*",)` means all.
+
+    Raises:
+        SettingError: a quantity that the cell does not have.
+    """
+    model = model_of(run).eval()
+    with torch.no_grad():
+        traced = model.trace(example.batch, quantities).trace
+    length = len(example.labels)
+    values = {name: value[0, :length].double().cpu().numpy() for name, value in traced.items()}
+    return Gates(model.recurrent.cell.name, example.labels, values)

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from remanence.compiler import emit_torch
 from remanence.errors import SettingError
+from remanence.explain.example import Example, model_of
 
-__all__ = ["Memory", "Sensitivity", "half_life", "kept_along_path", "sensitivity", "shown_steps"]
+__all__ = ["Memory", "Sensitivity", "half_life", "kept_along_path", "memory", "sensitivity", "shown_steps"]
 
 STEPS_SHOWN = 64
 """Most steps that a figure of memory shows: more are thinned out evenly, and the figure says so."""
@@ -235,3 +238,67 @@ def _squared_gradients(
         squared = slope.detach().double().square().sum(2)[:, steps].cpu()
         total.index_add_(0, at, squared)
     return total.T.numpy()
+
+
+def memory(
+    run: Any, example: Example, *, name: str = "", most: int = STEPS_SHOWN, probes: int | None = None, seed: int = 0
+) -> Memory:
+    """Compute how much of each input of an example is left at each later step, in both readings.
+
+    Args:
+        run: a `Run`, or its `SequenceModel`.
+        example: what it reads.
+        name: of the model in figures; the cell's when empty.
+        most: steps to compute; a longer example is thinned out evenly, its first and last step among those kept.
+        probes: random directions for `reach`; 0 for exact; None to choose by cost.
+        seed: of the random directions.
+    """
+    model = model_of(run).eval()
+    layers = model.recurrent
+    length = len(example.labels)
+    steps = shown_steps(length, most)
+    with torch.no_grad():
+        inputs = model.encode(example.batch).data[0, :length]
+    unit = layers.output_size // len(layers.directions)
+    found = sensitivity(
+        lambda copies: layers(copies).output[..., :unit],
+        inputs,
+        steps,
+        operations=6.0 * length * sum(weight.numel() for weight in layers.parameters()),
+        probes=probes,
+        seed=seed,
+    )
+    own = np.diag(found.norms)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = np.where(own > 0, found.norms / own, np.nan)
+    reach[np.tril_indices(len(steps), -1)] = np.nan
+    state, factors = _path_factors(layers, inputs)
+    units = None if factors is None else kept_along_path(factors, steps)
+    return Memory(
+        model=name or layers.cell.name,
+        labels=tuple(example.labels[step] for step in steps),
+        steps=steps,
+        length=length,
+        reach=reach,
+        method=found.method,
+        probes=found.probes,
+        path=None if units is None else units.mean(2),
+        path_units=units,
+        path_state=state,
+        bidirectional=layers.bidirectional,
+    )
+
+
+def _path_factors(layers: Any, inputs: Tensor) -> tuple[str, np.ndarray | None]:
+    """The state with an additive path in the first layer, and its factor a_t of every unit, `[time, unit]`."""
+    declared = layers.cell.additive_memory
+    if not declared:
+        return "", None
+    state = next(reversed(declared))
+    with torch.no_grad():
+        traced = layers(inputs[None], trace=("*",)).trace
+        held = {key.rpartition(".")[2]: value[0] for key, value in traced.items() if key.startswith("layer0.forward.")}
+        factor = emit_torch.evaluate(layers.cell.memory(state)[0], held)
+    # A factor may be a plain number, such as the 1 of the first LSTM.
+    shape = held[state].shape
+    return state, torch.as_tensor(factor, dtype=torch.float64).expand(shape).cpu().numpy()

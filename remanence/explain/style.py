@@ -21,7 +21,7 @@ INK, GREY, FAINT = "#24292f", "#6e7781", "#e7eaee"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's palette, https://jfly.uni-koeln.de/color/, without its yellow, which is faint on white."""
 
-LEFT_RANGE = ("#ffffff", "#d6e6f4", "#9ec9e2", "#4a98c9", "#1764ab", "#08306b", "#041c40")
+LEFT_RANGE = ("#f4f8fc", "#d6e6f4", "#9ec9e2", "#4a98c9", "#1764ab", "#08306b", "#041c40")
 """From nothing left (white) to all of it (dark blue)."""
 
 
@@ -38,15 +38,16 @@ def _plain(column: Any) -> list[Any]:
     return [float(f"{value:.4g}") if np.isfinite(value) else None for value in array.ravel()]
 
 
-def token_text(token: str, longest: int = 14) -> str:
-    """Make a step's label visible and short: blanks and line ends get a sign, long words an ellipsis.
+def token_text(token: str, longest: int = 20) -> str:
+    """Make a step's label visible and short: what is only blanks gets signs, a long word an ellipsis.
 
     Example:
-        >>> token_text(" "), token_text("internationalisation")
-        ('␣', 'internationa…')
+        >>> token_text(" "), token_text("internationalisations")
+        ('␣', 'internationalisati…')
     """
-    shown = "".join({" ": "␣", "\n": "↵", "\r": "↵", "\t": "⇥"}.get(sign, sign) for sign in token)
-    shown = "".join(sign if sign.isprintable() else "�" for sign in shown)
+    if not token.strip():
+        token = "".join({"\n": "↵", "\r": "↵", "\t": "⇥"}.get(sign, "␣") for sign in token)
+    shown = "".join(sign if sign.isprintable() else "�" for sign in token)
     return shown if len(shown) <= longest else shown[: longest - 2] + "…"
 
 
