@@ -26,8 +26,8 @@ class TorchTwin:
         recurrent: matrices stacked into `weight_hh_l0`.
         bias: vectors stacked into `bias_ih_l0`.
         recurrent_bias: vectors stacked into `bias_hh_l0`; an empty name stands for zeros.
-        keep: for each gate, what to add to its pre-activation so that a step leaves the state as it was
-            (a sigmoid of ±1e4 is exactly 1 or 0); empty where no such input exists.
+        keep: for each gate, what to add to its pre-activation so that a step leaves every state but the output as it was
+            (a sigmoid of ±1e4 is exactly 1 or 0); empty where the output is the only state.
     """
 
     kind: str
@@ -149,7 +149,9 @@ class Cell:
             held["forget_bias"] = tuple(held.get("forget_bias", ()))
             held["additive_memory"] = {k: (v[0], v[1]) for k, v in held.get("additive_memory", {}).items()}
             if twin is not None:
-                held["torch_twin"] = TorchTwin(**{k: v if k == "kind" else tuple(v) for k, v in twin.items()})
+                held["torch_twin"] = TorchTwin(
+                    twin.pop("kind"), **{name: tuple(values) for name, values in twin.items()}
+                )
             return cls(**{"source": "", **held})
         except (TypeError, AttributeError, IndexError, KeyError) as error:
             raise CellError(f"a cell in JSON is malformed: {error}") from None

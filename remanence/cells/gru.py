@@ -29,7 +29,6 @@ CELLS = (
             recurrent=("U_r", "U_z", "U_n"),
             bias=("b_r", "b_z", "b_n"),
             recurrent_bias=("", "", "b_hn"),
-            keep=(0.0, 1e4, 0.0),
         ),
     ),
     Cell(

@@ -22,10 +22,10 @@ from remanence.compiler.ir import (
 
 __all__ = ["latex", "symbol"]
 
-_GREEK = frozenset(
-    ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu", "nu"]
-    + ["xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega"]
-)
+_GREEK = {
+    *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu", "nu"),
+    *("xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega"),
+}
 _ACCENTS = {"tilde": "tilde", "hat": "hat", "bar": "bar"}
 _SUM, _PRODUCT, _UNARY, _ATOM = 1, 2, 3, 4
 

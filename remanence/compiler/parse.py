@@ -238,7 +238,9 @@ class _Reader:
             if isinstance(node, Vector):
                 return tree.id
         raise self.source.error(
-            "the left side of @ is not a parameter", span, "expected the name of a matrix, as in W @ x or W @ (U @ h)"
+            "the left side of @ is not a parameter",
+            span,
+            "expected the name of a matrix; @ binds like *, so write f * (W @ x), -(W @ x) and W @ (U @ h)",
         )
 
     def call(self, tree: ast.Call, span: Span) -> Node:

@@ -26,12 +26,12 @@ _FUNCTIONS: Mapping[str, Callable[..., float]] = {
     "exp": math.exp,
     "log": math.log,
     "softplus": lambda a: max(a, 0.0) + math.log1p(math.exp(-abs(a))),
-    "abs": abs,
+    "abs": lambda a: abs(a),
     "sqrt": math.sqrt,
-    "max": max,
-    "min": min,
+    "max": lambda a, b: max(a, b),
+    "min": lambda a, b: min(a, b),
     "mean": lambda a: a,
-    "norm": abs,
+    "norm": lambda a: abs(a),
 }
 
 

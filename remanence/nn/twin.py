@@ -1,10 +1,10 @@
 """Torch's own kernels for the cells that have one: oneDNN or ATen on the CPU, cuDNN on CUDA.
 
 The layer's weights keep the names of the equations and are stacked as torch wants them at each call. Unequal
-lengths need no packing, which is several times slower on the CPU: the batch runs padded, with one more input feature
-that is 1 in padding and 0 elsewhere. Its weights drive the gates to leave the state as it is (`TorchTwin.keep`), so
-the state at the end of the time axis is the state at each sequence's last valid step. Where no gate can do so
-(the plain RNN) the only state is the output, and it is read off at each sequence's end.
+lengths need no packing, which is several times slower on the CPU: the batch runs padded, and the output is read off
+at each sequence's end. The LSTM's cell state is not an output, so there the input has one more feature, 1 in padding
+and 0 elsewhere, whose weights open the forget gate and shut the input gate (`TorchTwin.keep`): the cell state at the
+end of the time axis is, to the last bit, the one after each sequence's last valid step.
 """
 
 from __future__ import annotations
@@ -59,8 +59,7 @@ def run(
     output, finals = _call(twin, inputs, [state[name][None].contiguous() for name in _order(cell)], stacked)
     final = dict(zip(_order(cell), (value[0] for value in finals), strict=True))
     if lengths is not None and valid is not None:
-        if twin.kind != "GRU":
-            final[cell.output] = _at_end(output, state[cell.output], lengths)
+        final[cell.output] = _at_end(output, state[cell.output], lengths)
         output = torch.where(valid, output, torch.zeros((), dtype=output.dtype))
     return Run(output, final, {})
 
