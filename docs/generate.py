@@ -7,14 +7,15 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
-import click
 import typer
 
 from remanence.cells import CELLS, Cell
-from remanence.cli import app
+from remanence.cli.program import app
 
 __all__ = ["pages"]
 
@@ -48,10 +49,8 @@ def cells_page() -> str:
 
 def cli_page() -> str:
     root = typer.main.get_command(app)
-    assert isinstance(root, click.Group)
-    context = click.Context(root, info_name="remanence")
     parts = [f"{NOTE}\n# Commands\n\n{_paragraphs(root.help)}"]
-    parts += [_command(root.get_command(context, name), name) for name in root.list_commands(context)]
+    parts += [_command(command, name) for name, command in root.commands.items()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -60,39 +59,40 @@ def _section(cell: Cell) -> str:
     return f"## {cell.name}\n\n{cell.title or cell.name}.\n\n```\n{equations}\n```\n\nSource: {cell.source}."
 
 
-def _command(command: click.Command | None, name: str) -> str:
-    assert command is not None
-    arguments = [p for p in command.params if isinstance(p, click.Argument)]
-    options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden and "--help" not in p.opts]
-    usage = " ".join(["remanence", name, *(_metavar(argument) for argument in arguments), "[OPTIONS]"])
+def _command(command: Any, name: str) -> str:
+    """A section: how it is called, what it says of itself, and a table of its options for each panel."""
+    # Told apart by what click calls them: typer may carry a copy of click of its own.
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option" and "--help" not in p.opts]
+    usage = " ".join(["remanence", name, *(argument.metavar for argument in arguments), "[OPTIONS]"])
     text = f"## {name}\n\n```\n{usage}\n```\n\n{_paragraphs(command.help)}"
-    if options:
-        rows = (f"| {_flags(option)} | {_cell(option.help or '')}{_default(option)} |" for option in options)
-        text += "\n\n| option | |\n|---|---|\n" + "\n".join(rows)
+    panels: dict[str, list[Any]] = {}
+    for option in options:
+        panels.setdefault(option.rich_help_panel or "", []).append(option)
+    for panel, held in panels.items():
+        rows = [f"| {_flags(option)} | {_cell(option.help or '')} |" for option in held]
+        text += f"\n\n| {panel or 'option'} | |\n|---|---|\n" + "\n".join(rows)
     return text
 
 
-def _metavar(argument: click.Argument) -> str:
-    name = (argument.metavar or argument.name or "").upper().strip("[]")
-    return name if argument.required else f"[{name}]"
-
-
-def _flags(option: click.Option) -> str:
-    shown = ", ".join(f"`{flag}`" for flag in (*option.opts, *option.secondary_opts))
-    if option.is_flag:
-        return shown
-    if isinstance(option.type, click.Choice):
-        return f"{shown} {' · '.join(f'`{choice}`' for choice in option.type.choices)}"
-    return f"{shown} {(option.metavar or option.type.name).upper()}"
-
-
-def _default(option: click.Option) -> str:
-    quiet = option.default in (None, False, "", (), []) or callable(option.default)
-    return "" if quiet or option.required else f" Default: `{option.default}`."
+def _flags(option: Any) -> str:
+    names = ", ".join(f"`{flag}`" for flag in (*option.opts, *option.secondary_opts))
+    return names if option.is_flag else f"{names} {_cell(option.metavar or 'TEXT')}"
 
 
 def _paragraphs(text: str | None) -> str:
-    return textwrap.dedent(text or "").replace("\b\n", "").strip()
+    """Help as Markdown: examples become a block of code, rich's marks become Markdown's."""
+    paragraphs = re.sub(r"\[(/?)bold\]", "**", textwrap.dedent(text or "")).strip().split("\n\n")
+    shown, examples = [], []
+    for paragraph in paragraphs:
+        words = " ".join(paragraph.split())
+        if words.startswith("remanence "):
+            examples.append(words)
+        elif words != "Examples:":
+            shown.append(words)
+    if examples:
+        shown.append("```\n" + "\n".join(examples) + "\n```")
+    return "\n\n".join(shown)
 
 
 def _cell(text: str) -> str:

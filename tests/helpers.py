@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -38,16 +37,8 @@ def command(*arguments: str | Path) -> Outcome:
     from remanence.cli import main
 
     out, err = io.StringIO(), io.StringIO()
-    before = sys.argv
-    sys.argv = ["remanence", *map(str, arguments)]
-    try:
-        with redirect_stdout(out), redirect_stderr(err):
-            main()
-        status = 0
-    except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    finally:
-        sys.argv = before
+    with redirect_stdout(out), redirect_stderr(err):
+        status = main([str(argument) for argument in arguments])
     return Outcome(status, out.getvalue(), err.getvalue())
 
 

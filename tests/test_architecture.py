@@ -21,7 +21,7 @@ PACKAGE = REPOSITORY / "remanence"
 
 GROUND = {"errors", "sequences", "settings"}
 MODELS = GROUND | {"compiler", "cells", "data", "nn"}
-STAGES = {"run", "train", "predict", "statistics", "storage", "verdict"}
+STAGES = {"prediction", "run", "train", "statistics", "storage", "verdict"}
 SHOWS = {"explain", "figures", "report", "export", "serve", "doctor"}
 
 # What each part of the package may import, beside itself. A new part is added here, and so placed in the order.
@@ -37,9 +37,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": GROUND,
     "nn": GROUND | {"compiler", "cells", "data"},
     "tasks": MODELS | {"statistics"},
+    "prediction": MODELS | {"tasks", "statistics", "storage"},
     "run": MODELS | {"tasks"} | STAGES,
     "train": MODELS | {"tasks"} | STAGES,
-    "predict": MODELS | {"tasks"} | STAGES,
     **{part: MODELS | {"tasks"} | STAGES | SHOWS for part in SHOWS},
     "cli": MODELS | {"tasks"} | STAGES | SHOWS,
     "__main__": {"cli"},
@@ -202,7 +202,7 @@ def defined_names(name: str) -> tuple[set[str], set[str]]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             bound.add(node.name)
             # A command is public on the command line, and there alone.
-            if not node.name.startswith("_") and not any(".command" in ast.unparse(d) for d in node.decorator_list):
+            if not node.name.startswith("_") and part_of(name) != "cli":
                 public.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
