@@ -30,7 +30,10 @@ from remanence.train.opening import Opened, open_data, with_cell
 from remanence.train.progress import Progress, progress_for
 from remanence.train.session import Session, partial_folder, same_plan, stored_plan
 
-__all__ = ["fit", "resume"]
+__all__ = ["fit", "resume", "train_run"]
+
+CHEAP_BASELINES = frozenset({"naive", "seasonal-naive", "drift", "mean", "majority"})
+"""Simple models that are ready in a moment: a single fit shows them too; `compare` fits all."""
 
 
 def fit(
@@ -85,7 +88,6 @@ def resume(out: str | Path, *, progress: bool | Progress | None = None) -> Run:
 
 def _fit(source: Path, out: Path | None, plan: dict[str, Any], overwrite: bool, progress: Progress) -> Run:
     settings = Settings.model_validate(plan["settings"])
-    began = time.monotonic()
     with reproducible(settings.train.device, plan["threads"]):
         opened = open_data(source, settings)
         for note in opened.prepared.notes:
@@ -94,15 +96,32 @@ def _fit(source: Path, out: Path | None, plan: dict[str, Any], overwrite: bool, 
         with no_write_errors(out or "runs"):
             target = out or _free_name(source, opened, plan)
             target.parent.mkdir(parents=True, exist_ok=True)
-        with Session(target, plan, overwrite=overwrite) as session:
-            if session.continued:
-                progress.note(f"{target}: continuing an unfinished training")
-            fitting = _Fitting(opened, session, progress, plan)
-            fitting.train()
-            folder = assemble(session, fitting.content(source, time.monotonic() - began), fitting.interrupted)
-            _report(folder, progress)
-            publish(folder, target)
-            session.discard()
+        return train_run(opened, source, target, plan, overwrite=overwrite, progress=progress)
+
+
+def train_run(
+    opened: Opened, source: Path, target: Path, plan: Mapping[str, Any], *, overwrite: bool, progress: Progress
+) -> Run:
+    """Train the models of one run on data that are open, and publish it; inside `reproducible`.
+
+    Args:
+        opened: task, data and complete settings.
+        source: the file they were read from.
+        target: folder of the run.
+        plan: what identifies this training, so that the same one is continued after a kill.
+        overwrite: replace a run that stands there.
+        progress: whom to tell.
+    """
+    began = time.monotonic()
+    with Session(target, plan, overwrite=overwrite) as session:
+        if session.continued:
+            progress.note(f"{target}: continuing an unfinished training")
+        fitting = _Fitting(opened, session, progress, plan)
+        fitting.train()
+        folder = assemble(session, fitting.content(source, time.monotonic() - began), fitting.interrupted)
+        _report(folder, progress)
+        publish(folder, target)
+        session.discard()
     return Run.load(target)
 
 
@@ -139,7 +158,7 @@ class _Fitting:
                 if self.interrupted:
                     return
                 self.beside.append(found)
-        self.baselines = list(_cheap_baselines(self.opened))
+        self.baselines = list(_trivial_baselines(self.opened))
 
     def _one(self, label: str, settings: Settings, seed: int, interrupt: Interrupt) -> _Fitted:
         done = self.session.result(label)
@@ -200,11 +219,11 @@ def _scores(opened: Opened, model: Any, part: Part, settings: Settings) -> dict[
     return plain_metrics(measure(opened.task, model, part, opened.prepared.encoders, settings)[0].metrics)
 
 
-def _cheap_baselines(opened: Opened) -> Iterator[dict[str, Any]]:
-    """Simple models that are fitted in a moment: what any network has to beat."""
+def _trivial_baselines(opened: Opened) -> Iterator[dict[str, Any]]:
+    """What any network has to beat."""
     prepared = opened.prepared
     for baseline in opened.task.baselines(prepared, opened.settings):
-        if not baseline.cheap:
+        if baseline.name not in CHEAP_BASELINES:
             continue
         row: dict[str, Any] = {"name": baseline.name, "test": {}, "parameters": 0, "error": ""}
         try:
