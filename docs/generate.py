@@ -37,7 +37,7 @@ def cells_page() -> str:
         previous step's until a line assigns it; names left of `@` are learnt matrices, other free names learnt vectors.
         `remanence cells NAME` prints one of these, with its shapes; `--latex` writes it for a paper.
 
-        | name | cell | states | keeps a state by |
+        | name | cell | states | keeps a state times |
         |---|---|---|---|
         """
     rows = [
@@ -100,7 +100,7 @@ def _cell(text: str) -> str:
 
 
 def _kept(cell: Cell) -> str:
-    return "; ".join(f"`{state} = {a} * {state} + {b}`" for state, (a, b) in cell.additive_memory.items()) or "–"
+    return "; ".join(f"`{state}` times `{keep}`" for state, (keep, _) in cell.additive_memory.items()) or "–"
 
 
 def main() -> None:
