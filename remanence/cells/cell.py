@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from remanence.compiler.emit_latex import latex
 from remanence.compiler.ir import Node, Operation, Previous, Quantity, Step, render, walk
 from remanence.compiler.parse import parse, parse_expression
 from remanence.compiler.scalar import compute
@@ -26,8 +27,8 @@ class TorchTwin:
         recurrent: matrices stacked into `weight_hh_l0`.
         bias: vectors stacked into `bias_ih_l0`.
         recurrent_bias: vectors stacked into `bias_hh_l0`; an empty name stands for zeros.
-        keep: for each gate, what to add to its pre-activation so that a step leaves every state but the output as it was
-            (a sigmoid of ±1e4 is exactly 1 or 0); empty where the output is the only state.
+        keep: for each gate, what to add to its pre-activation so that a step leaves every state but the output as
+            it was (a sigmoid of ±1e4 is exactly 1 or 0); empty where the output is the only state.
     """
 
     kind: str
@@ -120,6 +121,10 @@ class Cell:
         """The two expressions (a, b) of state_t = a ⊙ state_{t−1} + b, for `emit_torch.evaluate` over a trace."""
         a, b = self.additive_memory[state]
         return parse_expression(a, self.step), parse_expression(b, self.step)
+
+    def to_latex(self) -> str:
+        """Write the equations as an aligned LaTeX block."""
+        return latex(self.step)
 
     def to_json(self) -> str:
         """Write the cell as JSON text; `Cell.from_json` gives an equal one."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from remanence.compiler.ir import Node, Number, Operation, Quantity, Step
-from remanence.compiler.schedule import BEFORE, LOOP, ONCE, Compute, Instruction, Schedule, schedule
+from remanence.compiler.schedule import BEFORE, LOOP, ONCE, Compute, Instruction, Schedule
 
 __all__ = ["Run", "evaluate", "one_step", "run"]
 
@@ -121,7 +121,7 @@ def _start(plan: Schedule, parameters: Mapping[str, Tensor]) -> Values:
 
 
 def run(
-    step: Step,
+    plan: Schedule,
     parameters: Mapping[str, Tensor],
     inputs: Tensor,
     state: Mapping[str, Tensor],
@@ -132,7 +132,7 @@ def run(
     """Run a cell over time.
 
     Args:
-        step: the cell's equations.
+        plan: the schedule of the cell's equations.
         parameters: name → tensor, of the shapes that the step says.
         inputs: `[time, batch, input]`.
         state: name → `[batch, size]` before the first step.
@@ -141,7 +141,6 @@ def run(
 
     Numerics: products with x and sums without a state are formed for all steps at once, before the loop.
     """
-    plan = schedule(step)
     weights = _Weights(parameters)
     values = _start(plan, parameters)
     _interpret(plan.stages[ONCE], values, weights)
@@ -149,7 +148,7 @@ def run(
     # What stands in padding may be anything, also NaN, and must reach neither a sum nor a gradient.
     values[0] = inputs if valid is None else torch.where(valid, inputs, torch.zeros((), dtype=inputs.dtype))
     _interpret(plan.stages[BEFORE], values, weights)
-    output, final, gathered = _loop(step, plan, weights, values, _Steps(inputs.shape[0], state, lengths, valid, trace))
+    output, final, gathered = _loop(plan, weights, values, _Steps(inputs.shape[0], state, lengths, valid, trace))
     if valid is not None:
         zero = torch.zeros((), dtype=output.dtype, device=output.device)
         output = torch.where(valid, output, zero)
@@ -175,9 +174,10 @@ def _valid(lengths: Tensor, inputs: Tensor) -> Tensor:
 
 
 def _loop(
-    step: Step, plan: Schedule, weights: _Weights, values: Values, steps: _Steps
+    plan: Schedule, weights: _Weights, values: Values, steps: _Steps
 ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
     """Output, final state, and what was traced."""
+    step = plan.step
     whole = {slot: values[slot] for slot in plan.sliced}
     sliced = {slot: value.unbind(0) for slot, value in whole.items() if isinstance(value, Tensor)}
     state = dict(steps.state)
@@ -225,9 +225,11 @@ def _tensor(value: Tensor | float, like: Tensor | None) -> Tensor:
     return tensor if like is None or tensor.shape == like.shape else tensor.to(like).expand_as(like)
 
 
-def one_step(step: Step, parameters: Mapping[str, Tensor], x: Tensor, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def one_step(
+    plan: Schedule, parameters: Mapping[str, Tensor], x: Tensor, state: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """Compute every quantity of one step, from x `[batch, input]`; states and quantities are `[batch, size]`."""
-    done = run(step, parameters, x[None], state, trace=step.quantities)
+    done = run(plan, parameters, x[None], state, trace=plan.step.quantities)
     return {name: traced[0] for name, traced in done.trace.items()}
 
 

@@ -58,6 +58,7 @@ class Schedule:
     """The tapes of one step, and which slot holds what.
 
     Args:
+        step: the equations.
         stages: instructions of each stage, `stages[ONCE]`, `stages[BEFORE]`, `stages[LOOP]`.
         stage_of: stage of each slot.
         numbers, vectors, previous: slots that are filled from outside; `x` is slot 0.
@@ -65,6 +66,7 @@ class Schedule:
         sliced: slots computed before the loop that the loop or the state reads, step by step.
     """
 
+    step: Step
     stages: tuple[tuple[Instruction, ...], ...]
     stage_of: tuple[int, ...]
     numbers: dict[int, float]
@@ -203,6 +205,7 @@ def schedule(step: Step) -> Schedule:
     read |= {tape.quantities[name] for name in step.state}
     sliced = tuple(slot for slot in sorted(read) if tape.stage_of[slot] == BEFORE)
     return Schedule(
+        step,
         tuple(tuple(_merged(stage)) for stage in stages),
         tuple(tape.stage_of),
         tape.numbers,

@@ -15,6 +15,7 @@ from remanence.cells import Cell, describe
 from remanence.cells import cell as find_cell
 from remanence.compiler import emit_torch
 from remanence.compiler.emit_torch import Run
+from remanence.compiler.schedule import schedule
 from remanence.errors import SettingError, ShapeError
 from remanence.nn import twin
 from remanence.nn.weights import CellWeights
@@ -89,6 +90,7 @@ class Recurrent(nn.Module):
     ) -> None:
         super().__init__()
         self.cell = find_cell(cell) if isinstance(cell, str) else cell
+        self.plan = schedule(self.cell.step)
         self.options = options or RecurrentOptions()
         self.input_size, self.hidden_size, self.layers = input_size, hidden_size, layers
         self.bidirectional, self.dropout = bidirectional, dropout
@@ -198,7 +200,7 @@ class Recurrent(nn.Module):
         if path == "torch":
             done = twin.run(self.cell, weights, flow, initial, lengths)
         else:
-            done = emit_torch.run(self.cell.step, weights, flow, initial, lengths=lengths, trace=quantities)
+            done = emit_torch.run(self.plan, weights, flow, initial, lengths=lengths, trace=quantities)
         if back is None:
             return done
         turned = {name: _turn(values, back) for name, values in done.trace.items()}

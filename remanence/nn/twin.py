@@ -9,6 +9,7 @@ end of the time axis is, to the last bit, the one after each sequence's last val
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -70,14 +71,22 @@ def _order(cell: Cell) -> tuple[str, ...]:
 
 
 def _stack(twin: TorchTwin, weights: Mapping[str, Tensor], keep: bool) -> list[Tensor]:
-    """weight_ih, weight_hh, bias_ih, bias_hh; with one more input column where padding must keep the state."""
-    parts = [torch.cat([weights[name] for name in names]) for names in (twin.input, twin.recurrent, twin.bias)]
+    """weight_ih, weight_hh, bias_ih, bias_hh, as views of one buffer in that order: cuDNN would copy any other.
+
+    With `keep`, one more input column, for the feature that is 1 in padding.
+    """
     like = weights[twin.bias[0]]
-    recurrent_bias = [weights[name] if name else torch.zeros_like(like) for name in twin.recurrent_bias]
+    units, gates = like.shape[0], len(twin.input)
+    inputs = [weights[name] for name in twin.input]
     if keep:
-        column = torch.tensor(twin.keep, dtype=like.dtype, device=like.device).repeat_interleave(like.shape[0])
-        parts[0] = torch.cat([parts[0], column[:, None]], dim=1)
-    return [*parts, torch.cat(recurrent_bias)]
+        inputs = [torch.cat([w, w.new_full((units, 1), k)], dim=1) for w, k in zip(inputs, twin.keep, strict=True)]
+    recurrent = [weights[name] for name in twin.recurrent]
+    bias = [weights[name] for name in twin.bias]
+    recurrent_bias = [weights[name] if name else torch.zeros_like(like) for name in twin.recurrent_bias]
+    buffer = torch.cat([part.reshape(-1) for part in (*inputs, *recurrent, *bias, *recurrent_bias)])
+    shapes = [(gates * units, inputs[0].shape[1]), (gates * units, units), (gates * units,), (gates * units,)]
+    parts = buffer.split([math.prod(shape) for shape in shapes])
+    return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def _call(twin: TorchTwin, inputs: Tensor, state: list[Tensor], stacked: list[Tensor]) -> tuple[Tensor, list[Tensor]]:

@@ -42,7 +42,7 @@ def test_operation_gives_the_number_worked_by_hand(expression: str, value: float
     parameters = {p.name: torch.full(p.shape({"input": 1, "hidden": 3}), 0.0) for p in step.parameters}
     if "x_free" in parameters:
         parameters["x_free"] += 7
-    done = one_step(step, parameters, torch.ones(2, 1), {"h": torch.full((2, 3), 2.0)})
+    done = one_step(schedule(step), parameters, torch.ones(2, 1), {"h": torch.full((2, 3), 2.0)})
     torch.testing.assert_close(done["h"], torch.full((2, 3), value))
 
 
@@ -79,7 +79,7 @@ def test_eager_gradients_pass_gradcheck_twice(name: str):
     def call(inputs, *rest):
         state = dict(zip(step.state, rest[: len(step.state)], strict=True))
         named = {p.name: w for p, w in zip(step.parameters, rest[len(step.state) :], strict=True)}
-        done = run(step, named, inputs, state)
+        done = run(schedule(step), named, inputs, state)
         return (done.output, *done.state.values())
 
     assert torch.autograd.gradcheck(call, (inputs, *start, *weights), fast_mode=True)
@@ -92,11 +92,13 @@ def test_eager_under_vmap_is_one_call_each():
     weights = {p.name: torch.randn(4, *p.shape({"input": 2, "hidden": 3})) for p in step.parameters}
     inputs = torch.randn(5, 1, 2)
     start = {"h": torch.zeros(1, 3), "c": torch.zeros(1, 3)}
-    together = torch.func.vmap(lambda w: run(step, w, inputs, start).output)(weights)
+    together = torch.func.vmap(lambda w: run(schedule(step), w, inputs, start).output)(weights)
     for index in range(4):
-        alone = run(step, {k: w[index] for k, w in weights.items()}, inputs, start).output
+        alone = run(schedule(step), {k: w[index] for k, w in weights.items()}, inputs, start).output
         torch.testing.assert_close(together[index], alone)
-    jacobian = torch.func.jacrev(lambda x: run(step, {k: w[0] for k, w in weights.items()}, x, start).output)(inputs)
+    jacobian = torch.func.jacrev(lambda x: run(schedule(step), {k: w[0] for k, w in weights.items()}, x, start).output)(
+        inputs
+    )
     assert jacobian.shape == (5, 1, 3, 5, 1, 2)
     assert not jacobian[1, :, :, 2:].any()
 
@@ -105,7 +107,7 @@ def test_trace_of_quantities_without_state_or_input_has_every_step():
     step = parse("a = sigmoid(p)\nb = W @ x\nk = mean(b)\ntwo = 1 + 1\nh = a * h + two * b * k", ("h",), "h")
     weights = {p.name: torch.ones(p.shape({"input": 2, "hidden": 3})) for p in step.parameters}
     for time in (0, 4):
-        done = run(step, weights, torch.ones(time, 5, 2), {"h": torch.zeros(5, 3)}, trace=step.quantities)
+        done = run(schedule(step), weights, torch.ones(time, 5, 2), {"h": torch.zeros(5, 3)}, trace=step.quantities)
         shapes = {name: tuple(traced.shape) for name, traced in done.trace.items()}
         assert shapes == {
             "a": (time, 5, 3),
