@@ -87,7 +87,7 @@ def open_bytes(path: Path) -> IO[bytes]:
     with reading(path):
         ending = path.suffix.lower()
         if ending == ".xz":
-            inner: Any = lzma.LZMAFile(path)
+            inner: Any = lzma.LZMAFile(path)  # noqa: SIM115 — closed by the stream around it
         elif ending == ".gz":
             inner = gzip.GzipFile(path)
         else:
