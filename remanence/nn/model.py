@@ -18,7 +18,7 @@ from remanence.nn.encoders import NumberEncoder, TokenEncoder
 from remanence.nn.heads import ClassifyHead, ForecastHead, StepHead
 from remanence.nn.pool import State, latest
 from remanence.nn.recurrent import Recurrent, RecurrentOutput
-from remanence.nn.window import InputLayout, denormalise, normalise, window_state, with_absolute
+from remanence.nn.window import InputLayout, denormalise, normalise, window_state
 from remanence.sequences import Sequences
 
 __all__ = ["SequenceModel", "State"]
@@ -68,7 +68,7 @@ class SequenceModel(nn.Module):
 
     def encode(self, batch: Batch) -> Sequences:
         """What the recurrent layers read: `[batch, time, feature]`."""
-        return self._encode(self._relative(batch.inputs, self.begin(batch)), self.begin(batch))[0]
+        return self.encoder(self._relative(batch.inputs, self.begin(batch)), {})[0]
 
     def trace(self, batch: Batch, quantities: tuple[str, ...] = ("*",)) -> RecurrentOutput:
         """Run the recurrent layers and keep quantities of their equations (`("*",)`: all)."""
@@ -119,14 +119,10 @@ class SequenceModel(nn.Module):
     def _relative(self, inputs: Sequences, state: State) -> Sequences:
         return inputs if self.layout is None else normalise(inputs, state, self.layout)
 
-    def _encode(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:
-        whole = inputs if self.layout is None else with_absolute(inputs, state, self.layout)
-        encoded, following = self.encoder(whole, _part(state, "encoder."))
-        return encoded, following | _part(state, "window.")
-
     def _read(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:
         """Encoder and recurrent layers: their output at each step, and the state after it."""
-        encoded, following = self._encode(inputs, state)
+        encoded, following = self.encoder(inputs, _part(state, "encoder."))
+        following.update(_part(state, "window."))
         cell_state = {name: value for name, value in state.items() if "." not in name}
         read = self.recurrent(encoded, cell_state or None)
         following.update(read.state)

@@ -4,8 +4,6 @@
     level       subtract a window's last value (or its mean) from its targets, and add it to the forecast
     spread      divide a window's targets by its standard deviation, and multiply the forecast by it
 
-The relative targets stand beside the absolute ones, appended as further features: a level says what is usual around it.
-
 References:
     Kim et al. 2022, Reversible instance normalization, ICLR (`window`, without the learnt affine part);
     Zeng et al. 2023, Are transformers effective for time series forecasting?, arXiv:2205.13504 §4 (`last`, as NLinear).
@@ -22,7 +20,7 @@ from remanence.errors import SettingError
 from remanence.nn.pool import State, latest
 from remanence.sequences import Sequences
 
-__all__ = ["InputLayout", "denormalise", "normalise", "window_state", "with_absolute"]
+__all__ = ["InputLayout", "denormalise", "normalise", "window_state"]
 
 _LEAST_SPREAD = 1e-2
 """In units of the scaler's standard deviation: a window flatter than this is not blown up."""
@@ -94,15 +92,6 @@ def normalise(inputs: Sequences, state: State, layout: InputLayout) -> Sequences
         data = data / state["window.spread"][0][:, None]
     data = torch.where(layout.valid(inputs), data, 0.0)
     return Sequences(torch.cat([data, inputs.data[..., layout.targets :]], dim=-1), inputs.lengths)
-
-
-def with_absolute(inputs: Sequences, state: State, layout: InputLayout) -> Sequences:
-    """A relative window with its absolute targets appended `[batch, time, feature + target]`."""
-    if "window.level" not in state:
-        return inputs
-    absolute = denormalise(inputs.data[..., : layout.targets], state)
-    absolute = torch.where(layout.valid(inputs), absolute, 0.0)
-    return Sequences(torch.cat([inputs.data, absolute], dim=-1), inputs.lengths)
 
 
 def denormalise(output: Tensor, state: State) -> Tensor:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -22,13 +21,13 @@ from torch import Tensor
 
 from remanence.data.examples import Batch, Part
 from remanence.sequences import Sequences
+from remanence.tasks.sample import thinned
 from remanence.tasks.task import Baseline
 
 __all__ = ["BagOfWords", "SummaryStatistics"]
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 MOST_EXAMPLES = 50_000
-_BATCH = 512
 _FLOOR = 1e-12
 
 
@@ -77,7 +76,7 @@ class _Logistic(Baseline):
 
     def _table(self, part: Part) -> tuple[Any, np.ndarray]:
         rows, labels = [], []
-        for batch in _thinned(part):
+        for batch in thinned(part, MOST_EXAMPLES):
             assert batch.target is not None
             rows.append(self.features(batch))
             labels.append(batch.target.numpy())
@@ -110,9 +109,9 @@ class BagOfWords(_Logistic):
 
     def learn(self, train: Part) -> None:
         codes = [np.zeros(0, np.int64)]
-        codes += [np.unique(_pair_codes(batch.inputs, self.vocabulary)[1]) for batch in _thinned(train)]
+        codes += [np.unique(_pair_codes(batch.inputs, self.vocabulary)[1]) for batch in thinned(train, MOST_EXAMPLES)]
         self._pairs = np.unique(np.concatenate(codes))
-        counts = [self._counts(batch.inputs) for batch in _thinned(train)]
+        counts = [self._counts(batch.inputs) for batch in thinned(train, MOST_EXAMPLES)]
         self._weights = TfidfTransformer(sublinear_tf=True).fit(sparse.vstack(counts))
 
     def features(self, batch: Batch) -> Any:
@@ -145,7 +144,9 @@ class SummaryStatistics(_Logistic):
         self._scaler: StandardScaler | None = None
 
     def learn(self, train: Part) -> None:
-        self._scaler = StandardScaler().fit(np.concatenate([_statistics(batch.inputs) for batch in _thinned(train)]))
+        self._scaler = StandardScaler().fit(
+            np.concatenate([_statistics(batch.inputs) for batch in thinned(train, MOST_EXAMPLES)])
+        )
 
     def features(self, batch: Batch) -> Any:
         assert self._scaler is not None
@@ -177,10 +178,3 @@ def _statistics(inputs: Sequences) -> np.ndarray:
         found = [steps.mean(0), steps.std(0), steps.min(0), steps.max(0), *quartiles, steps[0], steps[-1]]
         rows.append(np.concatenate([*found, np.abs(moves).mean(0), [float(length)]]))
     return np.array(rows).reshape(len(rows), -1)
-
-
-def _thinned(part: Part) -> Iterator[Batch]:
-    """Batches of at most `MOST_EXAMPLES` examples, spread evenly over the part."""
-    places = np.unique(np.linspace(0, len(part) - 1, min(MOST_EXAMPLES, len(part))).astype(np.int64))
-    for start in range(0, len(places), _BATCH):
-        yield part.batch(places[start : start + _BATCH])

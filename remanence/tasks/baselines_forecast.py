@@ -10,10 +10,8 @@ References:
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from typing import ClassVar, final
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,11 +22,11 @@ from remanence.nn.window import InputLayout, window_state
 from remanence.settings import Settings
 from remanence.tasks.layout import input_layout
 from remanence.tasks.ridge import Ridge
+from remanence.tasks.sample import thinned
 from remanence.tasks.task import Baseline
 
 __all__ = ["Drift", "Mean", "Naive", "RidgeAutoregression", "SeasonalNaive", "forecast_baselines"]
 
-_BATCH = 512
 _RESIDUAL_WINDOWS = 5_000
 
 
@@ -81,13 +79,6 @@ class _ForecastBaseline(Baseline):
     def last(self, batch: Batch) -> Tensor:
         """The last value of each target `[batch, target]`, 0 where a window has none."""
         return window_state("last", batch.inputs, self.layout)["window.level"][0]
-
-
-def thinned(part: Part, most: int) -> Iterator[Batch]:
-    """Batches of at most `most` examples, spread evenly over the part, in its order."""
-    places = np.unique(np.linspace(0, len(part) - 1, min(most, len(part))).astype(np.int64))
-    for start in range(0, len(places), _BATCH):
-        yield part.batch(places[start : start + _BATCH])
 
 
 @final

@@ -2,8 +2,8 @@
 
 A chosen value stands in the manifest like a given one. Why each is what it is:
 
-    forecast            relative to the last value of the context: a level that drifts from the training years to the
-                        test years is the most common way a forecast goes wrong
+    forecast            windows relative to themselves, wherever that predicts the training part better than its mean
+                        does: a level that drifts on after training is the most common way a forecast goes wrong
     texts               vectors learnt from scratch overfit first: tokens dropped whole, averaged weights, few epochs
     numbers, few        a hundred sequences carry a small net, strong decay, smoothing, noise, many epochs
 """
@@ -12,13 +12,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from remanence.data.encoders import ClassifyEncoders
+import torch
+
+from remanence.data.encoders import ClassifyEncoders, ForecastEncoders
+from remanence.nn.window import denormalise, window_state
 from remanence.settings import ModelSettings, Settings, TrainSettings
+from remanence.tasks.layout import input_layout
+from remanence.tasks.sample import thinned
 from remanence.tasks.task import Prepared
 
 __all__ = ["classify_defaults", "forecast_defaults"]
 
 Values = dict[str, Any]
+
+_LOOKED_AT = 2_000
+"""Training windows that a choice looks at."""
 
 
 def forecast_defaults(prepared: Prepared, settings: Settings) -> Settings:
@@ -30,7 +38,7 @@ def forecast_defaults(prepared: Prepared, settings: Settings) -> Settings:
         "bidirectional": False,
         "dropout": 0.2,
         "convolution": 0,
-        "normalise": "last",
+        "normalise": _normalise(prepared),
     }
     examples = len(prepared.train)
     train: Values = {
@@ -46,6 +54,20 @@ def forecast_defaults(prepared: Prepared, settings: Settings) -> Settings:
         "evaluate_every": 100,
     }
     return _filled(settings, model, train, {"steps": 1000 if examples >= 2000 else 600})
+
+
+def _normalise(prepared: Prepared) -> str:
+    """What tells most of the future of training windows: their last value, their mean, or the mean of all (`none`)."""
+    encoders = prepared.encoders
+    assert isinstance(encoders, ForecastEncoders)
+    errors = dict.fromkeys(("last", "window", "none"), 0.0)
+    for batch in thinned(prepared.train, _LOOKED_AT):
+        assert batch.target is not None
+        for kind in errors:
+            state = window_state(kind, batch.inputs, input_layout(encoders))
+            level = denormalise(torch.zeros_like(batch.target), state)
+            errors[kind] += float((batch.target - level).abs().nansum())
+    return min(errors, key=lambda kind: errors[kind])
 
 
 def classify_defaults(prepared: Prepared, settings: Settings) -> Settings:

@@ -63,7 +63,7 @@ class Forecast(Task):
         layout = input_layout(encoders)
         bidirectional, dropout = bool(chosen.bidirectional), chosen.dropout or 0.0
         encoder = NumberEncoder(
-            layout.features + (layout.targets if (chosen.normalise or "none") != "none" else 0),
+            layout.features,
             convolution=chosen.convolution or 0,
             causal=not bidirectional,
             noise=settings.train.noise or 0.0,

@@ -24,13 +24,13 @@ from remanence.data.encoders import ForecastEncoders
 from remanence.data.examples import Batch, Part
 from remanence.errors import SettingError
 from remanence.nn.window import InputLayout, denormalise, normalise, window_state
+from remanence.tasks.sample import thinned
 
 __all__ = ["Ridge"]
 
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 MOST_INPUTS = 1_500
 MOST_WINDOWS = 20_000
-_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Ridge:
 
     def _pairs(self, part: Part, index: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Regressors and relative truths of the windows that have all their values."""
-        for batch in _thinned(part, index):
+        for batch in thinned(part, MOST_WINDOWS, index):
             assert batch.target is not None
             inputs, state = self._inputs(batch)
             target = batch.target.double()
@@ -138,7 +138,7 @@ class Ridge:
     def _errors(self, part: Part, index: np.ndarray, candidates: list[_Fit]) -> np.ndarray:
         """Sum of absolute errors in scaled units of each candidate."""
         sums = np.zeros(len(candidates))
-        for batch in _thinned(part, index):
+        for batch in thinned(part, MOST_WINDOWS, index):
             assert batch.target is not None
             truth = batch.target.double().cpu().numpy()
             valid = ~np.isnan(truth)
@@ -147,11 +147,3 @@ class Ridge:
                 error = np.abs(truth - self.predict(batch).double().cpu().numpy())
                 sums[position] += error[valid].sum()
         return sums
-
-
-def _thinned(part: Part, index: np.ndarray) -> Iterator[Batch]:
-    """Batches of the examples, at most so many, spread evenly."""
-    if len(index) > MOST_WINDOWS:
-        index = index[np.linspace(0, len(index) - 1, MOST_WINDOWS).astype(np.int64)]
-    for start in range(0, len(index), _BATCH):
-        yield part.batch(index[start : start + _BATCH])

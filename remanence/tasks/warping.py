@@ -19,6 +19,7 @@ from torch import Tensor
 
 from remanence.data.examples import Batch, Part
 from remanence.errors import SettingError
+from remanence.tasks.sample import spread
 from remanence.tasks.task import Baseline
 
 __all__ = ["NearestNeighbour", "warping_distance"]
@@ -138,7 +139,6 @@ class NearestNeighbour(Baseline):
 
 def _taken(part: Part, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Numbers `[example, time, feature]`, lengths and labels of at most so many examples."""
-    places = np.unique(np.linspace(0, len(part) - 1, min(most, len(part))).astype(np.int64))
-    batch = part.batch(places)
+    batch = part.batch(spread(len(part), most))
     assert batch.target is not None
     return batch.inputs.data.double().numpy(), batch.inputs.lengths.numpy(), batch.target.numpy()
