@@ -2,8 +2,8 @@
 
     Settings = DataSettings (what the file holds) + ModelSettings (what is trained) + TrainSettings (how, how long)
 
-A field is the keyword argument `learning_rate` in Python, the flag `--learning-rate` on the command line, and the
-key `learning_rate` in a manifest. `None` means: the task chooses (see `Task.defaults`), and what it chose is printed and recorded.
+A field is the keyword argument `learning_rate` in Python, the flag `--learning-rate` on the command line, and the key
+`learning_rate` in a manifest. `None` means: the task chooses (see `Task.defaults`); the choice is printed and recorded.
 Imports neither torch nor numpy, so that `remanence --help` stays quick.
 """
 
@@ -60,7 +60,7 @@ class DataSettings(_Frozen):
     missing: Literal["refuse", "mask", "fill"] = Field(
         "refuse", description="Empty or NaN values: refuse; mask (0 and a flag input); fill (with the last value)."
     )
-    gaps: Literal["refuse", "fill"] = Field("refuse", description="Missing time steps: refuse, or insert them as missing.")
+    gaps: Literal["refuse", "fill"] = Field("refuse", description="Missing steps: refuse, or insert as missing.")
     duplicates: Literal["refuse", "first", "last", "mean"] = Field(
         "refuse", description="Two rows at one time: refuse, or keep which."
     )
@@ -129,7 +129,10 @@ class TrainSettings(_Frozen):
     )
     loss: Literal["mse", "mae", "huber"] | None = Field(None, description="Loss of a point forecast.")
     smoothing: Fraction | None = Field(None, description="Label smoothing (classify).")
-    noise: Annotated[float, Field(ge=0)] | None = Field(None, description="Gaussian noise on scaled numbers in training.")
+    noise: Annotated[float, Field(ge=0)] | None = Field(None, description="Gaussian noise on scaled numbers.")
+    evaluate_every: Positive | None = Field(
+        None, description="Updates between evaluations (default: an epoch, but at most 1000 updates)."
+    )
     patience: Positive | None = Field(None, description="Evaluations without improvement before stopping.")
     truncate: Positive | None = Field(
         None, description="Truncated backpropagation: steps a gradient reaches back, state carried on."

@@ -1,0 +1,11 @@
+"""Equations → what runs. Knows no task and no data set.
+
+    text → parse → ir.Step → schedule → emit_torch      eager PyTorch, the readable reference
+                           ↘ emit_latex                 for people
+
+`parse`, `ir`, `infer`, `schedule` and `scalar` do not import torch.
+"""
+
+from __future__ import annotations
+
+__all__: list[str] = []

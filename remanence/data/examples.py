@@ -26,17 +26,21 @@ class Batch:
 
     Args:
         inputs: what the recurrent network reads, step by step. Forecast: scaled numbers `[batch, context, feature]`
-            whose first `target` features are the targets. Classify: tokens `[batch, time]` or numbers `[batch, time, feature]`.
+            whose first `target` features are the targets. Classify: tokens `[batch, time]` or numbers
+            `[batch, time, feature]`.
         target: the answer, or None where it is not known. Forecast: scaled future `[batch, horizon, target]`
             (NaN where missing: not scored). Classify: class indices int64 `[batch]`.
         future: inputs known ahead of time `[batch, horizon, known]` (forecast), or None.
         index: positions of the examples in their part, int64 `[batch]`.
+        series: which of `encoders.series_names` each window belongs to, int64 `[batch]`, -1 for a series that training
+            did not see (forecast), or None.
     """
 
     inputs: Sequences
     target: Tensor | None
     future: Tensor | None
     index: Tensor
+    series: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch with its tensors on a device (lengths stay on the CPU)."""

@@ -1,0 +1,36 @@
+"""What people do with sequences, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from remanence.errors import SettingError
+from remanence.tasks.classify import Classify
+from remanence.tasks.forecast import Forecast
+from remanence.tasks.task import Task
+
+__all__ = ["TASKS", "Task", "task"]
+
+TASKS: Mapping[str, Task] = MappingProxyType({each.name: each for each in (Forecast(), Classify())})
+
+
+def task(name: str) -> Task:
+    """Give the task of a name.
+
+    Raises:
+        SettingError: there is none.
+
+    Example:
+        >>> task("forecast").name
+        'forecast'
+    """
+    if name not in TASKS:
+        close = get_close_matches(name, TASKS, n=1)
+        raise SettingError(
+            f"no such task '{name}'",
+            name="task",
+            remedy=f"did you mean '{close[0]}'?" if close else f"one of {', '.join(TASKS)}",
+        )
+    return TASKS[name]

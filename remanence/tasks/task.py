@@ -1,11 +1,11 @@
 """What a task is: data in, model, loss, answers, scores. One file per task; none has a training loop.
 
-    prepare   file → split → encoders fitted on the training part → three Parts
-    model     encoders, settings → SequenceModel
-    loss      model output, batch → number
-    answers   model output, batch → answers in the user's units
-    meter     answers → metrics, and the error of every unit (for intervals)
-    baselines simple models under the same splits
+prepare   file → split → encoders fitted on the training part → three Parts
+model     encoders, settings → SequenceModel
+loss      model output, batch → number
+answers   model output, batch → answers in the user's units
+meter     answers → metrics, and the error of every unit (for intervals)
+baselines simple models under the same splits
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Scores:
     """Metrics of one model on one part.
 
     Args:
-        metrics: name → value, the first being the one that a verdict uses (an error: lower is better), in plain numbers.
+        metrics: name → value, plain numbers; the first is the one that a verdict uses (an error: lower is better).
         errors: error of each unit, float `[units]` (forecast: mean error of a window, in time order; classify: 0 or 1);
             their mean is the verdict's metric.
         block: how many neighbouring units a bootstrap must draw together (forecast: horizon; classify: 1).
@@ -80,13 +80,15 @@ class Baseline(ABC):
     """A simple model: the same parts in, the same output tensor as the task's own model."""
 
     name: ClassVar[str]
+    trivial: ClassVar[bool] = False
+    """Knows nothing of the inputs' pattern (last value, mean, majority class): what any model must beat."""
 
     @abstractmethod
     def fit(self, train: Part, valid: Part) -> None:
         """Learn from the training part; choose between settings on the validation part.
 
         Raises:
-            SettingError: the data do not suit it (too long for DTW); the message is shown in its row, which is left empty.
+            SettingError: the data do not suit it (too long for DTW); its row is left empty but for the message.
         """
 
     @abstractmethod
@@ -102,6 +104,10 @@ class Task(ABC):
     """What people do with a sequence. Final classes: `Forecast`, `Classify`."""
 
     name: ClassVar[str]
+    encoders_type: ClassVar[type[BaseModel]]
+    """Class of `Prepared.encoders`: a run's manifest is read back with it."""
+    scored_early: ClassVar[bool] = True
+    """Whether an answer after a part of the input is worth a loss (truncated backpropagation); a forecast's is not."""
 
     @abstractmethod
     def defaults(self, prepared: Prepared, settings: Settings) -> Settings:
@@ -115,8 +121,8 @@ class Task(ABC):
         """A new file through encoders fitted before: every example of it, as one part.
 
         Args:
-            answers: the file must hold the answers (evaluate); otherwise they may be absent (predict). A forecast without
-                answers has one example a series: the `horizon` steps after the last row.
+            answers: the file must hold the answers (evaluate); otherwise they may be absent (predict). A forecast
+                without answers has one example a series: the `horizon` steps after the last row.
         """
 
     @abstractmethod
@@ -131,7 +137,9 @@ class Task(ABC):
     def meter(self, encoders: BaseModel, settings: Settings) -> Meter: ...
 
     @abstractmethod
-    def rows(self, output: Tensor, batch: Batch, part: Part, encoders: BaseModel) -> Iterator[dict[str, Any]]:
+    def rows(
+        self, output: Tensor, batch: Batch, part: Part, encoders: BaseModel, settings: Settings
+    ) -> Iterator[dict[str, Any]]:
         """Answers as rows of a table, for `predict`: column → value, in the user's units."""
 
     @abstractmethod

@@ -1,0 +1,58 @@
+# Every target makes the .venv it needs. Another Python: make PYTHON=python3.12 demo. Another torch (CUDA): make TORCH_INDEX= demo.
+
+TORCH       ?= torch==2.13.0
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+PYTHON      ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+PIP          = .venv/bin/python -m pip --disable-pip-version-check install -qq
+
+.NOTPARALLEL:
+.PHONY: help demo test check format bench study docs clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/run  ## does memory help? Two answers on real data, offline, in a few minutes
+	@.venv/bin/python examples/demo.py
+
+test: .venv/dev  ## run every test; the slowest files and what was skipped are shown at the end
+	@.venv/bin/python -m pytest $(ARGS)
+
+check: .venv/dev  ## lint, formatting, types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/pyright
+
+format: .venv/dev  ## rewrite what ruff can mend
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+bench: .venv/dev  ## time the recurrent layers beside torch.nn
+	@.venv/bin/python -m bench $(ARGS)
+
+study: .venv/dev  ## measure the protocols that others published (their data in ../shared/data); NAME=etth1 for one
+	@.venv/bin/python bench/study.py $(NAME) $(ARGS)
+
+docs: .venv/dev  ## build the manual into docs/_build/html
+	@.venv/bin/python docs/generate.py
+	@.venv/bin/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+clean:  ## remove what the other targets made, runs excepted
+	rm -rf .venv .cache docs/_build build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/torch:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it, as in: make PYTHON=/path/to/python3.12 demo"; exit 1; }
+	@echo "setting up .venv ($$($(PYTHON) --version)): once, about a minute"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --no-deps $(TORCH) $(if $(TORCH_INDEX),--retries 1 --extra-index-url $(TORCH_INDEX))
+	@touch $@
+
+.venv/run: pyproject.toml | .venv/torch
+	@$(PIP) -e .
+	@touch $@
+
+.venv/dev: pyproject.toml | .venv/torch
+	@$(PIP) -e '.[test,check,docs]'
+	@touch $@ .venv/run

@@ -1,0 +1,245 @@
+"""Reproduce the published protocols: `make study` for all, `make study NAME=etth1` for one.
+
+Each study trains through the public functions, three seeds, and writes `bench/results/NAME.json`; `docs/results.md` is
+generated from those files. A study that is already there is kept (delete its file to run it again). Data come from
+../shared/data (see its README for sources and terms); a study whose file is absent is skipped, and says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import lzma
+import statistics
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT.parent / "shared" / "data"
+RESULTS = ROOT / "bench" / "results"
+SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Study:
+    """One row of the table: what is run, what others reached, what is asked.
+
+    Args:
+        source: file below ../shared/data.
+        unpack: (source, empty folder) → options of `remanence.fit`, `path` among them.
+        metrics: name → (what to reach, "at most" or "at least").
+    """
+
+    title: str
+    protocol: str
+    source: str
+    unpack: Callable[[Path, Path], dict[str, Any]]
+    published: str
+    metrics: dict[str, tuple[float, str]]
+
+
+def _etth1(source: Path, folder: Path) -> dict[str, Any]:
+    return {
+        "path": _decompressed(source, folder / "ETTh1.csv"),
+        "task": "forecast",
+        "time": "date",
+        "target": "OT",
+        "horizon": 24,
+        "split": "8640,2880,2880",
+    }
+
+
+def _chnsenticorp(source: Path, folder: Path) -> dict[str, Any]:
+    _extract(source, folder)
+    return {
+        "path": folder / "train.tsv",
+        "valid_file": str(folder / "dev.tsv"),
+        "test_file": str(folder / "test.tsv"),
+        "task": "classify",
+        "input": "text_a",
+        "label": "label",
+    }
+
+
+def _snips(source: Path, folder: Path) -> dict[str, Any]:
+    _extract(source, folder)
+    files = {}
+    for part in ("train", "valid", "test"):
+        home = next(folder.rglob(f"{part}/seq.in")).parent
+        texts, labels = ((home / name).read_text(encoding="utf-8").splitlines() for name in ("seq.in", "label"))
+        files[part] = folder / f"{part}.tsv"
+        rows = [f"{label}\t{text}" for text, label in zip(texts, labels, strict=True)]
+        files[part].write_text("intent\ttext\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return {
+        "path": files["train"],
+        "valid_file": str(files["valid"]),
+        "test_file": str(files["test"]),
+        "task": "classify",
+        "input": "text",
+        "label": "intent",
+    }
+
+
+def _archive(name: str) -> Callable[[Path, Path], dict[str, Any]]:
+    def unpack(source: Path, folder: Path) -> dict[str, Any]:
+        _extract(source, folder)
+        return {
+            "path": next(folder.rglob(f"{name}_TRAIN.ts")),
+            "test_file": str(next(folder.rglob(f"{name}_TEST.ts"))),
+            "task": "classify",
+        }
+
+    return unpack
+
+
+def _uea(name: str, published: str, at_least: float) -> Study:
+    return Study(
+        f"classify, {name}", "given split", "classify/uea-ucr.tar.xz", _archive(name), published,
+        {"accuracy": (at_least, "at least")},
+    )  # fmt: skip
+
+
+STUDIES: dict[str, Study] = {
+    "etth1": Study(
+        "forecast, ETTh1, OT, horizon 24",
+        "8640/2880/2880 rows, standardised by the training part, every window of the test part",
+        "forecast/ETTh1.csv.xz",
+        _etth1,
+        "MSE/MAE: LSTMa .114/.272, DeepAR .107/.280, Informer .098/.247 (Zhou et al. 2021, table 1); "
+        "neuralforecast 3.3 LSTM .082/.231",
+        {"mse": (0.080, "at most"), "mae": (0.225, "at most")},
+    ),
+    "chnsenticorp": Study(
+        "classify, ChnSentiCorp",
+        "given splits, random embeddings",
+        "classify/chnsenticorp.tar.xz",
+        _chnsenticorp,
+        "LSTM + max pooling 92.25, + attention 92.42",
+        {"accuracy": (0.92, "at least")},
+    ),
+    "snips": Study(
+        "classify, SNIPS intents",
+        "given split, no pretrained vectors",
+        "classify/snips.tar.xz",
+        _snips,
+        "Slot-Gated BiLSTM 97.0 (Goo et al. 2018)",
+        {"accuracy": (0.975, "at least")},
+    ),
+    "japanesevowels": _uea("JapaneseVowels", "LSTM-FCN .99, MLSTM-FCN 1.00 (Karim et al. 2019)", 0.98),
+    "italypowerdemand": _uea("ItalyPowerDemand", "LSTM-FCN .963", 0.95),
+    "arrowhead": _uea("ArrowHead", "LSTM-FCN .909", 0.80),
+    "basicmotions": _uea("BasicMotions", "–", 1.00),
+}
+
+
+def run(name: str, study: Study, extra: dict[str, Any]) -> dict[str, Any]:
+    """Train the seeds of one study and score each on the test part."""
+    import remanence
+
+    with tempfile.TemporaryDirectory() as scratch:
+        options = study.unpack(DATA / study.source, Path(scratch)) | {"seeds": SEEDS} | extra
+        path = options.pop("path")
+        began = time.perf_counter()
+        fitted = remanence.fit(path, out=Path(scratch) / "run", beside=(), **options)
+        seconds = time.perf_counter() - began
+        seeds = fitted.manifest["seeds"]
+    shown = {key: value for key, value in options.items() if not str(value).startswith(scratch)}
+    return {
+        "name": name,
+        "options": shown,
+        "seeds": seeds,
+        "seconds": round(seconds, 1),
+        "parameters": fitted.manifest["parameters"],
+        "settings": fitted.manifest["settings"],
+        "versions": fitted.manifest["versions"],
+    }
+
+
+def table(results: dict[str, dict[str, Any]]) -> str:
+    """Markdown of every study that has a result."""
+    lines = [
+        "# Results",
+        "",
+        "Generated by `make study` from `bench/results/`. Mean ± standard deviation over seeds, on the test part; settings",
+        "are each task's defaults unless the command says otherwise; all was chosen on validation or training data.",
+        "",
+        "| study | protocol | metric | ours | to reach | published elsewhere | parameters | seconds | command |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, study in STUDIES.items():
+        if name not in results:
+            continue
+        found = results[name]
+        for metric, (bound, sense) in study.metrics.items():
+            values = [seed["test"][metric] for seed in found["seeds"]]
+            spread = statistics.stdev(values) if len(values) > 1 else 0.0
+            cells = [
+                study.title,
+                study.protocol,
+                metric,
+                f"{statistics.mean(values):.4f} ± {spread:.4f} ({len(values)} seeds)",
+                f"{sense} {bound}",
+                study.published,
+                f"{found['parameters']:,}",
+                f"{found['seconds']:.0f}",
+                f"`make study NAME={name}`",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _decompressed(source: Path, target: Path) -> Path:
+    target.write_bytes(lzma.decompress(source.read_bytes()))
+    return target
+
+
+def _extract(source: Path, folder: Path) -> None:
+    with tarfile.open(source) as archive:
+        archive.extractall(folder, filter="data")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(STUDIES)} (default all)")
+    parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="another option of fit")
+    parser.add_argument("--dry", action="store_true", help="print the result without keeping it")
+    asked = parser.parse_args()
+    unknown = set(asked.names) - set(STUDIES)
+    if unknown:
+        parser.error(f"no such study: {', '.join(sorted(unknown))}; there are {', '.join(STUDIES)}")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    extra = dict(part.split("=", 1) for part in asked.set)
+    for name in asked.names or STUDIES:
+        study, kept = STUDIES[name], RESULTS / f"{name}.json"
+        if not (DATA / study.source).exists():
+            print(f"{name}: skipped, {study.source} is absent", file=sys.stderr)
+            continue
+        if kept.exists() and not asked.dry:
+            print(f"{name}: kept, {kept.relative_to(ROOT)} is there")
+            continue
+        found = run(name, study, extra)
+        for metric, (bound, sense) in study.metrics.items():
+            values = [seed["test"][metric] for seed in found["seeds"]]
+            print(
+                f"{name}: {metric} {statistics.mean(values):.4f} {values} (to reach: {sense} {bound})",
+                flush=True,
+            )
+        if not asked.dry:
+            kept.write_text(json.dumps(found, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    found = {
+        name: json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
+        for name in STUDIES
+        if (RESULTS / f"{name}.json").exists()
+    }
+    (ROOT / "docs" / "results.md").write_text(table(found), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

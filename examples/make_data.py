@@ -1,0 +1,141 @@
+"""Cut the small data sets of `examples/data` from their originals; a rerun writes the same bytes.
+
+    python examples/make_data.py FOLDER-OF-ORIGINALS
+
+The folder holds the originals under the names used below; where they come from stands in `examples/data/README.md`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import lzma
+import random
+import re
+import sys
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent / "data"
+
+
+def main(originals: Path) -> None:
+    for make in (seattle_weather, beijing_pm25, japanese_vowels, snips_intents, tang_couplets, gaze_windows):
+        path = make(originals)
+        print(f"{path.name:28} {path.stat().st_size:>8,} bytes")
+
+
+def seattle_weather(originals: Path) -> Path:
+    """Copy it whole: four years of days, the dates written the ISO way."""
+    text = (originals / "forecast/seattle-weather.csv").read_text()
+    return write("seattle-weather.csv", text.replace("/", "-"))
+
+
+def beijing_pm25(originals: Path) -> Path:
+    """Keep the year 2014, hour by hour; one column of times; an empty cell where the sensor gave nothing."""
+    with lzma.open(originals / "forecast/beijing-pm25.csv.xz", "rt") as file:
+        year = [row for row in csv.DictReader(file) if row["year"] == "2014"]
+    header = ("time", "pm25", "dew_point", "temperature", "pressure", "wind_speed")
+    rows = (
+        (
+            f"{row['year']}-{int(row['month']):02}-{int(row['day']):02} {int(row['hour']):02}:00",
+            row["pm2.5"].replace("NA", ""),
+            *(row[name] for name in ("DEWP", "TEMP", "PRES", "Iws")),
+        )
+        for row in year
+    )
+    return write_table("beijing-pm25-2014.csv", header, rows)
+
+
+def japanese_vowels(originals: Path) -> Path:
+    """Keep every sequence of the given split, rounded to four decimals; only the first comment lines."""
+    path = HERE
+    for part in ("TRAIN", "TEST"):
+        text = member(originals / "classify/uea-ucr.tar.xz", f"aeon/JapaneseVowels/JapaneseVowels_{part}.ts")
+        lines = [line for line in text.splitlines() if line]
+        head = [line for line in lines if line.startswith(("@", "#A UCI", "#Paper"))]
+        body = [line for line in lines if not line.startswith(("@", "#"))]
+        rounded = [re.sub(r"-?\d+\.\d+", lambda found: f"{float(found[0]):.4f}".rstrip("0"), line) for line in body]
+        path = write(f"JapaneseVowels_{part}.ts", "\n".join(head + rounded) + "\n")
+    return path
+
+
+def snips_intents(originals: Path) -> Path:
+    """Draw 1,200 of the training utterances; keep 300 of each given validation and test part."""
+    sizes = {"train": 1200, "valid": 300, "test": 300}
+    lines = []
+    for part, size in sizes.items():
+        texts, labels = (
+            member(originals / "classify/snips.tar.xz", f"data/snips/{part}/{name}").splitlines()
+            for name in ("seq.in", "label")
+        )
+        pairs = sorted(random.Random(part).sample(range(len(texts)), size))
+        lines += [json.dumps({"text": texts[i].strip(), "intent": labels[i], "split": part}) for i in pairs]
+    return write("snips-intents.jsonl", "\n".join(lines) + "\n")
+
+
+def tang_couplets(originals: Path) -> Path:
+    """Take couplets of five or seven characters a line by three poets; half of them stand with their lines swapped."""
+    with lzma.open(originals / "generate/tang-poems.jsonl.xz", "rt", encoding="utf-8") as file:
+        poems = [poem for poem in map(json.loads, file) if poem["author"] in ("李白", "杜甫", "白居易")]
+    draw = random.Random("couplets")
+    couplets = []
+    for number, poem in enumerate(poems):
+        for paragraph in poem["paragraphs"]:
+            found = re.fullmatch(r"([\u4e00-\u9fff]{5}|[\u4e00-\u9fff]{7})，([\u4e00-\u9fff]+)。", paragraph)
+            if found and len(found[1]) == len(found[2]):
+                couplets.append((number, poem["author"], found[1], found[2]))
+    rows = []
+    for number, author, first, second in sorted(draw.sample(couplets, 5000)):
+        swapped = draw.random() < 0.5
+        text = f"{second}，{first}" if swapped else f"{first}，{second}"
+        rows.append((number, text, author, "倒" if swapped else "正"))
+    return write_table("tang-couplets.csv", ("poem", "text", "author", "order"), rows)
+
+
+def gaze_windows(originals: Path) -> Path:
+    """Cut half-second windows at 100 Hz from the first 12 seconds of six people; is there a saccade in it?"""
+    rows = []
+    for person in range(1, 7):
+        samples = np.load(originals / f"gaze/lookAtPoint_EL/lookAtPoint_EL_S{person}.npy", allow_pickle=False)
+        for window in range(24):
+            part = samples[window * 500 : (window + 1) * 500]
+            if not set(np.unique(part["evt"])) <= {1, 2, 3} or not part["status"].all():
+                continue
+            label = "saccade" if (part["evt"] == 2).any() else "fixation"
+            for step, sample in enumerate(part[::10]):
+                x, y = f"{sample['x']:.2f}", f"{sample['y']:.2f}"
+                rows.append((f"S{person}", f"S{person}-{window:02}", step, x, y, label))
+    return write_table("gaze-windows.csv", ("person", "window", "step", "x_degrees", "y_degrees", "label"), rows)
+
+
+def member(archive: Path, name: str) -> str:
+    with tarfile.open(archive) as file:
+        inside = file.extractfile(name)
+        if inside is None:
+            raise SystemExit(f"{archive}: no file {name}")
+        return inside.read().decode("utf-8")
+
+
+def write_table(name: str, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Path:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(header)
+    table.writerows(rows)
+    return write(name, text.getvalue())
+
+
+def write(name: str, text: str) -> Path:
+    path = HERE / name
+    path.write_bytes(text.encode("utf-8"))
+    return path
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
+    main(Path(sys.argv[1]))

@@ -1,0 +1,94 @@
+"""Flags generated from `remanence.settings`: a field `batch_size` is the flag `--batch-size`, its description the help.
+
+Values arrive as text and are checked in one place, by the settings themselves, so the same mistake has the same message
+on the command line and in Python.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from remanence.settings import DataSettings, ModelSettings, TrainSettings
+
+__all__ = ["File", "Json", "Out", "Overwrite", "Quiet", "with_settings"]
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="CSV, TSV, JSON lines, Parquet, .ts, .arff or text.")]
+Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="Folder to write; by default under runs/.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes on standard error.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands at --out.")]
+
+_PANELS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("Data", DataSettings),
+    ("Model", ModelSettings),
+    ("Training", TrainSettings),
+)
+
+
+def with_settings(*without: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the flags of all settings but some; they arrive as keyword arguments in `options`.
+
+    The command's own last parameter must be `**options`.
+    """
+
+    def widen(command: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(command, eval_str=True)
+        own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        made = [
+            _parameter(name, field, panel)
+            for panel, settings in _PANELS
+            for name, field in settings.model_fields.items()
+            if name not in without
+        ]
+        every = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *made)]
+        command.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in every}
+        return command
+
+    return widen
+
+
+def _parameter(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
+    flag = "--" + name.replace("_", "-")
+    help_text = field.description or ""
+    if field.default not in (None, (), False):
+        default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
+        help_text += f" [default: {default}]"
+    if _is(field.annotation, bool):
+        kind, option = bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=help_text, rich_help_panel=panel)
+    else:
+        metavar = _metavar(field.annotation)
+        kind, option = str | None, typer.Option(flag, metavar=metavar, help=help_text, rich_help_panel=panel)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option])
+
+
+def _metavar(annotation: Any) -> str:
+    """What a value looks like: `N`, `X`, `a|b|c`, `NAME,…`."""
+    for part in _alternatives(annotation):
+        if get_origin(part) is Literal:
+            return "|".join(map(str, get_args(part)))
+        if get_origin(part) is tuple:
+            return "X,…" if float in get_args(part) else "NAME,…"
+        if part in (int, float):
+            return "N" if part is int else "X"
+    return "TEXT"
+
+
+def _is(annotation: Any, kind: type) -> bool:
+    return kind in _alternatives(annotation)
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    """The types of a union, `Annotated` taken off."""
+    if get_origin(annotation) is Annotated:
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [inner for part in get_args(annotation) for inner in _alternatives(part)]
+    return [annotation]

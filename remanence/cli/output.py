@@ -1,0 +1,70 @@
+"""What a command prints: aligned tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["metrics_table", "print_json", "print_json_rows", "table"]
+
+
+def print_json(content: Any) -> None:
+    """Print one JSON value. Numbers that are none (NaN) are null."""
+    sys.stdout.write(json.dumps(_plain(content), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def print_json_rows(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print rows as one JSON array, a row a line, as they come."""
+    sys.stdout.write("[")
+    for number, row in enumerate(rows):
+        sys.stdout.write(",\n " if number else "\n ")
+        sys.stdout.write(json.dumps(_plain(row), ensure_ascii=False, allow_nan=False))
+    sys.stdout.write("\n]\n")
+
+
+def metrics_table(rows: Sequence[tuple[str, Mapping[str, float | None]]]) -> str:
+    """Lines of a table: a name and its metrics a row; a metric that is missing stays blank."""
+    names = list(dict.fromkeys(name for _, metrics in rows for name in metrics))
+    body = [[title, *(_number(metrics.get(name)) for name in names)] for title, metrics in rows]
+    return table(["", *names], body)
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Align columns: the first to the left, the others to the right. Chinese letters are two wide.
+
+    Example:
+        >>> print(table(["", "mae"], [["lstm", "0.25"], ["naive", "1"]]))
+                mae
+        lstm   0.25
+        naive     1
+    """
+    lines = [list(headers), *map(list, rows)]
+    widths = [max(_width(line[column]) for line in lines) for column in range(len(headers))]
+    return "\n".join(
+        "  ".join(
+            text + " " * (width - _width(text)) if column == 0 else " " * (width - _width(text)) + text
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _plain(value: Any) -> Any:
+    if (isinstance(value, float) and value != value) or value in (float("inf"), float("-inf")):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value

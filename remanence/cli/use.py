@@ -1,0 +1,121 @@
+"""Commands that use a run: evaluate, predict, explain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from remanence.cli.options import Json, Overwrite, Quiet
+from remanence.cli.output import metrics_table, print_json, print_json_rows
+from remanence.errors import SettingError
+
+__all__ = ["add_to"]
+
+RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="Folder that `remanence fit` wrote.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to a program."""
+    for command in (evaluate, predict, explain):
+        app.command(rich_help_panel="Use")(command)
+
+
+def evaluate(
+    run: RunFolder,
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="File with answers; by default the data of the training.")
+    ] = None,
+    part: Annotated[
+        str, typer.Option("--part", metavar="train|valid|test", help="Part of the training's data.")
+    ] = "test",
+    json: Json = False,
+) -> None:
+    """Score a run on the test part of its data, or on a new file that holds the answers.
+
+    Examples:
+
+      remanence evaluate runs/weather
+
+      remanence evaluate runs/weather newer.csv
+
+      remanence evaluate runs/weather --part valid --json
+    """
+    from remanence.run import Run
+
+    loaded = Run.load(run)
+    scores = loaded.evaluate(file, part=part)
+    where = file or part
+    if json:
+        print_json({"run": run, "on": where, "metrics": dict(scores.metrics), "examples": len(scores.errors)})
+    else:
+        print(metrics_table([(f"{loaded.settings.model.cell} on {where}", scores.metrics)]))
+
+
+def predict(
+    run: RunFolder,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="New data, with the columns of the training file.")],
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FILE", help="Write .csv, .jsonl or .parquet; without: CSV here.")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Answer a new file: forecasts after its last row, or the class of each sequence, with probabilities.
+
+    Examples:
+
+      remanence predict runs/weather weather.csv
+
+      remanence predict runs/reviews new.tsv --out answers.parquet
+
+      remanence predict runs/reviews new.tsv --json
+    """
+    from remanence.prediction.writers import write_rows_to_stdout
+    from remanence.run import Run
+
+    if out is not None and Path(out).exists() and not overwrite:
+        raise SettingError(f"{out} exists already", name="out", remedy="--overwrite replaces it, or choose another")
+    loaded = Run.load(run)
+    if out is None:
+        rows = loaded.predict(file)
+        print_json_rows(rows) if json else write_rows_to_stdout(rows)
+        return
+    count = loaded.write_predictions(file, out)
+    if json:
+        print_json({"run": run, "out": out, "rows": count})
+    elif not quiet:
+        print(f"{count} rows in {out}")
+
+
+def explain(
+    run: RunFolder,
+    text: Annotated[str | None, typer.Option("--text", metavar="TEXT", help="A text to read.")] = None,
+    row: Annotated[int | None, typer.Option("--row", metavar="N", help="An example of the test part, from 0.")] = None,
+    file: Annotated[str | None, typer.Option("--file", metavar="FILE", help="Take --row from this file.")] = None,
+    out: Annotated[str, typer.Option("--out", metavar="FILE", help="The page to write.")] = "explain.html",
+    json: Json = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Show what a run remembers of an example: its gates, and what is left of each input at each later step.
+
+    Examples:
+
+      remanence explain runs/reviews --text "this film was not good"
+
+      remanence explain runs/weather --row 3 --out memory.html
+
+      remanence explain runs/reviews --file new.tsv --row 0
+    """
+    from remanence.report import explain_run
+    from remanence.run import Run
+
+    if Path(out).exists() and not overwrite:
+        raise SettingError(f"{out} exists already", name="out", remedy="--overwrite replaces it, or choose another")
+    page = explain_run(Run.load(run), Path(out), text=text, row=row, file=file)
+    if json:
+        print_json({"run": run, "page": str(page)})
+    else:
+        print(f"page  {page}")

@@ -1,0 +1,387 @@
+"""Labelled sequences: texts, or numbers step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from remanence.data.archive import sibling
+from remanence.data.diagnose import line_of_row
+from remanence.data.encoders import ClassifyEncoders
+from remanence.data.examples import Batch, Part
+from remanence.data.parts import DataParts
+from remanence.data.records import Records, read_records
+from remanence.data.scalers import Moments, Scaler
+from remanence.data.schema import guess
+from remanence.data.sources import fingerprint
+from remanence.data.spills import Spill, drop_pages
+from remanence.data.splits import split_examples, split_groups, split_marks
+from remanence.data.tokens import TokenKind, Vocabulary, choose_kind, learn
+from remanence.errors import DataError, SettingError
+from remanence.sequences import Sequences
+from remanence.settings import DataSettings
+
+__all__ = ["ClassifyPart", "prepare_classify", "reopen_classify"]
+
+_SLAB_STEPS = 1 << 18
+_TOUCH = 256 << 20
+_DEFAULT_SPLIT = DataSettings().split
+_CARVE = 0.2
+
+
+@dataclass(frozen=True)
+class _Store:
+    """Every sequence of one file as a model reads it: int32 tokens `[step]` or float32 numbers `[step, feature]`."""
+
+    records: Records
+    flat: np.ndarray
+    offsets: np.ndarray
+    classes: np.ndarray
+
+
+class ClassifyPart(Part):
+    """Sequences of one side of a split. `batch` fills inputs (tokens or numbers), target and index.
+
+    Args:
+        store: the sequences of a file.
+        encoders: what was fitted.
+        places: which of the file's sequences belong to this part, int64 `[sequence]`.
+        answers: whether labels are known.
+    """
+
+    def __init__(self, store: _Store, encoders: ClassifyEncoders, places: np.ndarray, *, answers: bool = True) -> None:
+        self.encoders = encoders
+        self._store, self._places, self._answers = store, places, answers
+        self._first = store.offsets[:-1][places]
+        lengths = store.offsets[1:][places] - self._first
+        self.lengths = lengths if encoders.longest is None else np.minimum(lengths, encoders.longest)
+        self._touched = 0
+
+    def batch(self, index: np.ndarray) -> Batch:
+        """The sequences at these positions, in this order."""
+        index = np.asarray(index, np.int64)
+        lengths = np.ascontiguousarray(self.lengths[index])
+        steps = np.arange(int(lengths.max(initial=0)))
+        rows = self._first[index][:, None] + steps
+        inside = steps < lengths[:, None]
+        flat = self._store.flat
+        values = (
+            flat[np.minimum(rows, len(flat) - 1)] if len(flat) else np.zeros((*rows.shape, *flat.shape[1:]), flat.dtype)
+        )
+        if flat.ndim == 1:
+            data = torch.from_numpy(np.where(inside, values, 0).astype(np.int64))
+        else:
+            data = torch.from_numpy(np.where(inside[..., None], values, np.float32(0)))
+        self._touched += values.nbytes
+        if self._touched > _TOUCH:
+            drop_pages(flat)
+            self._touched = 0
+        classes = torch.from_numpy(self._store.classes[self._places[index]]) if self._answers else None
+        return Batch(Sequences(data, torch.from_numpy(lengths)), classes, None, torch.from_numpy(index))
+
+    def name(self, index: int) -> str:
+        """Where a sequence stands: `data.csv:812`, or `data.csv, sequence A`."""
+        return self._store.records.where(int(self._places[index]))
+
+    def label(self, index: int) -> str | None:
+        """Name of the class of a sequence, or None where it is not known."""
+        code = int(self._store.classes[self._places[index]])
+        return self.encoders.labels[code] if self._answers and code >= 0 else None
+
+    def tokens(self, index: int) -> list[str]:
+        """Tokens of a text as the model reads them (unknown ones as `�`); empty for numbers."""
+        vocabulary = self.encoders.vocabulary
+        if vocabulary is None:
+            return []
+        start = int(self._first[index])
+        return [vocabulary.name(int(number)) for number in self._store.flat[start : start + int(self.lengths[index])]]
+
+
+@dataclass(frozen=True)
+class _Share:
+    """The sequences of one file that belong to one part."""
+
+    records: Records
+    places: np.ndarray
+
+
+def prepare_classify(path: str | Path, settings: DataSettings) -> DataParts[ClassifyEncoders, ClassifyPart]:
+    """Read a file, split it, fit vocabulary or scaler and the labels on the training part.
+
+    Raises:
+        DataError: the file cannot be used, a class is too small to split, or validation or test holds an unknown class.
+    """
+    path = Path(path)
+    guessed = guess(path, settings, task="classify")
+    settings, notes = guessed.settings, list(guessed.notes)
+    settings = _with_sibling(path, settings, notes)
+    main = read_records(path, settings)
+    notes += main.notes
+    if main.columns and not settings.input:
+        settings = settings.model_copy(update={"input": main.columns})
+    shares = _shares(main, settings, notes)
+    labels = _labels(shares[0])
+    files = {share.records.path: share.records for share in shares}
+    for share in shares[1:]:
+        _refuse_unknown(share, labels, settings)
+    encoders = _fit(shares[0], settings, labels, notes)
+    stores = {file: _store(records, encoders) for file, records in files.items()}
+    parts = [ClassifyPart(stores[share.records.path], encoders, share.places) for share in shares]
+    notes.append(f"{len(parts[0])} training, {len(parts[1])} validation, {len(parts[2])} test sequences")
+    settings = settings.model_copy(
+        update={"tokens": encoders.vocabulary.kind if encoders.vocabulary else None, "task": "classify"}
+    )
+    return DataParts(settings, encoders, parts[0], parts[1], parts[2], tuple(notes), fingerprint(*files))
+
+
+def reopen_classify(
+    path: str | Path, settings: DataSettings, encoders: ClassifyEncoders, *, answers: bool = True
+) -> ClassifyPart:
+    """Read a new file through fitted encoders; without `answers` its labels may be absent.
+
+    Raises:
+        DataError: a column is missing, another number of dimensions, or (with `answers`) a class not in training.
+    """
+    names = ("input", "label", "sequence", "time", "missing", "longest")
+    update = {name: getattr(encoders, name) for name in names} | {"split_column": None, "group": None}
+    records = read_records(path, settings.model_copy(update=update), answers=answers)
+    if records.columns and len(records.columns) != len(encoders.input):
+        raise DataError(
+            f"the model reads {len(encoders.input)} dimensions, this file has {len(records.columns)}",
+            path=path,
+            remedy="give a file with the same columns",
+        )
+    every = _Share(records, np.arange(len(records)))
+    if answers:
+        _refuse_unknown(every, encoders.labels, settings)
+    return ClassifyPart(_store(records, encoders), encoders, every.places, answers=answers)
+
+
+def _with_sibling(path: Path, settings: DataSettings, notes: list[str]) -> DataSettings:
+    other = sibling(path) if path.suffix in (".ts", ".arff") else None
+    if other is None or settings.test_file or settings.split_column:
+        return settings
+    notes.append(f"test file: {other.name}, found beside {path.name} (--test-file)")
+    return settings.model_copy(update={"test_file": str(other)})
+
+
+def _shares(main: Records, settings: DataSettings, notes: list[str]) -> tuple[_Share, _Share, _Share]:
+    given = [
+        None if name is None else read_records(name, settings) for name in (settings.valid_file, settings.test_file)
+    ]
+    for records in given:
+        if records is not None and len(records.columns) != len(main.columns):
+            raise DataError(
+                f"{len(records.columns)} dimensions, but {len(main.columns)} in {main.path.name}",
+                path=records.path,
+                remedy="give files with the same columns",
+            )
+    valid, test = given
+    split = _split(settings, valid, test, notes)
+    if settings.split_column and main.marks is not None:
+        marks = split_marks(main.marks, main.mark_names, settings.split_column, main.path)
+        places = tuple(np.flatnonzero(marks == part) for part in range(3))
+    elif main.groups is not None and (split[1] or split[2]):
+        places = split_groups(main.groups, split, main.path)
+    elif split[1] or split[2] or split[0] != 1.0:
+        places = split_examples(main.labels, split, main.label_names, main.path)
+    else:
+        places = (np.arange(len(main)), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    shares = [_Share(main, part) for part in places]
+    for part, records in ((1, valid), (2, test)):
+        if records is not None:
+            shares[part] = _Share(records, np.arange(len(records)))
+    if not len(shares[0].places):
+        raise DataError("no training sequence", path=main.path, remedy="see --split")
+    return shares[0], shares[1], shares[2]
+
+
+def _split(
+    settings: DataSettings, valid: Records | None, test: Records | None, notes: list[str]
+) -> tuple[float, float, float]:
+    """Fractions (or counts) for what has no file of its own."""
+    chosen = settings.split != _DEFAULT_SPLIT
+    first, second, third = settings.split
+    if settings.split_column and (valid or test):
+        raise SettingError("give a split column or files, not both", name="split_column")
+    if valid and test:
+        return 1.0, 0.0, 0.0
+    if valid is None and test is None:
+        return first, second, third
+    if chosen and first + second + third > 1.0 + 1e-9:
+        return (first, 0.0, third) if valid else (first, second, 0.0)
+    share = _CARVE if not chosen else (third / (first + third) if valid else second / (first + second))
+    what = "test" if valid else "validation"
+    notes.append(f"{what}: {share:.0%} of the training file, by class (--split, --{'test' if valid else 'valid'}-file)")
+    return (1.0 - share, 0.0, share) if valid else (1.0 - share, share, 0.0)
+
+
+def _labels(train: _Share) -> tuple[str, ...]:
+    """Names of the classes of the training part, in order (of numbers, where all are numbers)."""
+    names = [train.records.label_names[code] for code in np.unique(train.records.labels[train.places])]
+    if len(names) < 2:
+        raise DataError(
+            f"one class only ('{names[0]}') in the training part: there is nothing to tell apart",
+            path=train.records.path,
+            remedy="check --label, or the --split",
+        )
+    numeric = all(name.lstrip("-").isdecimal() for name in names)
+    return tuple(sorted(names, key=int) if numeric else sorted(names))
+
+
+def _refuse_unknown(share: _Share, labels: tuple[str, ...], settings: DataSettings) -> None:
+    known = np.isin(np.array(share.records.label_names, object), np.array(labels, object))
+    codes = share.records.labels[share.places]
+    if len(codes) and not (fits := known[codes]).all():
+        place = int(share.places[int(np.argmin(fits))])
+        raise DataError(
+            f"class '{share.records.label_names[share.records.labels[place]]}' is not in the training part "
+            f"({', '.join(labels[:8])}{', …' if len(labels) > 8 else ''})",
+            path=share.records.path,
+            line=share.records.line(place),
+            column=settings.label or "",
+            remedy="add examples of it to the training part, or remove it here",
+        )
+
+
+def _fit(train: _Share, settings: DataSettings, labels: tuple[str, ...], notes: list[str]) -> ClassifyEncoders:
+    records = train.records
+    vocabulary, scaler = None, None
+    if records.values is None:
+        kind = settings.tokens or _kind(train, settings, notes)
+        vocabulary = learn(_training_texts(train, settings.input[0]), kind, settings.vocabulary)
+        if not vocabulary.tokens:
+            raise DataError("the training texts hold no token", path=records.path, remedy="check --input")
+        notes.append(f"vocabulary: {len(vocabulary.tokens)} {kind} (--vocabulary)")
+    else:
+        scaler = _scaler(train, notes)
+    return ClassifyEncoders(
+        input=settings.input,
+        label=settings.label or "label",
+        sequence=settings.sequence,
+        time=settings.time if records.values is not None else None,
+        labels=labels,
+        vocabulary=vocabulary,
+        scaler=scaler,
+        missing=settings.missing,
+        longest=settings.longest,
+    )
+
+
+def _kind(train: _Share, settings: DataSettings, notes: list[str]) -> TokenKind:
+    """Choose from the first training texts, so that no other text has a say."""
+    first = next(_training_texts(train, settings.input[0]), pa.array([], pa.string()))
+    kind = choose_kind(islice(first.to_pylist(), 1000))
+    notes.append(f"tokens: {kind} (--tokens)")
+    return kind
+
+
+def _training_texts(train: _Share, column: str) -> Iterator[pa.Array]:
+    inside = np.zeros(len(train.records), bool)
+    inside[train.places] = True
+    row = 0
+    for texts in _texts(train.records, column):
+        chosen = inside[row : row + len(texts)]
+        row += len(texts)
+        if chosen.any():
+            yield texts.filter(pa.array(chosen))
+
+
+def _texts(records: Records, column: str) -> Iterator[pa.Array]:
+    """Texts of a file without white space at their ends; an empty one is refused."""
+    if records.table is None:
+        raise DataError("no table of texts", path=records.path, remedy="check --input")
+    row = 0
+    for chunk in records.table.chunks({column: "text"}):
+        texts = pc.utf8_trim_whitespace(chunk[column])
+        if pc.any(empty := pc.equal(pc.binary_length(texts), 0)).as_py():
+            at = row + int(np.argmax(empty.to_numpy(zero_copy_only=False)))
+            raise DataError(
+                "an empty text",
+                path=records.path,
+                line=line_of_row(records.table, at),
+                column=column,
+                remedy="remove the row",
+            )
+        row += len(texts)
+        yield texts
+
+
+def _scaler(train: _Share, notes: list[str]) -> Scaler:
+    records = train.records
+    if records.values is None or records.offsets is None:
+        raise DataError("no numbers to scale", path=records.path, remedy="check --input")
+    inside = np.zeros(len(records), bool)
+    inside[train.places] = True
+    steps = np.repeat(inside, np.diff(records.offsets))
+    moments = Moments(len(records.columns))
+    for start in range(0, len(steps), _SLAB_STEPS):
+        chosen = steps[start : start + _SLAB_STEPS]
+        moments.update(records.values[start : start + _SLAB_STEPS][chosen])
+        drop_pages(records.values)
+    for column, constant in zip(records.columns, moments.constant(), strict=True):
+        if constant:
+            notes.append(f"column '{column}' is constant in the training part: it tells a model nothing")
+    return moments.scaler(records.columns)
+
+
+def _store(records: Records, encoders: ClassifyEncoders) -> _Store:
+    known = {name: code for code, name in enumerate(encoders.labels)}
+    table = np.array([known.get(name, -1) for name in records.label_names] or [-1], np.int64)
+    classes = np.where(records.labels >= 0, table[np.maximum(records.labels, 0)], -1)
+    if encoders.vocabulary is not None:
+        flat, offsets = _tokenised(records, encoders, encoders.vocabulary)
+        return _Store(records, flat, offsets, classes)
+    flat = _scaled(records, encoders)
+    # The numbers as they stood in the file are not needed any more.
+    offsets = records.offsets if records.offsets is not None else np.zeros(1, np.int64)
+    return _Store(replace(records, values=None), flat, offsets, classes)
+
+
+def _tokenised(records: Records, encoders: ClassifyEncoders, vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
+    spill, lengths = Spill(np.int32), Spill(np.int64)
+    for texts in _texts(records, encoders.input[0]):
+        ids, length = vocabulary.encode(texts)
+        if encoders.longest is not None:
+            first = np.repeat(np.cumsum(length) - length, length)
+            ids = ids[np.arange(len(ids)) - first < encoders.longest]
+            length = np.minimum(length, encoders.longest)
+        spill.append(ids)
+        lengths.append(length)
+    return spill.finish(), np.concatenate([[0], np.cumsum(lengths.finish())]).astype(np.int64)
+
+
+def _scaled(records: Records, encoders: ClassifyEncoders) -> np.ndarray:
+    if records.values is None or records.offsets is None or encoders.scaler is None:
+        raise DataError("expected numbers, came texts", path=records.path, remedy="give a file like the training file")
+    spill = Spill(np.float32, len(encoders.features))
+    starts = records.offsets[:-1]
+    last = np.zeros(len(encoders.input), np.float32)
+    for row in range(0, len(records.values), _SLAB_STEPS):
+        scaled = encoders.scaler.apply(records.values[row : row + _SLAB_STEPS])
+        absent = np.isnan(scaled)
+        if encoders.missing == "mask":
+            spill.append(np.concatenate([np.where(absent, np.float32(0), scaled), absent], 1))
+        else:
+            last = _forward(scaled, absent, starts[(starts >= row) & (starts < row + len(scaled))] - row, last)
+            spill.append(scaled)
+        drop_pages(records.values)
+    return spill.finish()
+
+
+def _forward(values: np.ndarray, absent: np.ndarray, starts: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Fill NaN in place with the value above in the same sequence (0 before the first); return the last row."""
+    if absent.any():
+        begins = np.zeros((len(values), 1), bool)
+        begins[starts] = True
+        padded = np.concatenate([last[None], np.where(begins & absent, np.float32(0), values)])
+        rows = np.where(np.isnan(padded), 0, np.arange(len(padded))[:, None])
+        values[:] = np.take_along_axis(padded, np.maximum.accumulate(rows, 0), 0)[1:]
+    return values[-1]

@@ -1,0 +1,297 @@
+"""Guess what columns are for, from their names and first values; say so; let every guess be overridden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from remanence.data import times as timing
+from remanence.data.sources import file_format, find
+from remanence.data.tables import MISSING, Table, open_table
+from remanence.errors import DataError
+from remanence.settings import DataSettings
+
+__all__ = ["Guess", "guess"]
+
+_TIME = (
+    "time",
+    "date",
+    "datetime",
+    "timestamp",
+    "ds",
+    "day",
+    "month",
+    "year",
+    "t",
+    "step",
+    "时间",
+    "日期",
+    "月份",
+    "年份",
+)
+_COUNTER = ("no", "index", "id", "row", "")
+_TARGET = ("target", "y", "value", "values", "sales", "demand", "load", "price", "ot", "目标", "销量", "价格")
+_LABEL = ("label", "class", "category", "intent", "target", "sentiment", "y", "标签", "类别", "分类", "情感")
+_TEXT = (
+    "text",
+    "sentence",
+    "review",
+    "content",
+    "text_a",
+    "utterance",
+    "input",
+    "sequence",
+    "文本",
+    "评论",
+    "内容",
+    "句子",
+)
+_SEQUENCE = ("sequence", "sequence_id", "seq", "series", "sample", "recording", "case", "trial", "id", "序列", "编号")
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Settings with columns filled in, and a line for each guess."""
+
+    settings: DataSettings
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Column:
+    name: str
+    number: bool
+    time_format: str | None
+    values: tuple[Any, ...]
+
+    @property
+    def distinct(self) -> int:
+        return len({str(value) for value in self.values})
+
+
+def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) -> Guess:
+    """Fill in task and columns where they are open.
+
+    Args:
+        task: what the caller wants, where `settings.task` is open.
+
+    Raises:
+        DataError: no column can play a part that is needed; the message says how to name it.
+    """
+    notes: list[str] = []
+    path = find(path)
+    if file_format(path, settings.format) in ("ts", "arff"):
+        update = {"task": "classify", "label": settings.label or "class"}
+        return Guess(settings.model_copy(update=update), ())
+    table = open_table(path, settings)
+    columns = [_column(name, [row.get(name) for row in table.head]) for name in table.columns]
+    _need(table, settings)
+    chosen = settings.task or task or _task(table, columns, settings, notes)
+    update = {"task": chosen}
+    update |= (
+        _forecast(table, columns, settings, notes)
+        if chosen == "forecast"
+        else _classify(table, columns, settings, notes)
+    )
+    return Guess(settings.model_copy(update=update), tuple(notes))
+
+
+def _need(table: Table, settings: DataSettings) -> None:
+    for flag in ("series", "target", "known", "observed", "input", "sequence"):
+        table.need(getattr(settings, flag), flag)
+    for flag in ("time", "label", "group", "split_column"):
+        value = getattr(settings, flag)
+        table.need([value] if value else [], flag.replace("_", "-"))
+
+
+def _column(name: str, values: Iterable[Any]) -> _Column:
+    there = tuple(value for value in values if value is not None and not (isinstance(value, str) and value in MISSING))
+    return _Column(name, bool(there) and all(_is_number(value) for value in there), _time(there), there)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _time(values: tuple[Any, ...]) -> str | None:
+    try:
+        return timing.guess_format(values[:50]) and timing.guess_format(values)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _named(columns: Iterable[_Column], names: tuple[str, ...]) -> _Column | None:
+    found = {column.name.strip().lower(): column for column in columns}
+    return next((found[name] for name in names if name in found), None)
+
+
+def _task(table: Table, columns: list[_Column], settings: DataSettings, notes: list[str]) -> str:
+    if settings.target or settings.horizon or settings.known or settings.observed:
+        return "forecast"
+    if settings.input or settings.label or settings.sequence or table.format == "text":
+        return "classify"
+    texts = [column for column in columns if not column.number and column.time_format is None]
+    dated = any(column.time_format not in (None, "integer") for column in columns)
+    numbers = [column for column in columns if column.number]
+    label = _named(columns, _LABEL)
+    task = (
+        "classify" if (label and texts and not dated) or not numbers or not (dated or len(texts) == 0) else "forecast"
+    )
+    notes.append(f"task: {task} (--task)")
+    return task
+
+
+def _forecast(table: Table, columns: list[_Column], settings: DataSettings, notes: list[str]) -> dict[str, Any]:
+    time = settings.time or _guess_time(columns, settings)
+    if settings.time is None:
+        notes.append(
+            f"time: '{time}' (--time)" if time else "time: no such column found, rows are taken in order (--time)"
+        )
+    series = settings.series or _guess_series(table, columns, time, settings)
+    if series and not settings.series:
+        notes.append(f"series: '{series[0]}' (--series)")
+    taken = {time, *series, *settings.known, *settings.observed, settings.split_column}
+    numbers = [column for column in columns if column.number and column.name not in taken]
+    target = settings.target
+    if not target:
+        if not numbers:
+            raise DataError(
+                "no column of numbers to forecast", path=table.path, remedy=f"columns: {', '.join(table.columns[:12])}"
+            )
+        target = ((_named(numbers, _TARGET) or numbers[-1]).name,)
+        notes.append(f"target: '{target[0]}' (--target)")
+    rest = [column.name for column in numbers if column.name not in target]
+    if rest and not settings.observed:
+        shown = ", ".join(rest[:8]) + (", …" if len(rest) > 8 else "")
+        notes.append(f"number columns not used: {shown} (--observed, --known)")
+    by_name = {column.name: column for column in columns}
+    for flag, names in (("target", target), ("observed", settings.observed), ("known", settings.known)):
+        for name in names:
+            _refuse_category(table, by_name[name], flag)
+    return {"time": time, "series": series, "target": target}
+
+
+def _refuse_category(table: Table, column: _Column, flag: str) -> None:
+    """A column of words cannot be scaled; a column where only some cells are words is found with its line later."""
+    if column.values and not any(_is_number(value) for value in column.values):
+        raise DataError(
+            f"--{flag} needs numbers, this column holds words such as '{str(column.values[0])[:30]}'",
+            path=table.path,
+            column=column.name,
+            line=2 if table.header and table.format != "parquet" else 1,
+            remedy="leave it out, or add a column of 0 and 1 for each word",
+        )
+
+
+def _guess_time(columns: list[_Column], settings: DataSettings) -> str | None:
+    free = [column for column in columns if column.name not in (*settings.target, *settings.observed, *settings.known)]
+    dated = [column for column in free if column.time_format not in (None, "integer")]
+    best = _named(dated, _TIME) or next(iter(dated), None)
+    if best:
+        return best.name
+    whole = [column for column in free if column.time_format == "integer"]
+    for names in (_TIME, _COUNTER):
+        for name in names:
+            column = _named(whole, (name,))
+            if column and _rises(column.values):
+                return column.name
+    return None
+
+
+def _rises(values: tuple[Any, ...]) -> bool:
+    numbers = [int(value) for value in values]
+    return all(before < now for before, now in pairwise(numbers))
+
+
+def _guess_series(table: Table, columns: list[_Column], time: str | None, settings: DataSettings) -> tuple[str, ...]:
+    """A column of few words is a series name where times repeat in the file but not beside one of its words."""
+    by_name = {column.name: column for column in columns}
+    if time is None or len(set(by_name[time].values)) == len(by_name[time].values):
+        return ()
+    for column in columns:
+        role = (*settings.target, *settings.known, *settings.observed, settings.split_column, time)
+        if column.name in role or (column.number and column.name.lower() not in _SEQUENCE):
+            continue
+        pairs = [(row.get(column.name), row.get(time)) for row in table.head]
+        if len(set(pairs)) == len(pairs) and column.distinct * 2 <= len(pairs):
+            return (column.name,)
+    return ()
+
+
+def _classify(table: Table, columns: list[_Column], settings: DataSettings, notes: list[str]) -> dict[str, Any]:
+    label = settings.label or _guess_label(table, columns, settings)
+    if settings.label is None:
+        notes.append(f"label: '{label}' (--label)")
+    taken = {label, settings.group, settings.split_column, settings.time, *settings.sequence}
+    free = [column for column in columns if column.name not in taken]
+    texts = [column for column in free if not column.number and column.time_format is None]
+    if settings.input:
+        numeric = all(column.number for column in columns if column.name in settings.input)
+        numeric = bool(settings.sequence) or (len(settings.input) > 1) or (numeric and bool(_named(free, _SEQUENCE)))
+        if not numeric:
+            return {"label": label}
+        chosen = settings.input
+    elif texts and not settings.sequence and not (_named(free, _SEQUENCE) and _repeats(_named(free, _SEQUENCE))):
+        best = _named(texts, _TEXT) or max(texts, key=lambda column: sum(len(str(value)) for value in column.values))
+        notes.append(f"input: text '{best.name}' (--input)")
+        return {"label": label, "input": (best.name,)}
+    else:
+        chosen = ()
+    return {"label": label} | _guess_sequences(table, free, settings, chosen, notes)
+
+
+def _repeats(column: _Column | None) -> bool:
+    return column is not None and column.distinct * 2 <= len(column.values)
+
+
+def _guess_sequences(
+    table: Table, free: list[_Column], settings: DataSettings, chosen: tuple[str, ...], notes: list[str]
+) -> dict[str, Any]:
+    sequence = settings.sequence
+    if not sequence:
+        candidates = [column for column in free if column.name not in chosen and column.name.lower() in _SEQUENCE]
+        if not candidates:
+            raise DataError(
+                "no column says which rows form one sequence",
+                path=table.path,
+                line=1,
+                remedy="name it with --sequence, or give one text column as --input",
+            )
+        sequence = (candidates[0].name,)
+        notes.append(f"sequence: '{sequence[0]}' (--sequence)")
+    rest = [column for column in free if column.name not in (*sequence, *chosen)]
+    time = settings.time
+    if time is None and (found := _named(rest, _TIME)):
+        time = found.name
+        notes.append(f"time within a sequence: '{time}' (--time)")
+    if not chosen:
+        chosen = tuple(column.name for column in rest if column.number and column.name != time)
+        if not chosen:
+            raise DataError("no column of numbers to read", path=table.path, line=1, remedy="name it with --input")
+        notes.append(f"input: {', '.join(chosen)} (--input)")
+    return {"sequence": sequence, "time": time, "input": chosen}
+
+
+def _guess_label(table: Table, columns: list[_Column], settings: DataSettings) -> str:
+    taken = (*settings.input, *settings.sequence, settings.time, settings.group, settings.split_column)
+    free = [column for column in columns if column.name not in taken]
+    named = _named(free, _LABEL)
+    few = [column for column in free if column.distinct * 2 <= len(column.values) and column.distinct <= 100]
+    best = named or min(few, key=lambda column: column.distinct, default=None)
+    if best is None:
+        raise DataError(
+            "no column of labels found",
+            path=table.path,
+            line=1,
+            remedy=f"name it with --label (columns: {', '.join(table.columns[:12])})",
+        )
+    return best.name

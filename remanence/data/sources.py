@@ -1,0 +1,157 @@
+"""Files as streams of bytes: found or refused, decompressed, watched for NUL bytes, fingerprinted."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import lzma
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import IO, Any
+
+from remanence.errors import DataError
+
+__all__ = ["FORMATS", "file_format", "find", "fingerprint", "open_bytes", "open_text", "reading"]
+
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".ts": "ts",
+    ".arff": "arff",
+    ".txt": "text",
+}
+_COMPRESSED = (".xz", ".gz")
+
+
+def find(path: str | Path) -> Path:
+    """Check that a file is there and can be read.
+
+    Raises:
+        DataError: no such file (the nearest name beside it is suggested), a directory, no permission, an empty file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        inside = sorted(entry.name for entry in path.iterdir() if entry.is_file())[:3]
+        remedy = f"name a file in it, such as {path / inside[0]}" if inside else "name a file"
+        raise DataError("this is a directory, expected a file", path=path, remedy=remedy)
+    if not path.exists():
+        beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        close = get_close_matches(path.name, beside, n=1)
+        remedy = f"did you mean {path.parent / close[0]}?" if close else "check the path"
+        raise DataError("no such file", path=path, remedy=remedy)
+    if not os.access(path, os.R_OK):
+        raise DataError("no permission to read this file", path=path, remedy=f"chmod u+r {path.name}")
+    if path.stat().st_size == 0:
+        raise DataError("the file is empty", path=path, remedy="expected a header line and rows below it")
+    return path
+
+
+def file_format(path: Path, given: str | None) -> str:
+    """Name the format of a file: as given, or by its name without `.xz` or `.gz`."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in _COMPRESSED:
+        suffixes.pop()
+    if given:
+        return given
+    if suffixes and suffixes[-1] in FORMATS:
+        return FORMATS[suffixes[-1]]
+    raise DataError(
+        f"the format cannot be told from the name (known endings: {' '.join(FORMATS)})",
+        path=path,
+        remedy="name it, such as --format csv",
+    )
+
+
+def fingerprint(*paths: Path) -> str:
+    """SHA-256 over the bytes of these files, in this order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with reading(path), path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a file for reading, decompressed; a NUL byte in it is an error."""
+    with reading(path):
+        ending = path.suffix.lower()
+        if ending == ".xz":
+            inner: Any = lzma.LZMAFile(path)  # noqa: SIM115 — closed by the stream around it
+        elif ending == ".gz":
+            inner = gzip.GzipFile(path)
+        else:
+            inner = path.open("rb", buffering=0)
+    return io.BufferedReader(_Watched(inner, path), buffer_size=1 << 20)
+
+
+def open_text(path: Path) -> io.TextIOWrapper:
+    """Open a file as UTF-8 lines; bytes that are not UTF-8 come as surrogates, for a caller to find."""
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while reading into a `DataError`."""
+    try:
+        yield
+    except PermissionError:
+        raise DataError("no permission to read this file", path=path, remedy=f"chmod u+r {path.name}") from None
+    except (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(
+            f"the compressed file is damaged or cut short ({error})",
+            path=path,
+            remedy="copy or download it again",
+        ) from None
+
+
+class _Watched(io.RawIOBase):
+    """A stream that refuses NUL bytes, which no text file holds."""
+
+    def __init__(self, inner: IO[bytes], path: Path) -> None:
+        self._inner, self._path, self._seen, self._lines = inner, path, 0, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        with reading(self._path):
+            block = self._inner.read(len(buffer))
+        if b"\0" in block:
+            before = block[: block.index(b"\0")]
+            offset = self._seen + len(before)
+            # Lines before this block are counted only now, by a second look at the file.
+            line = 1 + _newlines(self._path, self._seen) + before.count(b"\n")
+            raise DataError(
+                f"a NUL byte at offset {offset}",
+                path=self._path,
+                line=line,
+                remedy="the file is damaged or binary; save it as UTF-8 text",
+            )
+        self._seen += len(block)
+        buffer[: len(block)] = block
+        return len(block)
+
+    def close(self) -> None:
+        self._inner.close()
+        super().close()
+
+
+def _newlines(path: Path, stop: int) -> int:
+    opener = {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix.lower(), open)
+    lines = 0
+    with opener(path, "rb") as file:
+        while stop > 0 and (block := file.read(min(stop, 1 << 20))):
+            lines += block.count(b"\n")
+            stop -= len(block)
+    return lines

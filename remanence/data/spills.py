@@ -1,0 +1,97 @@
+"""Arrays that grow row by row and move to a temporary file once they are large, so that memory stays bounded.
+
+Temporary files lie in the system's temporary folder (TMPDIR), have no name once open where the system allows it, and
+vanish with the process, however it ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import tempfile
+from typing import IO, Any
+
+import numpy as np
+
+from remanence.errors import MachineError
+
+__all__ = ["THRESHOLD", "Spill", "drop_pages", "slabs"]
+
+THRESHOLD = 128 << 20
+"""Bytes of one array that stay in memory."""
+
+_SLAB = 32 << 20
+
+
+class Spill:
+    """Rows appended in order, read back as one array.
+
+    Args:
+        dtype: of the numbers.
+        width: columns of a row; 0 for a flat array.
+
+    Example:
+        >>> spill = Spill(np.int32)
+        >>> spill.append(np.arange(3)); spill.append(np.arange(2))
+        >>> spill.finish().tolist()
+        [0, 1, 2, 0, 1]
+    """
+
+    def __init__(self, dtype: Any, width: int | None = None, *, threshold: int | None = None) -> None:
+        self.dtype, self.width = np.dtype(dtype), width
+        self.rows = 0
+        self._threshold = THRESHOLD if threshold is None else threshold
+        self._blocks: list[np.ndarray] = []
+        self._bytes = 0
+        self._file: IO[bytes] | None = None
+
+    def append(self, block: np.ndarray) -> None:
+        """Add rows; they are copied unless they already have the right type."""
+        block = np.ascontiguousarray(block, self.dtype)
+        self.rows += len(block)
+        self._bytes += block.nbytes
+        self._blocks.append(block)
+        if self._file is None and self._bytes > self._threshold:
+            self._file = tempfile.TemporaryFile(prefix="remanence-")  # noqa: SIM115 — closed with the array
+        if self._file is not None:
+            self._flush(self._file)
+
+    def finish(self) -> np.ndarray:
+        """All rows as one array, mapped from the file where they were spilled."""
+        shape = (self.rows,) if self.width is None else (self.rows, self.width)
+        if self._file is None:
+            blocks, self._blocks = self._blocks, []
+            return np.concatenate(blocks).reshape(shape) if blocks else np.zeros(shape, self.dtype)
+        self._file.flush()
+        return np.memmap(self._file, self.dtype, mode="r+", shape=shape)
+
+    def _flush(self, file: IO[bytes]) -> None:
+        try:
+            for block in self._blocks:
+                file.write(block.data)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise MachineError(
+                f"the disk of the temporary folder {tempfile.gettempdir()} is full",
+                remedy="free some space, or set TMPDIR to a larger disk",
+            ) from None
+        self._blocks = []
+
+
+def drop_pages(array: np.ndarray) -> None:
+    """Give back the memory of a mapped array's pages; they are read again when needed. No effect on other arrays."""
+    base: Any = array
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
+
+
+def slabs(array: np.ndarray):
+    """Cut `[row, …]` into slices of about 32 MB, in order; pages of a mapped array are dropped behind."""
+    row = max(1, array.nbytes // max(1, len(array)))
+    size = max(1, _SLAB // row)
+    for start in range(0, len(array), size):
+        yield slice(start, min(start + size, len(array)))
+        drop_pages(array)

@@ -1,0 +1,273 @@
+"""Tables of named columns, streamed in chunks of bounded size: CSV, TSV, JSON lines, Parquet, plain text.
+
+A chunk is a mapping column → array: numbers as float64 (NaN where the cell is empty), texts as Arrow strings, times
+as they come (Arrow strings, integers, dates or timestamps). What cannot be read is found again by `diagnose`,
+which names its line.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.json as pajson
+import pyarrow.parquet as papq
+
+from remanence.data.sources import file_format, find, open_bytes, open_text, reading
+from remanence.errors import DataError
+from remanence.settings import DataSettings
+
+__all__ = ["MISSING", "Chunk", "Kind", "Table", "open_table", "raw_rows"]
+
+Kind = Literal["number", "text", "time"]
+Chunk = dict[str, Any]
+MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "#N/A")
+"""What counts as an empty cell in a number column of a text file."""
+
+_BLOCK = 4 << 20
+_HEAD = 1000
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file whose columns have names.
+
+    Args:
+        path: the file.
+        format: csv, tsv, jsonl, parquet or text.
+        columns: names, in the order of the file.
+        delimiter: between cells.
+        head: the first rows, column → value (text in text files), to guess from.
+        header: False where the file has no line of names.
+    """
+
+    path: Path
+    format: str
+    columns: tuple[str, ...]
+    delimiter: str = ","
+    head: tuple[dict[str, Any], ...] = ()
+    header: bool = True
+
+    @property
+    def quoted(self) -> bool:
+        """Whether a cell may stand in quotes (and hold the delimiter or a line break)."""
+        return self.format == "csv"
+
+    def need(self, columns: Iterable[str], flag: str) -> None:
+        """Refuse a column that is not there, and suggest the nearest name."""
+        for column in columns:
+            if column not in self.columns:
+                close = get_close_matches(column, self.columns, n=1, cutoff=0.5)
+                hint = f"did you mean '{close[0]}'?" if close else f"columns: {', '.join(self.columns[:12])}"
+                raise DataError(f"no such column (--{flag})", path=self.path, line=1, column=column, remedy=hint)
+
+    def chunks(self, wanted: Mapping[str, Kind]) -> Iterator[Chunk]:
+        """Stream the wanted columns.
+
+        Raises:
+            DataError: a malformed row, a text in a number column, an infinite number, bad UTF-8: with its line.
+        """
+        from remanence.data.diagnose import first_flaw
+
+        readers = {"jsonl": self._json, "parquet": self._parquet}
+        try:
+            with reading(self.path):
+                for batch in readers.get(self.format, self._csv)(wanted):
+                    chunk = {name: _column(batch.column(name), kind) for name, kind in wanted.items()}
+                    numbers = [chunk[name] for name, kind in wanted.items() if kind == "number"]
+                    if any(np.isinf(column).any() for column in numbers):
+                        raise pa.ArrowInvalid("an infinite number")
+                    yield chunk
+        except (pa.ArrowException, UnicodeDecodeError) as error:
+            raise first_flaw(self, wanted) or DataError(
+                str(error).splitlines()[0], path=self.path, remedy="is the format right? see --format"
+            ) from None
+
+    def _csv(self, wanted: Mapping[str, Kind]) -> Iterator[pa.RecordBatch]:
+        types = {name: pa.float64() if kind == "number" else pa.string() for name, kind in wanted.items()}
+        read = pacsv.ReadOptions(block_size=_BLOCK, column_names=None if self.header else list(self.columns))
+        parse = pacsv.ParseOptions(
+            delimiter=self.delimiter, quote_char='"' if self.quoted else False, newlines_in_values=self.quoted
+        )
+        convert = pacsv.ConvertOptions(
+            column_types=types, include_columns=list(wanted), null_values=list(MISSING), strings_can_be_null=False
+        )
+        with open_bytes(self.path) as file:
+            reader = pacsv.open_csv(file, read_options=read, parse_options=parse, convert_options=convert)
+            yield from reader
+
+    def _json(self, wanted: Mapping[str, Kind]) -> Iterator[pa.RecordBatch]:
+        types = {name: _json_type(self.head, name, kind) for name, kind in wanted.items()}
+        parse = pajson.ParseOptions(explicit_schema=pa.schema(list(types.items())), unexpected_field_behavior="ignore")
+        with open_bytes(self.path) as file:
+            while lines := b"".join(file.readlines(_BLOCK)):
+                if not lines.strip():
+                    continue
+                read = pajson.ReadOptions(use_threads=False, block_size=len(lines) + 1)
+                table = pajson.read_json(pa.BufferReader(lines), read_options=read, parse_options=parse)
+                yield from table.combine_chunks().to_batches()
+
+    def _parquet(self, wanted: Mapping[str, Kind]) -> Iterator[pa.RecordBatch]:
+        with papq.ParquetFile(self.path) as file:
+            yield from file.iter_batches(batch_size=1 << 16, columns=list(wanted))
+
+
+def open_table(path: str | Path, settings: DataSettings) -> Table:
+    """Open a file and read its header and first rows.
+
+    Raises:
+        DataError: the file is missing, empty, has no rows, two columns of one name, or another delimiter.
+    """
+    path = find(path)
+    kind = file_format(path, settings.format)
+    if kind == "parquet":
+        table = _open_parquet(path)
+    elif kind == "jsonl":
+        table = _open_json(path)
+    else:
+        delimiter = settings.delimiter or ("," if kind == "csv" else "\t")
+        table = _open_csv(path, kind, delimiter)
+    if not table.head:
+        raise DataError("a header and no rows", path=path, line=1, remedy="expected rows below the header")
+    return table
+
+
+def raw_rows(table: Table) -> Iterator[tuple[int, list[Any]]]:
+    """Every row with the line it starts on, read slowly by the standard library: for the head, and to find flaws.
+
+    JSON lines give a list of one parsed object; Parquet counts rows from 1.
+    """
+    with reading(table.path):
+        if table.format == "parquet":
+            with papq.ParquetFile(table.path) as file:
+                rows = (row for batch in file.iter_batches(1 << 14) for row in batch.to_pylist())
+                for line, row in enumerate(rows, 1):
+                    yield line, list(row.values())
+            return
+        with open_text(table.path) as lines:
+            if table.format == "jsonl":
+                yield from _raw_json(table.path, lines)
+                return
+            csv.field_size_limit(1 << 30)
+            quoting = csv.QUOTE_MINIMAL if table.quoted else csv.QUOTE_NONE
+            reader = csv.reader(lines, delimiter=table.delimiter, quoting=quoting)
+            line = 1
+            for number, row in enumerate(reader):
+                if row and (number or not table.header):
+                    yield line, row
+                line = reader.line_num + 1
+
+
+def _raw_json(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, list[Any]]]:
+    for line, text in enumerate(lines, 1):
+        if not text.strip():
+            continue
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"not JSON: {error.msg} at character {error.colno}",
+                path=path,
+                line=line,
+                remedy='expected one object a line, such as {"text": "…", "label": "…"}',
+            ) from None
+        if not isinstance(value, dict):
+            raise DataError(
+                f"expected an object, came {text.strip()[:40]}", path=path, line=line, remedy="one {…} a line"
+            )
+        yield line, [value]
+
+
+def _open_csv(path: Path, kind: str, delimiter: str) -> Table:
+    from remanence.data.diagnose import check_cells
+
+    if len(delimiter) != 1:
+        raise DataError(f"the delimiter is one character, came '{delimiter}'", path=path, remedy="--delimiter ','")
+    bare = Table(path, kind, (), delimiter, header=False)
+    line, first = next(raw_rows(bare), (1, []))
+    if kind == "text":
+        columns = ("text",) if len(first) < 2 else ("label", "text")
+        table = Table(path, kind, columns, delimiter, header=False)
+    else:
+        columns = tuple(first)
+        check_cells(bare, line, first)
+        _check_header(path, columns, delimiter)
+        table = Table(path, kind, columns, delimiter)
+    head = []
+    for line, cells in islice(raw_rows(table), _HEAD):
+        check_cells(table, line, cells)
+        head.append(dict(zip(columns, cells, strict=True)))
+    return Table(path, kind, columns, delimiter, tuple(head), table.header)
+
+
+def _check_header(path: Path, columns: Sequence[str], delimiter: str) -> None:
+    seen: set[str] = set()
+    for column in columns:
+        if column in seen:
+            raise DataError("two columns have this name", path=path, line=1, column=column, remedy="rename one")
+        seen.add(column)
+    names = {";": "';'", "\t": "'\\t'", "|": "'|'", ",": "','"}
+    for other, shown in names.items():
+        if len(columns) == 1 and other != delimiter and other in columns[0]:
+            raise DataError(
+                f"one column named '{columns[0][:60]}': is {shown} the delimiter?".replace("\t", "\\t"),
+                path=path,
+                line=1,
+                remedy=f"--delimiter {shown}",
+            )
+
+
+def _open_json(path: Path) -> Table:
+    bare = Table(path, "jsonl", ())
+    head = tuple(row[0] for _, row in islice(raw_rows(bare), _HEAD))
+    columns = tuple(dict.fromkeys(name for row in head for name in row))
+    return Table(path, "jsonl", columns, head=head)
+
+
+def _open_parquet(path: Path) -> Table:
+    try:
+        with papq.ParquetFile(path) as file:
+            columns = tuple(file.schema_arrow.names)
+            first = next(file.iter_batches(_HEAD), None)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"not a whole Parquet file ({str(error).splitlines()[0][:100]})", path=path, remedy="copy it again"
+        ) from None
+    return Table(path, "parquet", columns, head=tuple(first.to_pylist()) if first is not None else ())
+
+
+def _json_type(head: Iterable[Mapping[str, Any]], name: str, kind: Kind) -> pa.DataType:
+    if kind == "number":
+        return pa.float64()
+    types = {type(row[name]) for row in head if row.get(name) is not None}
+    if types == {bool}:
+        return pa.bool_()
+    if types == {int}:
+        return pa.int64()
+    return pa.float64() if types and types <= {int, float} else pa.string()
+
+
+def _column(column: pa.Array, kind: Kind) -> Any:
+    if kind == "number":
+        if column.type != pa.float64():
+            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+                raise pa.ArrowInvalid("text where a number was expected")
+            column = column.cast(pa.float64(), safe=False)
+        return column.to_numpy(zero_copy_only=False)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if kind == "text":
+        if column.type != pa.string():
+            column = column.cast(pa.string())
+        return pc.fill_null(column, "")
+    return column

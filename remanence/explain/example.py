@@ -1,0 +1,82 @@
+"""One example to look into: a batch of one, with a label for each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from remanence.data.examples import Batch, Part
+from remanence.errors import DataError, SettingError
+
+__all__ = ["Example", "example_of", "model_of", "typical"]
+
+GOOD_LENGTH = 24
+"""Steps of an example that shows well: long enough to forget something, short enough to read."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """What a model reads, with what a person calls each step.
+
+    Args:
+        batch: a batch of one.
+        labels: a token or a time for each step, `[time]`.
+        title: where the example stands, or the text itself.
+    """
+
+    batch: Batch
+    labels: tuple[str, ...]
+    title: str
+
+    def __post_init__(self) -> None:
+        if self.batch.inputs.batch != 1:
+            raise SettingError(f"expected one example, came {self.batch.inputs.batch}", name="example")
+        if not self.labels:
+            raise DataError("the example has no step", remedy="choose another --row")
+
+
+def example_of(part: Part, index: int) -> Example:
+    """Take one example out of a part.
+
+    The steps of a text are named by its tokens; those of a forecast by how many steps they lie before its origin
+    (`−1` is the last one seen); others are counted from 1.
+
+    Raises:
+        SettingError: there is no such example.
+        DataError: the example has no steps.
+    """
+    if not 0 <= index < len(part):
+        raise SettingError(f"expected 0 … {len(part) - 1}, came {index}", name="row")
+    batch = part.batch(np.array([index]))
+    length = int(batch.inputs.lengths[0])
+    if hasattr(part, "past"):
+        labels = tuple(f"−{length - step}" for step in range(length))
+    else:
+        labels = _tokens(part, index)[:length] or tuple(str(step + 1) for step in range(length))
+    return Example(batch, labels, part.name(index))
+
+
+def _tokens(part: Any, index: int) -> tuple[str, ...]:
+    """Tokens of a text; none for numbers, whose steps have no names."""
+    if not hasattr(part, "tokens"):
+        return ()
+    return tuple(part.tokens(index))
+
+
+def typical(part: Part) -> int:
+    """Choose an example that shows well: the first whose length is nearest to the median, or to 24 where that is longer.
+
+    Raises:
+        DataError: the part is empty.
+    """
+    if not len(part):
+        raise DataError("the part is empty, so there is no example to look into")
+    lengths = np.asarray(part.lengths)
+    return int(np.argmin(np.abs(lengths - min(GOOD_LENGTH, float(np.median(lengths))))))
+
+
+def model_of(run: Any) -> Any:
+    """The model of a run, or the model itself."""
+    return run if hasattr(run, "recurrent") else run.model

@@ -1,0 +1,122 @@
+"""From what a batch holds to what a recurrent layer reads: numbers, convolved if asked; tokens, with their pairs.
+
+An encoder carries what the next chunk of a sequence needs to know of this one in the model's state (`encoder.…`).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from remanence.nn.pool import State, latest
+from remanence.sequences import Sequences
+
+__all__ = ["NumberEncoder", "TokenEncoder"]
+
+
+class NumberEncoder(nn.Module):
+    """Scaled numbers, optionally through a convolution over time, layer normalisation and ReLU.
+
+    Args:
+        features: numbers of one step.
+        convolution: channels of the convolution; 0 passes the numbers on as they are.
+        width: steps that the convolution sees.
+        causal: it sees only steps up to the present one; otherwise as many after as before.
+        noise: standard deviation of Gaussian noise added in training.
+        dropout: rate of dropout of what it gives, in training.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        convolution: int = 0,
+        width: int = 5,
+        causal: bool = True,
+        noise: float = 0.0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.features, self.width, self.causal, self.noise = features, width, causal, noise
+        self.convolution = nn.Conv1d(features, convolution, width) if convolution else None
+        self.norm = nn.LayerNorm(convolution) if convolution else None
+        self.dropout = nn.Dropout(dropout)
+        self.output_size = convolution or features
+
+    def forward(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:
+        """Encode `[batch, time, features]`; the state holds the last `width - 1` steps of a causal convolution."""
+        mask = inputs.mask()[..., None]
+        data = torch.where(mask, inputs.data, 0.0)
+        if self.training and self.noise > 0:
+            data = data + self.noise * torch.randn_like(data) * mask
+        carried: State = {}
+        if self.convolution is not None and self.norm is not None:
+            padded, carried = self._surround(Sequences(data, inputs.lengths), state)
+            data = torch.relu(self.norm(self.convolution(padded.transpose(1, 2)).transpose(1, 2)))
+            data = torch.where(mask, data, 0.0)
+        return Sequences(self.dropout(data), inputs.lengths), carried
+
+    def _surround(self, inputs: Sequences, state: State) -> tuple[Tensor, State]:
+        """The steps with `width - 1` others before them (causal), or zeros on both sides."""
+        reach = self.width - 1
+        data = inputs.data
+        if not self.causal:
+            left = reach // 2
+            return nn.functional.pad(data, (0, 0, left, reach - left)), {}
+        before = state["encoder.past"].transpose(0, 1) if state else data.new_zeros(inputs.batch, reach, self.features)
+        padded = torch.cat([before, data], dim=1)
+        # The last `reach` valid steps of each row begin at its own length, `before` being `reach` long.
+        at = inputs.lengths.to(data.device)[:, None] + torch.arange(reach, device=data.device)
+        past = torch.gather(padded, 1, at[..., None].expand(-1, -1, self.features))
+        return padded, {"encoder.past": past.transpose(0, 1)}
+
+
+class TokenEncoder(nn.Module):
+    """A learnt vector for each token; whole tokens dropped in training; optionally a vector of each pair of neighbours.
+
+    Args:
+        vocabulary: tokens known, those for padding and unknown tokens included.
+        size: features of a token's vector.
+        token_dropout: rate at which a whole token's vector is dropped in training.
+        pairs: rows of the table of pairs, which a hash of the token before and the token shares out; 0 for none.
+        dropout: rate of dropout of single features, in training.
+
+    References:
+        Pairs shared out by a hash: Joulin, Grave, Bojanowski & Mikolov 2017, arXiv:1607.01759, §2.2.
+    """
+
+    def __init__(
+        self, vocabulary: int, size: int, *, token_dropout: float = 0.0, pairs: int = 0, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.token_dropout, self.pairs = token_dropout, pairs
+        self.vectors = nn.Embedding(vocabulary, size)
+        self.pair_vectors = nn.Embedding(pairs, size) if pairs else None
+        for table in (self.vectors, self.pair_vectors):
+            if table is not None:
+                nn.init.normal_(table.weight, std=0.3)
+        self.dropout = nn.Dropout(dropout)
+        self.output_size = size
+
+    def forward(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:
+        """Encode tokens `[batch, time]`; the state holds the last token where pairs are used."""
+        mask = inputs.mask()
+        tokens = torch.where(mask, inputs.data, 0)
+        data = self.vectors(tokens)
+        carried: State = {}
+        if self.pair_vectors is not None:
+            before = state["encoder.token"][0] if state else tokens.new_zeros(inputs.batch, 1)
+            previous = torch.cat([before, tokens[:, :-1]], dim=1)[:, : inputs.time]
+            data = data + self.pair_vectors(_hash_pairs(previous, tokens, self.pairs))
+            carried = {"encoder.token": latest(Sequences(tokens[..., None], inputs.lengths), before)[None]}
+        if self.training and self.token_dropout > 0:
+            kept = torch.rand(tokens.shape, device=tokens.device) >= self.token_dropout
+            data = data * (kept[..., None] / (1 - self.token_dropout))
+        data = torch.where(mask[..., None], self.dropout(data), 0.0)
+        return Sequences(data, inputs.lengths), carried
+
+
+def _hash_pairs(left: Tensor, right: Tensor, rows: int) -> Tensor:
+    """A row for each pair of tokens: multiply by two odd constants and keep high bits, which are the mixed ones."""
+    mixed = left * 0x1E3779B1 + right * 0x05EBCA77
+    return ((mixed ^ (mixed >> 15)) * 0x2C1B3C6D >> 12) % rows

@@ -1,0 +1,117 @@
+"""From what the recurrent layers give to an answer: a class, or a forecast, all at once or step by step."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from remanence.nn.pool import Pool, State
+from remanence.sequences import Sequences
+
+__all__ = ["ClassifyHead", "ForecastHead", "StepHead"]
+
+
+class ClassifyHead(nn.Module):
+    """Pool the steps, drop out, one linear layer: logits `[batch, class]`.
+
+    Args:
+        size: features of a step.
+        classes: labels to choose from.
+        pool: `last`, `mean`, `max` or `attention`.
+        dropout: rate before the linear layer.
+        backward: features, at the end, of the backward direction.
+    """
+
+    def __init__(self, size: int, classes: int, *, pool: str = "last", dropout: float = 0.0, backward: int = 0) -> None:
+        super().__init__()
+        self.pool = Pool(pool, size, backward=backward)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(size, classes)
+
+    def forward(self, steps: Sequences, state: State) -> tuple[Tensor, State]:
+        pooled, state = self.pool(steps, state)
+        return self.linear(self.dropout(pooled)), state
+
+
+class _Values(nn.Module):
+    """A vector → targets × (point forecast, quantiles); the quantiles are sorted, so that they never cross."""
+
+    def __init__(self, size: int, steps: int, targets: int, quantiles: int) -> None:
+        super().__init__()
+        self.shape = (steps, targets, 1 + quantiles)
+        self.linear = nn.Linear(size, steps * targets * (1 + quantiles))
+
+    def forward(self, vector: Tensor) -> Tensor:
+        return self.linear(vector).reshape(len(vector), *self.shape)
+
+
+def _finish(values: Tensor) -> Tensor:
+    if values.shape[-1] == 1:
+        return values[..., 0]
+    return torch.cat([values[..., :1], values[..., 1:].sort(dim=-1).values], dim=-1)
+
+
+class ForecastHead(nn.Module):
+    """All steps of the horizon at once, from the last step and what is known of the future.
+
+    Args:
+        size: features of a step.
+        horizon: future steps.
+        targets: columns forecast.
+        quantiles: how many quantiles beside the point forecast.
+        known: features known ahead of time.
+        dropout: rate before the linear layers.
+        backward: features, at the end, of the backward direction.
+
+    What is known of a future step enters through a layer shared by all steps, so a holiday acts alike on each of them.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        horizon: int,
+        targets: int,
+        *,
+        quantiles: int = 0,
+        known: int = 0,
+        dropout: float = 0.0,
+        backward: int = 0,
+    ) -> None:
+        super().__init__()
+        self.pool = Pool("last", size, backward=backward)
+        self.dropout = nn.Dropout(dropout)
+        self.values = _Values(size, horizon, targets, quantiles)
+        self.mix = nn.Linear(size + known, max(16, size // 2)) if known else None
+        self.step_values = _Values(max(16, size // 2), 1, targets, quantiles) if known else None
+
+    def forward(self, steps: Sequences, state: State, future: Tensor | None) -> tuple[Tensor, State]:
+        """Steps and `future` `[batch, horizon, known]` → `[batch, horizon, target]`, or `[…, target, 1 + quantile]`."""
+        pooled, state = self.pool(steps, state)
+        vector = self.dropout(pooled)
+        values = self.values(vector)
+        if self.mix is not None and self.step_values is not None and future is not None:
+            joined = torch.cat([vector[:, None].expand(-1, future.shape[1], -1), future], dim=-1)
+            hidden = torch.relu(self.mix(joined))
+            values = values + self.step_values(hidden.flatten(0, 1)).reshape(values.shape)
+        return _finish(values), state
+
+
+class StepHead(nn.Module):
+    """One step of a forecast, from the last step and what is known of the next: `[batch, target(, 1 + quantile)]`.
+
+    The quantiles of later steps are those of one step ahead, given the point forecasts fed back before it.
+    """
+
+    def __init__(
+        self, size: int, horizon: int, targets: int, *, quantiles: int = 0, known: int = 0, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.horizon = horizon
+        self.pool = Pool("last", size)
+        self.dropout = nn.Dropout(dropout)
+        self.values = _Values(size + known, 1, targets, quantiles)
+
+    def forward(self, vector: Tensor, future: Tensor | None) -> Tensor:
+        """A vector `[batch, size]` and the known features of one step `[batch, known]` → one step."""
+        vector = self.dropout(vector)
+        return _finish(self.values(vector if future is None else torch.cat([vector, future], dim=-1)))[:, 0]

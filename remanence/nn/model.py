@@ -1,0 +1,149 @@
+"""The one model: encoder → recurrent layers → head.
+
+A long sequence may come in chunks. All that a later chunk must know of an earlier one is in the state: the recurrent
+states (`h`, `c`), the pool's accumulators (`pool.…`), the encoder's past (`encoder.…`), and the level of each window
+(`window.…`, which `begin` takes from the whole window). Every tensor of the state has the batch at axis 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from remanence.data.examples import Batch
+from remanence.errors import SettingError
+from remanence.nn.encoders import NumberEncoder, TokenEncoder
+from remanence.nn.heads import ClassifyHead, ForecastHead, StepHead
+from remanence.nn.pool import State, latest
+from remanence.nn.recurrent import Recurrent, RecurrentOutput
+from remanence.nn.window import InputLayout, denormalise, normalise, window_state
+from remanence.sequences import Sequences
+
+__all__ = ["SequenceModel", "State"]
+
+
+class SequenceModel(nn.Module):
+    """Encoder, recurrent layers and head of one task.
+
+    Args:
+        encoder: what turns a batch's inputs into features.
+        recurrent: the recurrent layers, as wide as the encoder's output.
+        head: what answers.
+        layout: where the features of a forecast's inputs stand; None for a classifier.
+        normalise: `none`, `last` or `window`: what each window of a forecast is made relative to.
+
+    Raises:
+        SettingError: a step-by-step forecast with a backward direction, which would have to know the future.
+    """
+
+    def __init__(
+        self,
+        encoder: NumberEncoder | TokenEncoder,
+        recurrent: Recurrent,
+        head: ClassifyHead | ForecastHead | StepHead,
+        *,
+        layout: InputLayout | None = None,
+        normalise: str = "none",
+    ) -> None:
+        super().__init__()
+        self.encoder, self.recurrent, self.head = encoder, recurrent, head
+        self.layout, self.normalise = layout, normalise
+        if recurrent.bidirectional and isinstance(head, StepHead):
+            raise SettingError(
+                "a recursive forecast cannot read from both ends", name="bidirectional", remedy="--strategy direct"
+            )
+
+    @property
+    def parameters_count(self) -> int:
+        """Trained numbers."""
+        return sum(weights.numel() for weights in self.parameters())
+
+    def begin(self, batch: Batch) -> State:
+        """The state before the first step: what `forward` must know of a whole window when it comes in chunks."""
+        if self.layout is None:
+            return {}
+        return window_state(self.normalise, batch.inputs, self.layout)
+
+    def encode(self, batch: Batch) -> Sequences:
+        """What the recurrent layers read: `[batch, time, feature]`."""
+        return self.encoder(self._relative(batch.inputs, self.begin(batch)), {})[0]
+
+    def trace(self, batch: Batch, quantities: tuple[str, ...] = ("*",)) -> RecurrentOutput:
+        """Run the recurrent layers and keep quantities of their equations (`("*",)`: all)."""
+        return self.recurrent(self.encode(batch), trace=quantities)
+
+    def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State]:
+        """Answer a batch, or a chunk of one after `state`.
+
+        Args:
+            batch: the inputs; of a chunked sequence, the next steps of each (length 0 where it has ended).
+            state: what the chunk before returned; of the first chunk of a forecast, `begin(whole batch)`.
+
+        Returns:
+            The answer after all steps so far, and the state: logits `[batch, class]`, or a forecast in scaled units
+            `[batch, horizon, target]` (with quantiles `[batch, horizon, target, 1 + quantile]`).
+
+        Raises:
+            SettingError: chunks for layers that read from both ends.
+        """
+        state = self.begin(batch) if state is None else state
+        carried = _part(state, "pool.")
+        if carried and self.recurrent.bidirectional:
+            raise SettingError(
+                "cannot be carried from chunk to chunk by layers that read from both ends",
+                name="truncate",
+                remedy="--no-bidirectional, or no --truncate",
+            )
+        inputs = self._relative(batch.inputs, state)
+        steps, following = self._read(inputs, state)
+        if isinstance(self.head, StepHead):
+            pooled, pool = self.head.pool(steps, carried)
+            before = state["head.input"][0] if carried else inputs.data.new_zeros(inputs.batch, inputs.data.shape[-1])
+            last = latest(inputs, before)
+            answer = self._recur(pooled, last, batch.future, following)
+            following["head.input"] = last[None]
+        elif isinstance(self.head, ForecastHead):
+            answer, pool = self.head(steps, carried, batch.future)
+        else:
+            answer, pool = self.head(steps, carried)
+        following.update(pool)
+        return (answer if self.layout is None else denormalise(answer, following)), following
+
+    def chunks(self, batch: Batch, size: int) -> list[Batch]:
+        """The batch cut along time into chunks of `size` steps; at least one."""
+        time = max(batch.inputs.time, 1)
+        return [replace(batch, inputs=batch.inputs.chunk(at, at + size)) for at in range(0, time, size)]
+
+    def _relative(self, inputs: Sequences, state: State) -> Sequences:
+        return inputs if self.layout is None else normalise(inputs, state, self.layout)
+
+    def _read(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:
+        """Encoder and recurrent layers: their output at each step, and the state after it."""
+        encoded, following = self.encoder(inputs, _part(state, "encoder."))
+        following.update(_part(state, "window."))
+        cell_state = {name: value for name, value in state.items() if "." not in name}
+        read = self.recurrent(encoded, cell_state or None)
+        following.update(read.state)
+        return Sequences(read.output, inputs.lengths), following
+
+    def _recur(self, vector: Tensor, last: Tensor, future: Tensor | None, state: State) -> Tensor:
+        """Forecast one step, feed it back, and so on: `[batch, horizon, …]`."""
+        assert isinstance(self.head, StepHead)
+        assert self.layout is not None
+        answers: list[Tensor] = []
+        ones = torch.ones(len(vector), dtype=torch.int64)
+        for step in range(self.head.horizon):
+            known = None if future is None or not self.layout.known else future[:, step]
+            answers.append(self.head(vector, known))
+            if step + 1 < self.head.horizon:
+                point = answers[-1] if answers[-1].ndim == 2 else answers[-1][..., 0]
+                last = self.layout.follow(last, point, known)
+                read, state = self._read(Sequences(last[:, None], ones), state)
+                vector = read.data[:, 0]
+        return torch.stack(answers, dim=1)
+
+
+def _part(state: State, prefix: str) -> State:
+    return {name: value for name, value in state.items() if name.startswith(prefix)}

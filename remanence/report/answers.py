@@ -1,0 +1,124 @@
+"""What a run answers on its test part: forecasts with intervals, or a confusion matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from remanence.data.examples import Part
+from remanence.explain import figures
+from remanence.explain.words import Words
+from remanence.prediction.outputs import forward, measure
+from remanence.report.captions import HOW
+from remanence.report.page import Block, Figure, Section, Text
+
+__all__ = ["answers_section"]
+
+WINDOWS = 4
+"""Forecasts shown, evenly spread over the part."""
+
+RESIDUALS = 400
+"""Windows of the validation part whose errors give an interval to a forecast without quantiles."""
+
+COVERAGE = 0.8
+HISTORY = 2
+"""History shown, in horizons."""
+
+
+def answers_section(run: Any) -> Section | None:
+    """Show what a run answers on its test part (the validation part where there is none); None where both are empty."""
+    prepared = run.prepared
+    part = prepared.test if len(prepared.test) else prepared.valid
+    if not len(part):
+        return None
+    if run.task.name == "forecast":
+        return Section(Words("Forecasts", "预测"), _forecasts(run, part))
+    if run.task.name == "classify":
+        return Section(Words("Right and wrong answers", "答对与答错"), _confusion(run, part))
+    return None
+
+
+def _confusion(run: Any, part: Part) -> tuple[Block, ...]:
+    counts = measure(run.task, run.model, part, run.encoders, run.settings)[0].confusion
+    if counts is None:
+        return ()
+    labels = run.encoders.labels
+    return (
+        Figure(
+            "confusion",
+            lambda language: figures.confusion(counts, labels, language=language),
+            how=HOW["confusion"],
+        ),
+    )
+
+
+def _forecasts(run: Any, part: Part) -> tuple[Block, ...]:
+    chosen = np.unique(np.linspace(0, len(part) - 1, WINDOWS).round().astype(np.int64))
+    levels = run.settings.model.quantiles
+    spread = None if levels else _error_quantiles(run)
+    examples = [_forecast(run, part, int(index), spread) for index in chosen]
+    blocks: list[Block] = [
+        Figure(
+            "forecasts",
+            lambda language: figures.forecasts(examples, language=language),
+            how=HOW["forecasts"],
+        )
+    ]
+    if spread is not None:
+        note = Words(
+            f"The interval holds {COVERAGE:.0%} of the errors made on the validation part; quantiles that are "
+            "learnt come with --quantiles 0.1,0.5,0.9.",
+            f"区间包含验证部分上 {COVERAGE:.0%} 的误差；若要学出分位数，请用 --quantiles 0.1,0.5,0.9。",
+        )
+        blocks.append(Text((note,), "how"))
+    return tuple(blocks)
+
+
+def _answer(run: Any, batch: Any) -> np.ndarray:
+    """Output in scaled units, `[batch, horizon, target, 1 + quantile]`."""
+    output = forward(run.model, batch, run.settings.train.truncate).cpu().double().numpy()
+    return output if run.settings.model.quantiles else output[..., None]
+
+
+def _error_quantiles(run: Any) -> np.ndarray | None:
+    """Scaled errors of the first target that bound the interval, `[2, horizon]`; None without a validation part."""
+    part = run.prepared.valid
+    if not len(part):
+        return None
+    index = np.unique(np.linspace(0, len(part) - 1, RESIDUALS).round().astype(np.int64))
+    batch = part.batch(index)
+    if batch.target is None:
+        return None
+    errors = batch.target[..., 0].double().numpy() - _answer(run, batch)[..., 0, 0]
+    if np.isnan(errors).all(0).any():
+        return None
+    return np.nanquantile(errors, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], axis=0)
+
+
+def _forecast(run: Any, part: Any, index: int, spread: np.ndarray | None) -> figures.ForecastExample:
+    """One window of the first target, in the user's units."""
+    encoders, levels = run.encoders, run.settings.model.quantiles
+    batch = part.batch(np.array([index]))
+    answer = _answer(run, batch)[0, :, 0]
+    horizon, season = encoders.horizon, encoders.season
+
+    def unscaled(values: np.ndarray) -> np.ndarray:
+        return encoders.scaler.unscale(np.asarray(values, dtype=np.float64)[:, None], encoders.target[:1])[:, 0]
+
+    seen = min(encoders.context, max(HISTORY * horizon, 8))
+    past = unscaled(part.past(np.array([index]), max(seen, season))[0, :, 0])
+    naive = past[-season:][np.arange(horizon) % season] if season > 1 else np.full(horizon, past[-1])
+    low, high = None, None
+    coverage = COVERAGE
+    if len(levels) > 1:
+        low, high, coverage = unscaled(answer[:, 1]), unscaled(answer[:, -1]), levels[-1] - levels[0]
+    elif spread is not None:
+        low, high = unscaled(answer[:, 0] + spread[0]), unscaled(answer[:, 0] + spread[1])
+    truth = np.full(horizon, np.nan) if batch.target is None else unscaled(batch.target[0, :, 0].numpy())
+    series = part.series(index)
+    title = ", ".join(filter(None, (encoders.target[0], series)))
+    labels = (*(f"−{seen - step}" for step in range(seen)), *part.times(index))
+    return figures.ForecastExample(
+        title, labels, past[-seen:], truth, unscaled(answer[:, 0]), naive, low, high, coverage
+    )

@@ -1,0 +1,150 @@
+"""The page of one run: what was trained, how good it is, what it remembers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from remanence.explain.example import Example, example_of, typical
+from remanence.explain.words import Words
+from remanence.report.answers import answers_section
+from remanence.report.page import Page, Section, Table, write_page
+from remanence.report.sections import (
+    learning_section,
+    memory_section,
+    model_title,
+    notes_section,
+    number,
+    settings_section,
+)
+from remanence.run import Run
+
+__all__ = ["models_of", "run_page", "write_run_report"]
+
+
+def write_run_report(run: Run | str | Path, out: str | Path | None = None, *, prepared: Any = None) -> Path:
+    """Write the page of a run.
+
+    Args:
+        run: a run, or its folder.
+        out: the file; `report.html` in the run's folder when None.
+        prepared: the data, where they are at hand already; read again when None.
+
+    Raises:
+        RunError: the run cannot be read.
+        DataError: its data are gone or were changed.
+        MachineError: the page cannot be written.
+    """
+    run = run if isinstance(run, Run) else Run.load(run)
+    if prepared is not None:
+        run.__dict__["prepared"] = prepared
+    return write_page(run_page(run), run.path / "report.html" if out is None else out)
+
+
+def run_page(run: Run, example: Example | None = None) -> Page:
+    """Put the page of a run together; `example` is what is looked into, a typical one of the test part when None."""
+    manifest = run.manifest
+    sections: list[Section | None] = [
+        Section(Words("Models", "模型"), (_models(manifest),)),
+        notes_section(manifest["notes"], manifest["examples"]),
+        learning_section(run.metrics_rows),
+        answers_section(run),
+    ]
+    if example is None:
+        example = typical_example(run)
+    if example is not None:
+        sections += memory_section(models_of(run), example)
+    sections.append(
+        settings_section(
+            {
+                "settings": manifest["settings"],
+                "versions": manifest["versions"],
+                "equations": manifest["cell"]["equations"],
+                "data": manifest["data"],
+            }
+        )
+    )
+    cell = model_title(str(run.settings.model.cell))
+    source = Path(manifest["data"]["path"]).name
+    words = {"forecast": ("forecasts", "预测"), "classify": ("classifies", "分类")}
+    doing = words.get(run.task.name, (run.task.name, run.task.name))
+    title = Words(f"{cell} {doing[0]} {source}", f"{cell}：{doing[1]} {source}")
+    return Page(run.path.name, title, _verdict(manifest), tuple(section for section in sections if section))
+
+
+def models_of(run: Run) -> dict[str, Any]:
+    """The run's model, then its companions, by the name of their cell."""
+    return {str(run.settings.model.cell): run.model, **run.beside}
+
+
+def typical_example(run: Run) -> Example | None:
+    """A test example of a length that shows well (or a validation one); None where both parts are empty."""
+    prepared = run.prepared
+    for part in (prepared.test, prepared.valid):
+        if len(part):
+            return example_of(part, typical(part))
+    return None
+
+
+def _scores(manifest: Any) -> list[dict[str, Any]]:
+    """Every model that the manifest has test scores of: the run's seeds, companions, simple models."""
+    cell = str(manifest["settings"]["model"]["cell"])
+    rows = [
+        {
+            "name": f"{model_title(cell)}, seed {facts['seed']}",
+            "facts": facts,
+            "best": facts["seed"] == manifest["best_seed"],
+        }
+        for facts in manifest["seeds"]
+    ]
+    rows += [{"name": model_title(name), "facts": facts} for name, facts in manifest["beside"].items()]
+    return rows + [{"name": facts["name"], "facts": facts} for facts in manifest["baselines"]]
+
+
+def _models(manifest: Any) -> Table:
+    rows = _scores(manifest)
+    metrics = list(dict.fromkeys(name for row in rows for name in row["facts"].get("test", {})))
+    best = next((at for at, row in enumerate(rows) if row.get("best")), None)
+    header = (
+        Words("model", "模型"),
+        *(Words(name, name) for name in metrics),
+        Words("seconds", "秒"),
+        Words("parameters", "参数"),
+    )
+    cells = tuple(
+        (
+            row["name"],
+            *(number(row["facts"].get("test", {}).get(name)) for name in metrics),
+            number(row["facts"].get("seconds")),
+            number(row["facts"].get("parameters")),
+        )
+        for row in rows
+    )
+    return Table(header, cells, tuple(range(1, len(header))), best)
+
+
+def _verdict(manifest: Any) -> Words:
+    """The run's error beside that of the best cheap model, as a sentence without a claim of significance."""
+    cell, test = model_title(str(manifest["settings"]["model"]["cell"])), manifest["test"]
+    metric = next(iter(test), "")
+    own = test.get(metric)
+    if own is None:
+        return Words(
+            f"{cell} is trained; there is no test part to score it on.", f"{cell} 已训练；没有测试部分可供评分。"
+        )
+    simple = {row["name"]: row["test"][metric] for row in manifest["baselines"] if row["test"].get(metric) is not None}
+    here = Words(
+        f"{cell} reaches {metric} {number(own)} on the test part", f"{cell} 在测试部分的 {metric} 为 {number(own)}"
+    )
+    if not simple:
+        return Words(here.en + ".", here.zh + "。")
+    name = min(simple, key=lambda key: simple[key])
+    rival = simple[name]
+    share = abs(1 - own / rival) if rival else 0.0
+    less = own < rival
+    return Words(
+        f"{here.en}; the best of the cheap simple models ({name}) {number(rival)}: "
+        f"{share:.0%} {'less' if less else 'more'} error. Whether memory is the reason, `remanence compare` tells.",
+        f"{here.zh}；最好的廉价简单模型（{name}）为 {number(rival)}：误差{'小' if less else '大'} {share:.0%}。"
+        "是否因为记忆，请用 `remanence compare` 判断。",
+    )

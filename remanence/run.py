@@ -1,0 +1,258 @@
+"""A trained model on disk, and what can be done with it.
+
+    runs/<name>/
+        manifest.json         what it is, how it came about, SHA-256 and size of every other file; carries its own seal
+        model.safetensors     weights of the best seed on the validation part
+        seeds/<n>.safetensors weights of the other seeds
+        beside/<cell>.safetensors   a plain cell trained under the same settings, to look at beside the model
+        metrics.jsonl         a row an evaluation
+        report.html, figures/ for people
+        checkpoints/          only of an interrupted run: what `fit --resume` goes on from
+
+Loading checks every file before anything is used, and executes nothing: weights are plain arrays, all else is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from remanence.cells import CELLS, Cell
+from remanence.data.examples import Part
+from remanence.errors import CellError, DataError, RunError, SettingError
+from remanence.prediction.outputs import measure, outputs
+from remanence.prediction.writers import check_suffix, write_rows
+from remanence.settings import Settings
+from remanence.storage import read_sealed, read_tensors, sha256, write_sealed
+from remanence.tasks import TASKS
+from remanence.tasks.task import Prepared, Scores, Task
+
+__all__ = ["MANIFEST", "Run", "evaluate", "is_run", "predict", "seal"]
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+_TRAIN_AGAIN = "copy the run again, or train it anew with `remanence fit`"
+
+
+class Run:
+    """A run that has been read and checked; made by `Run.load` or `remanence.fit`.
+
+    Args:
+        path: its folder.
+        manifest: the content of manifest.json.
+    """
+
+    def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
+        self.path, self.manifest = path, manifest
+
+    def __repr__(self) -> str:
+        facts = f"{self.manifest['task']}, {self.settings.model.cell}, {self.manifest['parameters']:,} parameters"
+        return f"Run({str(self.path)!r}: {facts})"
+
+    @classmethod
+    def load(cls, path: str | Path) -> Run:
+        """Read a run, checking every file it lists.
+
+        Raises:
+            RunError: a file is missing, damaged or foreign, or the run is of another version.
+        """
+        folder = Path(path)
+        if not folder.is_dir():
+            raise RunError(f"{folder}: no such run", remedy="give the folder that `remanence fit` wrote")
+        manifest = read_sealed(folder / MANIFEST, _TRAIN_AGAIN)
+        if manifest.get("schema") != SCHEMA:
+            raise RunError(
+                f"{folder / MANIFEST}: a run of version {manifest.get('schema')!r}, this program reads {SCHEMA}",
+                remedy="use the version of remanence that wrote it, or train it anew",
+            )
+        for name, facts in manifest["files"].items():
+            _check_file(folder, name, facts)
+        run = cls(folder, manifest)
+        run.settings, run.encoders, run.task  # noqa: B018 - read now, so that a foreign manifest is told here
+        _check_cell(folder, manifest)
+        return run
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Every option, those the task chose included."""
+        return _validated(Settings, self.manifest["settings"], self.path)
+
+    @cached_property
+    def task(self) -> Task:
+        name = self.manifest["task"]
+        if name not in TASKS:
+            raise RunError(f"{self.path}: unknown task {name!r}", remedy=_TRAIN_AGAIN)
+        return TASKS[name]
+
+    @cached_property
+    def encoders(self) -> BaseModel:
+        """Scaler, vocabulary, labels: what was fitted on the training part."""
+        return _validated(self.task.encoders_type, self.manifest["encoders"], self.path)
+
+    @cached_property
+    def model(self) -> Any:
+        """The model of the best seed, a `remanence.nn.model.SequenceModel` in evaluation mode."""
+        return self._model(self.settings, "model.safetensors")
+
+    @cached_property
+    def beside(self) -> dict[str, Any]:
+        """Companions trained under the same settings: cell → model."""
+        found = {}
+        for name, facts in self.manifest["beside"].items():
+            settings = _validated(Settings, facts["settings"], self.path)
+            found[name] = self._model(settings, facts["file"])
+        return found
+
+    @cached_property
+    def metrics_rows(self) -> list[dict[str, Any]]:
+        """Rows of metrics.jsonl: one for each evaluation in training."""
+        text = (self.path / "metrics.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The data of the training, read again; unchanged since, or an error.
+
+        Raises:
+            DataError: the file is gone, or was changed.
+        """
+        source = self.source
+        prepared = self.task.prepare(source, self.settings.data)
+        if prepared.fingerprint != self.manifest["data"]["fingerprint"]:
+            raise DataError("changed since the run was trained", path=source, remedy="give the file to use by name")
+        return prepared
+
+    @property
+    def source(self) -> Path:
+        """The file it was trained on: as it was given, or as it lies from the run."""
+        given = Path(self.manifest["data"]["path"])
+        beside = Path(os.path.normpath(self.path / self.manifest["data"]["from_run"]))
+        return beside if not given.exists() and beside.exists() else given
+
+    def part(self, name: str = "test") -> Part:
+        """The part `train`, `valid` or `test` of the data it was trained on."""
+        if name not in ("train", "valid", "test"):
+            raise SettingError(f"expected train, valid or test, came '{name}'", name="part")
+        return getattr(self.prepared, name)
+
+    def open(self, path: str | Path, *, answers: bool = False) -> Part:
+        """A new file through the run's encoders.
+
+        Args:
+            path: a file with the columns of the training file; its sequences may be of other lengths.
+            answers: the file must hold the answers.
+        """
+        return self.task.reopen(Path(path), self.settings.data, self.encoders, answers=answers)
+
+    def evaluate(self, path: str | Path | None = None, *, part: str = "test") -> Scores:
+        """Score the model on a file, or on a part of the data it was trained on.
+
+        Raises:
+            DataError: the file cannot be read, holds no answers, or changed since the training.
+        """
+        examples = self.part(part) if path is None else self.open(path, answers=True)
+        if not len(examples):
+            raise DataError(f"the {part} part is empty", remedy="give a file, or another --part")
+        return measure(self.task, self.model, examples, self.encoders, self.settings)[0]
+
+    def predict(self, path: str | Path) -> Iterator[dict[str, Any]]:
+        """Answer every example of a file: rows of a table, column → value, in the file's own units.
+
+        A forecast's file ends where the forecast begins: each series gives `horizon` rows.
+        """
+        examples = self.open(path)
+        for output, batch in outputs(self.model, examples, self.settings, in_order=True):
+            yield from self.task.rows(output.cpu(), batch, examples, self.encoders, self.settings)
+
+    def write_predictions(self, path: str | Path, out: str | Path) -> int:
+        """Write the answers for a file as CSV, JSON lines or Parquet, by the suffix of `out`; how many rows."""
+        check_suffix(Path(out))
+        return write_rows(self.predict(path), Path(out))
+
+    def _model(self, settings: Settings, file: str) -> Any:
+        import torch
+
+        before = torch.get_rng_state()
+        try:
+            model = self.task.model(self.encoders, settings)
+        finally:
+            torch.set_rng_state(before)
+        try:
+            model.load_state_dict(read_tensors(self.path / file, _TRAIN_AGAIN))
+        except RuntimeError as error:
+            first = str(error).splitlines()[-1].strip()
+            raise RunError(f"{self.path / file}: does not fit the model ({first})", remedy=_TRAIN_AGAIN) from error
+        return model.eval()
+
+
+def evaluate(run: str | Path | Run, path: str | Path | None = None, *, part: str = "test") -> Scores:
+    """Score a run on a file, or on a part of the data it was trained on (see `Run.evaluate`)."""
+    return (run if isinstance(run, Run) else Run.load(run)).evaluate(path, part=part)
+
+
+def predict(run: str | Path | Run, path: str | Path) -> Iterator[dict[str, Any]]:
+    """Answer every example of a file, a row at a time (see `Run.predict`)."""
+    return (run if isinstance(run, Run) else Run.load(run)).predict(path)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder looks like a run: what may be replaced by another."""
+    return (folder / MANIFEST).is_file()
+
+
+def seal(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Write manifest.json over the files that lie in a folder, with their digests; the manifest as written."""
+    files = {}
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder).as_posix()
+        if file.is_file() and name != MANIFEST:
+            files[name] = {"sha256": sha256(file), "size": file.stat().st_size}
+    sealed = {"schema": SCHEMA, **manifest, "files": files}
+    write_sealed(folder / MANIFEST, sealed)
+    return sealed
+
+
+def _check_file(folder: Path, name: str, facts: Mapping[str, Any]) -> None:
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in name:
+        raise RunError(f"{folder / MANIFEST}: lists a file outside the run: {name!r}", remedy="do not use this run")
+    file = folder / name
+    if file.is_symlink():
+        raise RunError(f"{file}: a link, not a file", remedy=_TRAIN_AGAIN)
+    if not file.is_file():
+        raise RunError(f"{file}: missing", remedy=_TRAIN_AGAIN)
+    if file.stat().st_size != facts["size"]:
+        raise RunError(f"{file}: {file.stat().st_size} bytes, expected {facts['size']}", remedy=_TRAIN_AGAIN)
+    if sha256(file) != facts["sha256"]:
+        raise RunError(f"{file}: changed or damaged since it was written", remedy=_TRAIN_AGAIN)
+
+
+def _check_cell(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """The equations of the run are those that its model will be made from."""
+    try:
+        cell = Cell.from_json(json.dumps(manifest["cell"]))
+    except (CellError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{folder / MANIFEST}: its cell cannot be read ({error})", remedy=_TRAIN_AGAIN) from error
+    if cell.name not in CELLS or CELLS[cell.name].equations != cell.equations:
+        raise RunError(
+            f"{folder / MANIFEST}: the equations of cell '{cell.name}' are not those of this version",
+            remedy="use the version of remanence that wrote it, or train it anew",
+        )
+
+
+def _validated(kind: type[BaseModel], content: Any, folder: Path) -> Any:
+    try:
+        return kind.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise RunError(
+            f"{folder / MANIFEST}: {kind.__name__}.{where}: {first['msg']}",
+            remedy="use the version of remanence that wrote it, or train it anew",
+        ) from error

@@ -1,0 +1,131 @@
+"""Forecast the next `horizon` steps of one or several targets, of one or several series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor
+
+from remanence.data.encoders import ForecastEncoders
+from remanence.data.examples import Batch, Part
+from remanence.data.windows import ForecastPart, prepare_forecast, reopen_forecast
+from remanence.nn.encoders import NumberEncoder
+from remanence.nn.heads import ForecastHead, StepHead
+from remanence.nn.model import SequenceModel
+from remanence.nn.recurrent import Recurrent
+from remanence.settings import DataSettings, Settings
+from remanence.tasks.baselines_forecast import forecast_baselines
+from remanence.tasks.defaults import forecast_defaults
+from remanence.tasks.layout import input_layout
+from remanence.tasks.metrics import ForecastMeter
+from remanence.tasks.task import Baseline, Meter, Prepared, Task
+
+__all__ = ["Forecast"]
+
+
+def _point_loss(kind: str, error: Tensor) -> Tensor:
+    """The loss of each error: squared, absolute, or Huber's with its turn at one scaled unit."""
+    if kind == "mse":
+        return error**2
+    if kind == "mae":
+        return error.abs()
+    return torch.where(error.abs() < 1, 0.5 * error**2, error.abs() - 0.5)
+
+
+@final
+class Forecast(Task):
+    """Several targets, several series, known and observed covariates; direct or recursive; quantiles if asked."""
+
+    name: ClassVar[str] = "forecast"
+    encoders_type: ClassVar[type[BaseModel]] = ForecastEncoders
+    scored_early: ClassVar[bool] = False
+
+    def prepare(self, path: Path, data: DataSettings) -> Prepared:
+        parts = prepare_forecast(path, data)
+        return Prepared(
+            parts.settings, parts.encoders, parts.train, parts.valid, parts.test, parts.notes, parts.fingerprint
+        )
+
+    def reopen(self, path: Path, data: DataSettings, encoders: BaseModel, *, answers: bool) -> Part:
+        assert isinstance(encoders, ForecastEncoders)
+        return reopen_forecast(path, data, encoders, answers=answers)
+
+    def defaults(self, prepared: Prepared, settings: Settings) -> Settings:
+        return forecast_defaults(prepared, settings)
+
+    def model(self, encoders: BaseModel, settings: Settings) -> SequenceModel:
+        assert isinstance(encoders, ForecastEncoders)
+        chosen = settings.model
+        layout = input_layout(encoders)
+        bidirectional, dropout = bool(chosen.bidirectional), chosen.dropout or 0.0
+        encoder = NumberEncoder(
+            layout.features,
+            convolution=chosen.convolution or 0,
+            causal=not bidirectional,
+            noise=settings.train.noise or 0.0,
+        )
+        recurrent = Recurrent(
+            chosen.cell or "lstm",
+            encoder.output_size,
+            chosen.hidden or 64,
+            layers=chosen.layers or 1,
+            bidirectional=bidirectional,
+            dropout=dropout,
+        )
+        sizes = recurrent.output_size, encoders.horizon, layout.targets
+        known, quantiles = len(layout.known), len(chosen.quantiles)
+        if chosen.strategy == "recursive":
+            head = StepHead(*sizes, quantiles=quantiles, known=known, dropout=dropout)
+        else:
+            backward = recurrent.output_size // 2 if bidirectional else 0
+            head = ForecastHead(*sizes, quantiles=quantiles, known=known, dropout=dropout, backward=backward)
+        return SequenceModel(encoder, recurrent, head, layout=layout, normalise=chosen.normalise or "none")
+
+    def loss(self, output: Tensor, batch: Batch, settings: Settings) -> Tensor:
+        """Mean over the values that are there: the point forecast's loss, plus the quantiles' mean pinball loss."""
+        assert batch.target is not None
+        levels = settings.model.quantiles
+        point = output[..., 0] if levels else output
+        valid = ~torch.isnan(batch.target)
+        truth = torch.where(valid, batch.target, 0.0)
+        each = _point_loss(settings.train.loss or "mse", point - truth)
+        if levels:
+            error = truth[..., None] - output[..., 1:]
+            level = torch.tensor(levels, dtype=error.dtype, device=error.device)
+            each = each + torch.maximum(level * error, (level - 1) * error).mean(-1)
+        return torch.where(valid, each, 0.0).sum() / valid.sum().clamp(min=1)
+
+    def meter(self, encoders: BaseModel, settings: Settings) -> Meter:
+        assert isinstance(encoders, ForecastEncoders)
+        return ForecastMeter(encoders, settings.model.quantiles)
+
+    def rows(
+        self, output: Tensor, batch: Batch, part: Part, encoders: BaseModel, settings: Settings
+    ) -> Iterator[dict[str, Any]]:
+        """A row for each future step: series, time, one column a target, and one a quantile (`load_q0.1`)."""
+        assert isinstance(encoders, ForecastEncoders) and isinstance(part, ForecastPart)
+        levels = settings.model.quantiles
+        values = output.detach().cpu().double()
+        values = values if levels else values[..., None]
+        table = encoders.scaler.unscale(values.transpose(-1, -2).numpy(), encoders.target)
+        suffixes = ("", *(f"_q{level:g}" for level in levels))
+        for row, index in enumerate(batch.index.tolist()):
+            series = {"series": part.series(index)} if encoders.series else {}
+            for step, time in enumerate(part.times(index)):
+                yield (
+                    series
+                    | {encoders.time or "step": time}
+                    | {
+                        f"{name}{suffix}": float(table[row, step, value, position])
+                        for position, name in enumerate(encoders.target)
+                        for value, suffix in enumerate(suffixes)
+                    }
+                )
+
+    def baselines(self, prepared: Prepared, settings: Settings) -> tuple[Baseline, ...]:
+        assert isinstance(prepared.encoders, ForecastEncoders)
+        return forecast_baselines(prepared.encoders, settings)

@@ -1,0 +1,49 @@
+"""Torch's random state, threads and determinism, as training needs them, and put back afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from remanence.errors import SettingError
+
+__all__ = ["reproducible"]
+
+
+@contextmanager
+def reproducible(device: str, threads: int | None) -> Iterator[None]:
+    """Inside, the same seed gives the same numbers: deterministic algorithms on the CPU, a fixed number of threads.
+
+    Args:
+        device: deterministic algorithms are asked for on the CPU; a GPU's are as quick as they come.
+        threads: CPU threads, or None for torch's choice.
+
+    Raises:
+        SettingError: no such device.
+
+    Example:
+        >>> with reproducible("cpu", threads=1):
+        ...     torch.get_num_threads()
+        1
+    """
+    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+        raise SettingError(f"no such device here: '{device}'", name="device", remedy="--device cpu")
+    random, before = torch.get_rng_state(), torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    flags = torch.utils.deterministic
+    fill = flags.fill_uninitialized_memory  # type: ignore[attr-defined]
+    try:
+        if threads:
+            torch.set_num_threads(threads)
+        if torch.device(device).type == "cpu":
+            torch.use_deterministic_algorithms(True)
+            # Filling fresh memory with NaN is for finding bugs, and costs time.
+            flags.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        yield
+    finally:
+        torch.set_rng_state(random)
+        torch.set_num_threads(before)
+        torch.use_deterministic_algorithms(deterministic)
+        flags.fill_uninitialized_memory = fill  # type: ignore[attr-defined]

@@ -1,0 +1,251 @@
+"""From a file to a run: `fit`, and `resume` for what was interrupted or killed.
+
+The work is done in a hidden folder beside the run (see `remanence.train.session`), and published by one rename. The
+same call after a kill goes on from the last checkpoint, to the same weights as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from remanence.data.examples import Part
+from remanence.errors import RunError, SettingError
+from remanence.prediction.outputs import measure
+from remanence.run import Run
+from remanence.settings import Settings, settings_from
+from remanence.storage import no_write_errors, publish
+from remanence.train.determinism import reproducible
+from remanence.train.interrupt import Interrupt
+from remanence.train.job import Hooks, Job, plain_metrics
+from remanence.train.loop import train
+from remanence.train.manifest import assemble
+from remanence.train.opening import Opened, open_data, with_cell
+from remanence.train.progress import Progress, progress_for
+from remanence.train.session import Session, partial_folder, same_plan, stored_plan
+
+__all__ = ["fit", "resume", "train_run"]
+
+CHEAP_BASELINES = frozenset({"naive", "seasonal-naive", "drift", "mean", "majority"})
+"""Simple models that are ready in a moment: a single fit shows them too; `compare` fits all."""
+
+
+def fit(
+    path: str | Path,
+    *,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    progress: bool | Progress | None = None,
+    beside: tuple[str, ...] = ("rnn",),
+    **options: Any,
+) -> Run:
+    """Train a recurrent model on a file, and write a run.
+
+    Args:
+        path: CSV, TSV, JSON lines, Parquet, .ts, .arff or text.
+        out: folder of the run; by default `runs/<file>-<cell>`, with a number where that is taken.
+        overwrite: replace a run that stands there.
+        progress: False for silence, None to fit where stderr goes, or your own `Progress`.
+        beside: cells trained as companions under the same settings, for figures that compare memories; () for none.
+        options: the fields of `remanence.settings`, such as `target="OT"`, `horizon=24`, `hidden=64`.
+
+    Raises:
+        DataError, SettingError: a mistake in the file or the options; nothing is written.
+        TrainingError: a loss that is not finite; the last checkpoint is kept.
+        MachineError: the disk is full, or the folder may not be written.
+    """
+    settings = settings_from(options)
+    source = Path(path)
+    plan = {
+        "path": str(path), "absolute": str(source.absolute()), "settings": settings.model_dump(mode="json"),
+        "beside": list(beside), "threads": settings.train.threads or torch.get_num_threads(),
+    }  # fmt: skip
+    return _fit(source, Path(out) if out else None, plan, overwrite, progress_for(progress))
+
+
+def resume(out: str | Path, *, progress: bool | Progress | None = None) -> Run:
+    """Go on with a training that was interrupted or killed, with the options it was begun with.
+
+    Args:
+        out: folder of the run, whether it stands already (interrupted) or not (killed).
+
+    Raises:
+        RunError: nothing to continue there.
+    """
+    target = Path(out)
+    plan = stored_plan(target)
+    if plan is None:
+        raise RunError(f"{target}: nothing to continue", remedy="only an interrupted training can be resumed")
+    source = Path(plan["path"])
+    return _fit(source if source.exists() else Path(plan["absolute"]), target, plan, False, progress_for(progress))
+
+
+def _fit(source: Path, out: Path | None, plan: dict[str, Any], overwrite: bool, progress: Progress) -> Run:
+    settings = Settings.model_validate(plan["settings"])
+    with reproducible(settings.train.device, plan["threads"]):
+        opened = open_data(source, settings)
+        for note in opened.prepared.notes:
+            progress.note(note)
+        plan = {**plan, "fingerprint": opened.prepared.fingerprint}
+        with no_write_errors(out or "runs"):
+            target = out or _free_name(source, opened, plan)
+            target.parent.mkdir(parents=True, exist_ok=True)
+        return train_run(opened, source, target, plan, overwrite=overwrite, progress=progress)
+
+
+def train_run(
+    opened: Opened, source: Path, target: Path, plan: Mapping[str, Any], *, overwrite: bool, progress: Progress
+) -> Run:
+    """Train the models of one run on data that are open, and publish it; inside `reproducible`.
+
+    Args:
+        opened: task, data and complete settings.
+        source: the file they were read from.
+        target: folder of the run.
+        plan: what identifies this training, so that the same one is continued after a kill.
+        overwrite: replace a run that stands there.
+        progress: whom to tell.
+    """
+    began = time.monotonic()
+    with Session(target, plan, overwrite=overwrite) as session:
+        if session.continued:
+            progress.note(f"{target}: continuing an unfinished training")
+        fitting = _Fitting(opened, session, progress, plan)
+        fitting.train()
+        folder = assemble(session, fitting.content(source, time.monotonic() - began), fitting.interrupted)
+        _report(folder, progress)
+        publish(folder, target)
+        session.discard()
+    return Run.load(target)
+
+
+@dataclass
+class _Fitted:
+    """One model that is done."""
+
+    label: str
+    facts: dict[str, Any]
+    settings: Settings
+
+
+class _Fitting:
+    """The models of one run, trained one after the other."""
+
+    def __init__(self, opened: Opened, session: Session, progress: Progress, plan: Mapping[str, Any]) -> None:
+        self.opened, self.session, self.progress, self.plan = opened, session, progress, plan
+        self.seeds: list[_Fitted] = []
+        self.beside: list[_Fitted] = []
+        self.baselines: list[dict[str, Any]] = []
+        self.interrupted = False
+
+    def train(self) -> None:
+        """Train every seed, then the companions; stop after the one that is interrupted."""
+        settings, options = self.opened.settings, self.opened.settings.train
+        companions = [with_cell(settings, name) for name in self.plan["beside"] if name != settings.model.cell]
+        with Interrupt() as interrupt:
+            for seed in range(options.seed, options.seed + options.seeds):
+                self.seeds.append(self._one(f"seed-{seed}", settings, seed, interrupt))
+                if self.interrupted:
+                    return
+            for other in companions:
+                found = self._one(f"beside-{other.model.cell}", other, options.seed, interrupt)
+                if self.interrupted:
+                    return
+                self.beside.append(found)
+        self.baselines = list(_trivial_baselines(self.opened))
+
+    def _one(self, label: str, settings: Settings, seed: int, interrupt: Interrupt) -> _Fitted:
+        done = self.session.result(label)
+        if done is not None:
+            return _Fitted(label, done[0], settings)
+        opened = self.opened
+        title = f"{settings.model.cell}, seed {seed}"
+        session = self.session
+        hooks = Hooks(self.progress, interrupt, session.log, session.mark, session.rewind)
+        job = Job(opened.task, opened.prepared, settings, seed, title)
+        trained = train(job, session.begin(label), hooks)
+        facts = trained.facts() | {"test": _scores(opened, trained.model, opened.prepared.test, settings)}
+        self.interrupted = trained.stopped == "interrupted"
+        session.keep(label, facts, trained.model.state_dict(), done=not self.interrupted)
+        return _Fitted(label, facts, settings)
+
+    def content(self, source: Path, seconds: float) -> dict[str, Any]:
+        """What the manifest says of this run, its files left out."""
+        opened, best = self.opened, min(self.seeds, key=_rank)
+        return {
+            "task": opened.task.name,
+            "status": "interrupted" if self.interrupted else "finished",
+            "data": {
+                "path": self.plan["path"],
+                "from_run": os.path.relpath(source.absolute(), self.session.target.absolute()),
+                "fingerprint": opened.prepared.fingerprint,
+            },
+            "examples": {name: len(getattr(opened.prepared, name)) for name in ("train", "valid", "test")},
+            "settings": opened.settings.model_dump(mode="json"),
+            "encoders": opened.prepared.encoders.model_dump(mode="json"),
+            "notes": list(opened.prepared.notes),
+            "threads": self.plan["threads"],
+            "seconds": round(seconds, 3),
+            "parameters": best.facts["parameters"],
+            "best_seed": best.facts["seed"],
+            "valid": best.facts["valid"],
+            "test": best.facts["test"],
+            "seeds": [one.facts | {"label": one.label} for one in self.seeds],
+            "beside": {
+                str(one.settings.model.cell): one.facts
+                | {"label": one.label, "settings": one.settings.model_dump(mode="json")}
+                for one in self.beside
+            },
+            "baselines": self.baselines,
+        }
+
+
+def _rank(one: _Fitted) -> tuple[float, float]:
+    """Best first on the validation part: by the verdict's metric, then by the loss."""
+    valid = one.facts["valid"]
+    values = [value if value is not None else float("inf") for value in valid.values()]
+    return (values[0], values[-1]) if values else (0.0, 0.0)
+
+
+def _scores(opened: Opened, model: Any, part: Part, settings: Settings) -> dict[str, float | None]:
+    if not len(part):
+        return {}
+    return plain_metrics(measure(opened.task, model, part, opened.prepared.encoders, settings)[0].metrics)
+
+
+def _trivial_baselines(opened: Opened) -> Iterator[dict[str, Any]]:
+    """What any network has to beat."""
+    prepared = opened.prepared
+    for baseline in opened.task.baselines(prepared, opened.settings):
+        if baseline.name not in CHEAP_BASELINES:
+            continue
+        row: dict[str, Any] = {"name": baseline.name, "test": {}, "parameters": 0, "error": ""}
+        try:
+            baseline.fit(prepared.train, prepared.valid)
+            row["test"] = _scores(opened, baseline, prepared.test, opened.settings)
+            row["parameters"] = baseline.parameters
+        except SettingError as error:
+            row["error"] = str(error)
+        yield row
+
+
+def _free_name(source: Path, opened: Opened, plan: Mapping[str, Any]) -> Path:
+    """`runs/<file>-<cell>`, or with the first number at which no run stands that this plan would not continue."""
+    base = Path("runs") / f"{source.name.split('.')[0] or 'run'}-{opened.settings.model.cell}"
+    number = 1
+    while True:
+        name = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        taken = name.exists() or partial_folder(name).exists()
+        if not taken or same_plan(stored_plan(name) or {}, plan):
+            return name
+        number += 1
+
+
+def _report(folder: Path, progress: Progress) -> None:
+    """Write report.html into a run that is complete otherwise, and seal it again."""

@@ -1,0 +1,61 @@
+"""A file and settings → a task, its data and complete settings: how fit and compare begin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from remanence.cells import cell
+from remanence.errors import DataError
+from remanence.settings import Settings
+from remanence.tasks import task
+from remanence.tasks.task import Prepared, Task
+
+__all__ = ["Opened", "open_data", "with_cell"]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Data ready for training.
+
+    Args:
+        task: what is done.
+        prepared: parts and encoders.
+        settings: complete: what was guessed from the file, and what the task chose.
+    """
+
+    task: Task
+    prepared: Prepared
+    settings: Settings
+
+
+def open_data(path: Path, settings: Settings) -> Opened:
+    """Read a file, guess what was not said, split it and fit the encoders on the training part.
+
+    Raises:
+        DataError: the file is absent, malformed, or too small.
+        SettingError: an option that does not fit it.
+    """
+    if not path.exists():
+        raise DataError("no such file", path=path, remedy="check the name")
+    if settings.model.cell is not None:
+        cell(settings.model.cell)
+    data = settings.data
+    if data.task is None:
+        from remanence.data.schema import guess
+
+        data = data.model_copy(update={"task": guess(path, data).settings.task})
+    assert data.task is not None
+    chosen = task(data.task)
+    prepared = chosen.prepare(path, data)
+    complete = chosen.defaults(prepared, settings.model_copy(update={"data": prepared.data}))
+    return Opened(chosen, prepared, complete)
+
+
+def with_cell(settings: Settings, name: str) -> Settings:
+    """The same settings for another cell.
+
+    Raises:
+        SettingError: no such cell.
+    """
+    return settings.model_copy(update={"model": settings.model.model_copy(update={"cell": cell(name).name})})

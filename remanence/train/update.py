@@ -1,0 +1,191 @@
+"""One update of the weights: forward, backward, clip, AdamW, average.
+
+With `truncate`, the inputs come in chunks of that many steps. The state is carried from chunk to chunk and cut off
+from the gradient; the loss after each chunk counts by its share of the valid steps (a forecast is only scored after its
+whole context); gradients of all chunks are summed and the weights are updated once a batch, so that memory is that of
+one chunk while a batch means the same with and without truncation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from remanence.data.examples import Batch
+from remanence.errors import TrainingError
+from remanence.train.job import Job
+
+__all__ = ["Updater"]
+
+MOST_ROWS_NAMED = 3
+
+
+class Updater:
+    """A model with its optimiser and averages."""
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.options = job, job.settings.train
+        self.device = torch.device(self.options.device)
+        self.model: Any = job.task.model(job.prepared.encoders, job.settings).to(self.device)
+        self.weighted = [p for p in self.model.parameters() if p.requires_grad]
+        decay = self.options.weight_decay or 0.0
+        matrices = [p for p in self.weighted if p.ndim > 1]
+        vectors = [p for p in self.weighted if p.ndim <= 1]
+        groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, fused=True)
+        self.averaged: dict[str, Tensor] = {}
+        self.updates = 0
+        if self.options.average:
+            self.averaged = {name: value.detach().clone() for name, value in self._floating().items()}
+
+    @property
+    def learning_rate(self) -> float:
+        return self.optimiser.param_groups[0]["lr"]
+
+    def update(self, batch: Batch, learning_rate: float, step: int) -> tuple[float, float]:
+        """Learn from a batch; its loss, and the norm of the gradient before clipping.
+
+        Raises:
+            TrainingError: one of them is not finite; the weights are as they were.
+        """
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate
+        self.model.train()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = self._backward(batch.to(self.device))
+        norm = self._clipped_norm() if np.isfinite(loss) else loss
+        if not (np.isfinite(loss) and np.isfinite(norm)):
+            self.optimiser.zero_grad(set_to_none=True)
+            raise self._not_finite(batch, step, "loss" if not np.isfinite(loss) else "gradient")
+        self.optimiser.step()
+        self.updates += 1
+        if self.averaged:
+            self._average()
+        return loss, norm
+
+    def _backward(self, batch: Batch) -> float:
+        total = 0.0
+        for output, weight, last in self._outputs(batch):
+            loss = self.job.task.loss(output, last, self.job.settings) * weight
+            value = float(loss.detach())
+            total += value
+            if not np.isfinite(value):
+                return value
+            if loss.requires_grad:
+                loss.backward()
+        return total
+
+    def _outputs(self, batch: Batch) -> Iterator[tuple[Tensor, float, Batch]]:
+        """Output, weight of its loss and the chunk, for each chunk that is scored."""
+        size = self.options.truncate
+        if size is None or size >= batch.inputs.time:
+            yield self.model(batch)[0], 1.0, batch
+            return
+        state = self.model.begin(batch)
+        chunks = self.model.chunks(batch, size)
+        steps = max(1, int(batch.inputs.lengths.sum()))
+        for position, chunk in enumerate(chunks):
+            output, state = self.model(chunk, state)
+            if self.job.task.scored_early:
+                weight = float(chunk.inputs.lengths.sum()) / steps
+            else:
+                weight = float(position == len(chunks) - 1)
+            if weight:
+                yield output, weight, chunk
+            state = {name: value.detach() for name, value in state.items()}
+
+    def _clipped_norm(self) -> float:
+        gradients = [p.grad for p in self.weighted if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if self.options.clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.weighted, self.options.clip, norm)
+        return float(norm)
+
+    def _not_finite(self, batch: Batch, step: int, what: str) -> TrainingError:
+        """Find the examples that alone give a loss that is not finite."""
+        train = self.job.prepared.train
+        places = batch.index.tolist()
+        rows = [place for place in places if self._spoils(train.batch(np.array([place])))]
+        if rows:
+            named = ", ".join(train.name(place) for place in rows[:MOST_ROWS_NAMED])
+            more = f" and {len(rows) - MOST_ROWS_NAMED} more" if len(rows) > MOST_ROWS_NAMED else ""
+            where, remedy = f"caused by {named}{more}", "look at these rows; else try a smaller --learning-rate"
+        else:
+            where = f"no example of it alone gives one; it begins with {train.name(places[0])}"
+            remedy = "try a smaller --learning-rate or --clip 1"
+        error = TrainingError(
+            f"step {step}: the {what} of a batch of {len(places)} is not finite, {where}", remedy=remedy
+        )
+        error.step, error.rows = step, rows  # type: ignore[attr-defined]
+        return error
+
+    def _spoils(self, single: Batch) -> bool:
+        single = single.to(self.device)
+        if single.inputs.data.is_floating_point() and not single.inputs.data[single.inputs.mask()].isfinite().all():
+            return True
+        self.model.eval()
+        with torch.no_grad():
+            return not self.job.task.loss(self.model(single)[0], single, self.job.settings).isfinite().all()
+
+    def _floating(self) -> dict[str, Tensor]:
+        return {name: value for name, value in self.model.state_dict().items() if value.is_floating_point()}
+
+    def _average(self) -> None:
+        # A young average follows the weights closely, or it would remember how they began.
+        assert self.options.average is not None
+        decay = min(self.options.average, (1 + self.updates) / (10 + self.updates))
+        torch._foreach_lerp_(list(self.averaged.values()), list(self._floating().values()), 1 - decay)
+
+    @contextmanager
+    def evaluated_weights(self) -> Iterator[None]:
+        """The weights that are evaluated and kept: the averaged ones where there are."""
+        if not self.averaged:
+            yield
+            return
+        current = {name: value.clone() for name, value in self._floating().items()}
+        self.model.load_state_dict(self.averaged, strict=False)
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(current, strict=False)
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the model's weights as they are now, on the CPU."""
+        return {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that a checkpoint must hold to go on as if nothing had happened."""
+        held = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        held.update({f"average.{name}": value for name, value in self.averaged.items()})
+        for position, weights in enumerate(self.weighted):
+            for key, value in self.optimiser.state.get(weights, {}).items():
+                held[f"optimiser.{position}.{key}"] = value
+        held["random.cpu"] = torch.get_rng_state()
+        held["updates"] = torch.tensor(self.updates)
+        if self.device.type == "cuda":
+            held["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        return held
+
+    def load(self, held: dict[str, Tensor]) -> None:
+        """Take back what `tensors` gave."""
+
+        def below(prefix: str) -> dict[str, Tensor]:
+            return {name.removeprefix(prefix): value for name, value in held.items() if name.startswith(prefix)}
+
+        self.model.load_state_dict(below("model."))
+        averaged = below("average.")
+        # In the model's order, not the file's: averages and weights are paired by position.
+        self.averaged = {name: averaged[name].to(self.device) for name in self._floating() if name in averaged}
+        for position, weights in enumerate(self.weighted):
+            moments = below(f"optimiser.{position}.")
+            if moments:
+                self.optimiser.state[weights] = {name: value.to(self.device) for name, value in moments.items()}
+        torch.set_rng_state(held["random.cpu"])
+        self.updates = int(held["updates"])
+        if "random.cuda" in held:
+            torch.cuda.set_rng_state(held["random.cuda"], self.device)

@@ -1,0 +1,172 @@
+"""The sequence model's parts against plain twins: encoders, windows, heads, and state across chunks."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from remanence.data.examples import Batch
+from remanence.errors import SettingError
+from remanence.nn.encoders import NumberEncoder, TokenEncoder
+from remanence.nn.heads import ClassifyHead, ForecastHead, StepHead
+from remanence.nn.model import SequenceModel
+from remanence.nn.recurrent import Recurrent
+from remanence.nn.window import InputLayout, denormalise, normalise, window_state
+from remanence.sequences import Sequences
+
+LENGTHS = torch.tensor([4, 0, 1, 3])
+
+
+def _numbers(features: int = 2, seed: int = 0) -> Sequences:
+    torch.manual_seed(seed)
+    return Sequences(torch.randn(4, 4, features), LENGTHS)
+
+
+def _batch(inputs: Sequences, future: torch.Tensor | None = None) -> Batch:
+    return Batch(inputs, None, future, torch.arange(inputs.batch))
+
+
+def test_causal_convolution_reads_no_future_step() -> None:
+    encoder = NumberEncoder(2, convolution=3, width=3).eval()
+    inputs = _numbers()
+    encoded, _ = encoder(inputs, {})
+    changed = inputs.data.clone()
+    changed[:, 2:] += 1
+    again, _ = encoder(Sequences(changed, LENGTHS), {})
+    assert torch.equal(encoded.data[:, :2], again.data[:, :2])
+    assert not torch.equal(encoded.data[0, 2:], again.data[0, 2:])
+
+
+def test_causal_convolution_carries_its_past() -> None:
+    encoder = NumberEncoder(2, convolution=3, width=5).eval()
+    inputs = _numbers()
+    whole, _ = encoder(inputs, {})
+    for size in (1, 3):
+        parts, state = [], {}
+        for start in range(0, 4, size):
+            encoded, state = encoder(inputs.chunk(start, start + size), state)
+            parts.append(encoded.data)
+        torch.testing.assert_close(torch.cat(parts, 1), whole.data, rtol=0, atol=1e-6)
+
+
+def test_noise_and_token_dropout_act_in_training_only() -> None:
+    inputs = _numbers()
+    noisy = NumberEncoder(2, noise=0.5)
+    assert torch.equal(noisy.eval()(inputs, {})[0].data, inputs.data * inputs.mask()[..., None])
+    found = noisy.train()(inputs, {})[0].data
+    assert not torch.equal(found[0], inputs.data[0]) and found[1].abs().sum() == 0
+    tokens = Sequences(torch.full((4, 400), 3), torch.full((4,), 400))
+    words = TokenEncoder(9, 5, token_dropout=0.25)
+    assert torch.equal(words.eval()(tokens, {})[0].data[0, 0], words.vectors.weight[3])
+    dropped = words.train()(tokens, {})[0].data
+    gone = (dropped == 0).all(-1)
+    assert 0.2 < gone.float().mean() < 0.3
+    torch.testing.assert_close(dropped[~gone][0], words.vectors.weight[3] / 0.75)
+
+
+def test_pairs_tell_orders_apart_and_are_carried() -> None:
+    encoder = TokenEncoder(9, 5, pairs=64).eval()
+    tokens = Sequences(torch.tensor([[2, 3, 4], [4, 3, 2]]), torch.tensor([3, 3]))
+    whole = encoder(tokens, {})[0].data
+    assert not torch.allclose(whole[0, 1], whole[1, 1])
+    first, state = encoder(tokens.chunk(0, 1), {})
+    rest, _ = encoder(tokens.chunk(1, 3), state)
+    assert torch.equal(torch.cat([first.data, rest.data], 1), whole)
+
+
+def test_window_level_and_spread_by_hand() -> None:
+    # Targets 1, 3, (missing), of a window of three steps; a second of no step.
+    data = torch.tensor([[[1.0, 0], [3.0, 0], [0.0, 1], [9.0, 0]], [[9.0, 0]] * 4])
+    inputs, layout = Sequences(data, torch.tensor([3, 0])), InputLayout(2, 1, flags=(1,))
+    last = window_state("last", inputs, layout)
+    assert last["window.level"][0, :, 0].tolist() == [3, 0]
+    assert normalise(inputs, last, layout).data[0, :3, 0].tolist() == [-2, 0, 0]
+    window = window_state("window", inputs, layout)
+    assert window["window.level"][0, :, 0].tolist() == [2, 0]
+    assert window["window.spread"][0, :, 0].tolist() == [1, 1]
+    assert normalise(inputs, window, layout).data[0, :3, 0].tolist() == [-1, 1, 0]
+
+
+@pytest.mark.parametrize("kind", ["none", "last", "window"])
+@pytest.mark.parametrize("shape", [(4, 3, 2), (4, 3, 2, 3)])
+def test_denormalise_undoes_normalise(kind: str, shape: tuple[int, ...]) -> None:
+    inputs, layout = Sequences(torch.randn(4, 5, 3) * 4 + 7, torch.full((4,), 5)), InputLayout(3, 2)
+    state = window_state(kind, inputs, layout)
+    back = denormalise(normalise(inputs, state, layout).data[..., :2], state)
+    torch.testing.assert_close(back, inputs.data[..., :2], rtol=0, atol=1e-5)
+    assert denormalise(torch.zeros(shape), state).shape == shape
+
+
+def test_a_constant_window_stays_finite() -> None:
+    inputs, layout = Sequences(torch.full((1, 5, 1), 3.0), torch.tensor([5])), InputLayout(1, 1)
+    state = window_state("window", inputs, layout)
+    assert normalise(inputs, state, layout).data.abs().max() == 0
+    assert state["window.spread"].item() == pytest.approx(0.01)
+
+
+def _forecaster(head: ForecastHead | StepHead, kind: str = "last") -> SequenceModel:
+    layout = InputLayout(3, 1, known=(2,))
+    return SequenceModel(NumberEncoder(3), Recurrent("lstm", 3, 5), head, layout=layout, normalise=kind).eval()
+
+
+def test_a_shifted_window_shifts_its_forecast() -> None:
+    model = _forecaster(ForecastHead(5, 3, 1, known=1))
+    inputs, future = _numbers(3), torch.randn(4, 3, 1)
+    shifted = inputs.data.clone()
+    shifted[..., 0] += 100
+    plain, _ = model(_batch(inputs, future))
+    moved, _ = model(_batch(Sequences(shifted, LENGTHS), future))
+    torch.testing.assert_close(moved[[0, 2, 3]], plain[[0, 2, 3]] + 100, rtol=0, atol=1e-4)
+
+
+def test_quantiles_never_cross() -> None:
+    for head in (ForecastHead(5, 3, 1, quantiles=4, known=1), StepHead(5, 3, 1, quantiles=4, known=1)):
+        answer, _ = _forecaster(head)(_batch(_numbers(3), torch.randn(4, 3, 1)))
+        assert answer.shape == (4, 3, 1, 5)
+        assert (answer[..., 1:].diff(dim=-1) >= 0).all()
+
+
+def test_recursive_forecast_matches_a_loop_by_hand() -> None:
+    torch.manual_seed(3)
+    model = _forecaster(StepHead(5, 3, 1, known=1), kind="none")
+    data, future = torch.randn(2, 4, 3), torch.randn(2, 3, 1)
+    answer, _ = model(_batch(Sequences(data, torch.tensor([4, 4])), future))
+    seen = data
+    for step in range(3):
+        output = model.recurrent(seen).output[:, -1]
+        expected = model.head.values.linear(torch.cat([output, future[:, step]], dim=1))
+        torch.testing.assert_close(answer[:, step], expected, rtol=0, atol=1e-5)
+        following = torch.cat([expected, seen[:, -1, 1:2], future[:, step]], dim=1)
+        seen = torch.cat([seen, following[:, None]], dim=1)
+
+
+def test_known_future_changes_only_its_own_step_of_a_direct_forecast() -> None:
+    model = _forecaster(ForecastHead(5, 3, 1, known=1))
+    inputs, future = _numbers(3), torch.randn(4, 3, 1)
+    changed = future.clone()
+    changed[:, 1] += 3
+    difference = model(_batch(inputs, future))[0] - model(_batch(inputs, changed))[0]
+    assert difference[:, [0, 2]].abs().max() == 0 and difference[:, 1].abs().max() > 0
+
+
+def test_a_recursive_forecast_refuses_both_ends() -> None:
+    with pytest.raises(SettingError, match="bidirectional"):
+        SequenceModel(NumberEncoder(2), Recurrent("gru", 2, 5, bidirectional=True), StepHead(10, 3, 1))
+
+
+def test_layers_that_read_from_both_ends_refuse_chunks() -> None:
+    model = SequenceModel(NumberEncoder(2), Recurrent("gru", 2, 5, bidirectional=True), ClassifyHead(10, 3))
+    batch = _batch(_numbers())
+    first, second = model.chunks(batch, 2)
+    _, state = model(first)
+    with pytest.raises(SettingError, match="both ends"):
+        model(second, state)
+
+
+def test_trace_and_encode_show_what_the_layers_read() -> None:
+    model = _forecaster(ForecastHead(5, 3, 1, known=1))
+    batch = _batch(_numbers(3), torch.randn(4, 3, 1))
+    assert model.encode(batch).data.shape == (4, 4, 3)
+    traced = model.trace(batch, ("f", "c"))
+    assert set(traced.trace) == {"layer0.forward.f", "layer0.forward.c"}
+    torch.testing.assert_close(traced.output, model.recurrent(model.encode(batch)).output, rtol=0, atol=1e-5)

@@ -1,0 +1,175 @@
+"""The laws that every task obeys, with every kind of data that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+
+from remanence.data.examples import Batch
+from remanence.sequences import Sequences
+from remanence.settings import Settings, settings_from
+from remanence.tasks import task
+from remanence.tasks.task import Prepared, Task
+from tests.tasks import made
+
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Case:
+    task: str
+    make: Callable[[], Prepared]
+    options: dict
+
+    def ready(self) -> tuple[Task, Prepared, Settings]:
+        found, data = task(self.task), self.make()
+        return found, data, found.defaults(data, settings_from({"hidden": 5, **self.options}))
+
+
+def _covariates() -> Prepared:
+    return made.made_forecast(
+        target=("load", "price"),
+        observed=("wind",),
+        known=("holiday",),
+        calendar=("hour_sin",),
+        missing="mask",
+        naive_scale=((4.0, 2.0),),
+        naive_scale_all=(4.0, 2.0),
+    )
+
+
+CASES = {
+    "forecast": Case("forecast", made.made_forecast, {}),
+    "forecast-window-rnn": Case(
+        "forecast", made.made_forecast, {"cell": "rnn", "normalise": "window", "convolution": 3}
+    ),
+    "forecast-quantiles": Case("forecast", _covariates, {"quantiles": "0.1,0.5,0.9", "cell": "gru", "loss": "huber"}),
+    "forecast-both-ends": Case("forecast", _covariates, {"bidirectional": True, "normalise": "none"}),
+    "forecast-recursive": Case("forecast", _covariates, {"strategy": "recursive", "convolution": 4, "loss": "mae"}),
+    "forecast-recursive-quantiles": Case("forecast", _covariates, {"strategy": "recursive", "quantiles": "0.2,0.8"}),
+    "texts": Case("classify", made.made_texts, {"ngrams": True, "pool": "max"}),
+    "texts-forward": Case("classify", made.made_texts, {"ngrams": True, "pool": "attention", "bidirectional": False}),
+    "numbers": Case("classify", made.made_numbers, {"pool": "mean"}),
+    "numbers-last": Case("classify", made.made_numbers, {"pool": "last", "layers": 2, "convolution": 0}),
+    "numbers-forward": Case(
+        "classify", made.made_numbers, {"pool": "last", "bidirectional": False, "cell": "lstm-peephole"}
+    ),
+}
+every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+
+
+def _model(case: Case) -> tuple[torch.nn.Module, Task, Prepared, Settings]:
+    found, data, settings = case.ready()
+    torch.manual_seed(0)
+    return found.model(data.encoders, settings).eval(), found, data, settings
+
+
+def _padded(batch: Batch, steps: int) -> Batch:
+    """The batch with rubbish behind every sequence."""
+    data = batch.inputs.data
+    shape = (data.shape[0], steps, *data.shape[2:])
+    rubbish = torch.full(shape, 7, dtype=data.dtype)
+    whole = torch.cat([data, rubbish], dim=1)
+    beyond = ~Sequences(whole, batch.inputs.lengths).mask()
+    whole[beyond] = 7
+    return replace(batch, inputs=Sequences(whole, batch.inputs.lengths))
+
+
+@every_case
+def test_padding_and_neighbours_never_change_an_answer(case: Case) -> None:
+    model, _, data, _ = _model(case)
+    batch = data.train.batch(np.arange(7))
+    together, _ = model(batch)
+    padded, _ = model(_padded(batch, 5))
+    torch.testing.assert_close(padded, together, rtol=0, atol=TOLERANCE)
+    for row in range(7):
+        alone, _ = model(data.train.batch(np.array([row])))
+        torch.testing.assert_close(alone[0], together[row], rtol=0, atol=TOLERANCE)
+
+
+@every_case
+def test_loss_is_finite_and_reaches_every_parameter(case: Case) -> None:
+    model, found, data, settings = _model(case)
+    batch = data.train.batch(np.arange(30))
+    model.train()
+    loss = found.loss(model(batch)[0], batch, settings)
+    assert loss.ndim == 0 and torch.isfinite(loss)
+    loss.backward()
+    for name, weights in model.named_parameters():
+        assert weights.grad is not None and torch.isfinite(weights.grad).all(), name
+        # A cell may hold parameters that cannot matter in one step; over 30 examples each of ours does.
+        assert weights.grad.abs().sum() > 0, name
+
+
+@every_case
+def test_chunks_give_the_answer_of_the_whole(case: Case) -> None:
+    model, _, data, _ = _model(case)
+    if model.recurrent.bidirectional:
+        pytest.skip("layers that read from both ends cannot be carried")
+    batch = data.train.batch(np.arange(7))
+    whole, _ = model(batch)
+    for size in (1, 2, 5):
+        state = model.begin(batch)
+        for chunk in model.chunks(batch, size):
+            answer, state = model(chunk, state)
+            assert all(tensor.shape[1] == 7 for tensor in state.values())
+        torch.testing.assert_close(answer, whole, rtol=0, atol=TOLERANCE)
+
+
+@every_case
+def test_same_seed_gives_same_weights(case: Case) -> None:
+    first, second = (_model(case)[0].state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@every_case
+def test_defaults_leave_nothing_open_and_keep_what_was_given(case: Case) -> None:
+    found, data, settings = case.ready()
+    assert settings.model.hidden == 5 and settings.model.cell and settings.train.learning_rate
+    assert (
+        sum(value is not None for value in (settings.train.epochs, settings.train.steps, settings.train.minutes)) == 1
+    )
+    assert found.defaults(data, settings) == settings
+    timed = found.defaults(data, settings_from({"minutes": 2.0}))
+    assert timed.train.minutes == 2.0 and timed.train.epochs is None and timed.train.steps is None
+
+
+@every_case
+def test_rows_are_as_many_as_answers(case: Case) -> None:
+    model, found, data, settings = _model(case)
+    batch = data.test.batch(np.arange(3))
+    rows = list(found.rows(model(batch)[0], batch, data.test, data.encoders, settings))
+    assert len(rows) == 3 * (data.encoders.horizon if case.task == "forecast" else 1)
+    assert all(isinstance(value, str | float | int) for row in rows for value in row.values())
+    assert len({tuple(row) for row in rows}) == 1
+
+
+@every_case
+def test_baselines_answer_like_the_model(case: Case) -> None:
+    model, found, data, settings = _model(case)
+    batch = data.test.batch(np.arange(5))
+    baselines = found.baselines(data, settings)
+    assert sum(baseline.trivial for baseline in baselines) >= 1
+    for baseline in baselines:
+        baseline.fit(data.train, data.valid)
+        answer = baseline.predict(batch)
+        assert answer.shape == model(batch)[0].shape and answer.dtype == torch.float32, baseline.name
+        assert torch.isfinite(answer).all(), baseline.name
+        padded = baseline.predict(_padded(batch, 3))
+        torch.testing.assert_close(padded, answer, rtol=0, atol=TOLERANCE)
+        meter = found.meter(data.encoders, settings)
+        meter.update(answer, batch)
+        scores = meter.scores()
+        assert len(scores.errors) == 5
+        assert scores.errors.mean() == pytest.approx(next(iter(scores.metrics.values())))
+
+
+@every_case
+def test_encoders_outlive_json(case: Case) -> None:
+    found, data, _ = case.ready()
+    text = data.encoders.model_dump_json()
+    assert found.encoders_type.model_validate_json(text) == data.encoders
