@@ -15,7 +15,7 @@ from torch.nn import functional
 from remanence.compiler.ir import Node, Number, Operation, Quantity, Step
 from remanence.compiler.schedule import BEFORE, LOOP, ONCE, Compute, Instruction, Schedule
 
-__all__ = ["Run", "evaluate", "one_step", "run"]
+__all__ = ["Run", "Weights", "evaluate", "interpret", "one_step", "run", "start"]
 
 Values = list[Tensor | float]
 
@@ -73,7 +73,7 @@ class Run:
     trace: dict[str, Tensor]
 
 
-class _Weights:
+class Weights:
     """Parameters by name, and stacks of matrices made once a run."""
 
     def __init__(self, parameters: Mapping[str, Tensor]) -> None:
@@ -88,7 +88,8 @@ class _Weights:
         return self.stacks[names]
 
 
-def _interpret(tape: Sequence[Instruction], values: Values, weights: _Weights) -> None:
+def interpret(tape: Sequence[Instruction], values: Values, weights: Weights) -> None:
+    """Run a tape over the slots, in place."""
     for instruction in tape:
         if isinstance(instruction, Compute):
             values[instruction.out] = _apply(instruction.op, [values[slot] for slot in instruction.operands])
@@ -111,7 +112,8 @@ def _apply(op: str, operands: list[Tensor | float]) -> Tensor | float:
     return FUNCTIONS[op](*operands)
 
 
-def _start(plan: Schedule, parameters: Mapping[str, Tensor]) -> Values:
+def start(plan: Schedule, parameters: Mapping[str, Tensor]) -> Values:
+    """Fill the slots of numbers and parameter vectors."""
     values: Values = [0.0] * len(plan.stage_of)
     for slot, number in plan.numbers.items():
         values[slot] = number
@@ -141,13 +143,13 @@ def run(
 
     Numerics: products with x and sums without a state are formed for all steps at once, before the loop.
     """
-    weights = _Weights(parameters)
-    values = _start(plan, parameters)
-    _interpret(plan.stages[ONCE], values, weights)
+    weights = Weights(parameters)
+    values = start(plan, parameters)
+    interpret(plan.stages[ONCE], values, weights)
     valid = None if lengths is None else _valid(lengths, inputs)
     # What stands in padding may be anything, also NaN, and must reach neither a sum nor a gradient.
     values[0] = inputs if valid is None else torch.where(valid, inputs, torch.zeros((), dtype=inputs.dtype))
-    _interpret(plan.stages[BEFORE], values, weights)
+    interpret(plan.stages[BEFORE], values, weights)
     output, final, gathered = _loop(plan, weights, values, _Steps(inputs.shape[0], state, lengths, valid, trace))
     if valid is not None:
         zero = torch.zeros((), dtype=output.dtype, device=output.device)
@@ -174,7 +176,7 @@ def _valid(lengths: Tensor, inputs: Tensor) -> Tensor:
 
 
 def _loop(
-    plan: Schedule, weights: _Weights, values: Values, steps: _Steps
+    plan: Schedule, weights: Weights, values: Values, steps: _Steps
 ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
     """Output, final state, and what was traced."""
     step = plan.step
@@ -189,7 +191,7 @@ def _loop(
             values[slot] = parts[t]
         for slot, name in plan.previous.items():
             values[slot] = state[name]
-        _interpret(plan.stages[LOOP], values, weights)
+        interpret(plan.stages[LOOP], values, weights)
         fresh = {name: _tensor(values[plan.quantities[name]], state[name]) for name in step.state}
         if t >= shortest:
             assert steps.valid is not None

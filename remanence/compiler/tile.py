@@ -9,7 +9,7 @@ left matrix, multiply-add it to every register of the panel's row. The right mat
 so that the tile reads memory in one stream. A remainder of rows or of columns uses a smaller tile, never a slower loop.
 Loops over arrays in plain Numba reach about half of what these tiles do.
 
-    accumulate(c, c_at, c_stride, a, a_at, a_stride, rows, packed, depth, columns)      c += a @ b
+    accumulate(c, c_at, c_stride, a, a_at, a_stride, rows, packed, packed_at, depth, columns, fresh)     c += a @ b
 
 Numerics: each sum runs over the inner dimension in order (in up to four interleaved parts for tiles of few rows).
 """
@@ -44,12 +44,12 @@ def packed_size(columns: int, depth: int, itemsize: int) -> int:
 
 
 @njit(nogil=True)
-def pack(matrix, packed, depth, columns, row_at, column_at, transposed):  # noqa: PLR0913 - a kernel's flat signature
+def pack(matrix, packed, packed_at, depth, columns, row_at, column_at, transposed):  # noqa: PLR0913 - a kernel's flat signature
     """Copy a matrix into panels, its inner dimension from `row_at` on, its columns from `column_at` on.
 
     Args:
         matrix: `[inner, column]`, or `[column, inner]` if `transposed` (as torch keeps weights); any strides.
-        packed: flat, zeroed before the first call; `columns` (padded) × `depth` elements.
+        packed: flat, zeroed before the first call; `columns` (padded) × `depth` elements from `packed_at` on.
     """
     panel_width = VECTORS * (MACHINE_BYTES // packed.itemsize)
     inner = matrix.shape[1] if transposed else matrix.shape[0]
@@ -59,7 +59,7 @@ def pack(matrix, packed, depth, columns, row_at, column_at, transposed):  # noqa
         panel = column // panel_width
         start = panel * panel_width
         width = min(panel_width, columns - start)
-        base = start * depth + (column - start) + row_at * width
+        base = packed_at + start * depth + (column - start) + row_at * width
         if transposed:
             for k in range(inner):
                 packed[base + k * width] = matrix[j, k]
@@ -148,14 +148,15 @@ class _Tile:
         return ends
 
 
-    def run(self, c_rows: list[ir.Value], a_rows: list[ir.Value], panel: ir.Value, depth: ir.Value) -> None:
-        """The whole tile: load the accumulators, run the inner dimension, store them."""
+    def run(self, c_rows: list[ir.Value], a_rows: list[ir.Value], panel: ir.Value, depth: ir.Value, fresh: ir.Value) -> None:
+        """The whole tile: load the accumulators (zero if `fresh`), run the inner dimension, store them."""
         builder = self.builder
         places = [
             vector_pointer(builder, builder.gep(c_rows[r], [self.constant(v * self.width)], inbounds=True), self.whole)
             for r, v in self.cells()
         ]
-        sums = [builder.load(place, align=self.itemsize) for place in places]
+        nothing = ir.Constant(self.whole, None)
+        sums = [builder.select(fresh, nothing, builder.load(place, align=self.itemsize)) for place in places]
         parts, even = max(1, min(4, _BUSY // len(sums))), depth
         if parts > 1:
             zero = ir.Constant(self.whole, None)
@@ -172,8 +173,8 @@ class _Tile:
 
 
 @intrinsic
-def tile(typing_context, c, c_at, c_stride, a, a_at, a_stride, packed, packed_at, depth, rows, vectors):  # noqa: PLR0913
-    """`c[rows, vectors registers] += a[rows, depth] @ panel`, for 1 … ROWS rows and 1 … VECTORS registers."""
+def tile(typing_context, c, c_at, c_stride, a, a_at, a_stride, packed, packed_at, depth, rows, vectors, fresh):  # noqa: PLR0913
+    """`c[rows, vectors registers] += a[rows, depth] @ panel` (`=` if `fresh`), for 1 … ROWS rows and 1 … VECTORS registers."""
     size = types.intp
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -189,19 +190,19 @@ def tile(typing_context, c, c_at, c_stride, a, a_at, a_stride, packed, packed_at
                 choice.add_case(ir.Constant(args[9].type, n_rows * VECTORS + n_vectors), block)
                 builder.position_at_end(block)
                 work = _Tile(builder, c.dtype, n_rows, n_vectors)
-                work.run(work.row_pointers(c_first, args[2]), work.row_pointers(a_first, args[5]), panel, args[8])
+                work.run(work.row_pointers(c_first, args[2]), work.row_pointers(a_first, args[5]), panel, args[8], args[11])
                 builder.branch(after)
         builder.position_at_end(nowhere)
         builder.unreachable()
         builder.position_at_end(after)
         return context.get_dummy_value()
 
-    return types.void(c, size, size, a, size, size, packed, size, size, size, size), generate
+    return types.void(c, size, size, a, size, size, packed, size, size, size, size, types.boolean), generate
 
 
 @njit(nogil=True)
-def accumulate(c, c_at, c_stride, a, a_at, a_stride, rows, packed, depth, columns):  # noqa: PLR0913
-    """Add `a @ b` to `c`: rows `rows`, inner dimension `depth`, `columns` padded columns of the packed `b`.
+def accumulate(c, c_at, c_stride, a, a_at, a_stride, rows, packed, packed_at, depth, columns, fresh):  # noqa: PLR0913
+    """Add `a @ b` to `c` (set it if `fresh`): rows `rows`, inner dimension `depth`, `columns` padded columns of the packed `b`.
 
     `c_at`, `a_at` count elements to the first one of each; `c_stride`, `a_stride` from one row to the next.
     """
@@ -214,6 +215,6 @@ def accumulate(c, c_at, c_stride, a, a_at, a_stride, rows, packed, depth, column
         while row < rows:
             count = min(ROWS, rows - row)
             c_here, a_here = c_at + row * c_stride + column, a_at + row * a_stride
-            tile(c, c_here, c_stride, a, a_here, a_stride, packed, column * depth, depth, count, vectors)
+            tile(c, c_here, c_stride, a, a_here, a_stride, packed, packed_at + column * depth, depth, count, vectors, fresh)
             row += count
         column += panel_width

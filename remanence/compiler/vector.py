@@ -37,6 +37,7 @@ __all__ = [
     "splat",
     "store",
     "where_positive",
+    "zero_like",
 ]
 
 
@@ -195,6 +196,16 @@ def splat(typing_context: Any, array: Any, scalar: Any) -> Any:
         return splat_value(builder, value, kind.width)
 
     return kind(array, scalar), generate
+
+
+@intrinsic
+def zero_like(typing_context: Any, value: Any) -> Any:
+    """`zero_like(value)`: a register of zeros."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return ir.Constant(args[0].type, None)
+
+    return value(value), generate
 
 
 @intrinsic

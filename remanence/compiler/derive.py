@@ -1,0 +1,234 @@
+"""Reverse mode of one step: the tape of the time loop → the tape of its backward loop. No torch here.
+
+    Loop       the instructions of one step, forward or backward, over numbered slots
+    Back       an instruction of backward alone: the transposed matrices times the adjoints of their products, summed
+
+The backward tape reads slots of the forward one (they keep their numbers), the adjoint of each state as the following
+step left it (`carry`) and the gradient of the output (`arrive`). A sigmoid's and a tanh's derivative come from the value
+itself. Sums need no instruction: their operands share one adjoint slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from remanence.compiler.ir import REDUCTIONS, SCALAR, Step
+from remanence.compiler.schedule import LOOP, ONCE, Compute, Multiply, Schedule
+
+__all__ = ["Back", "Loop", "derive", "forward_loop", "reads", "writes"]
+
+
+@dataclass(frozen=True)
+class Back:
+    """`slots[out] = Σ matrixᵀ @ slots[operand]`."""
+
+    matrices: tuple[str, ...]
+    operands: tuple[int, ...]
+    out: int
+
+
+Instruction = Compute | Multiply | Back
+Leaf = tuple[str, str | int]
+"""Where a slot that no instruction writes comes from: ("previous", state), ("sliced", slot), ("vector", slot),
+("carry", state), ("arrive", output)."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One step of a time loop.
+
+    Args:
+        instructions: in order.
+        sizes: size name of each slot.
+        numbers: slots that are constants.
+        leaves: slots that are filled from outside.
+        results: what the loop gives: ("state", name), ("previous", name), ("sliced", slot), ("vector", slot),
+            ("product", matrix): in backward their adjoints → slot.
+    """
+
+    instructions: tuple[Instruction, ...]
+    sizes: tuple[str, ...]
+    numbers: Mapping[int, float]
+    leaves: Mapping[int, Leaf]
+    results: Mapping[Leaf, int]
+
+
+def reads(instruction: Instruction) -> tuple[int, ...]:
+    """Slots an instruction reads."""
+    return (instruction.operand,) if isinstance(instruction, Multiply) else instruction.operands
+
+
+def writes(instruction: Instruction) -> tuple[int, ...]:
+    """Slots an instruction writes."""
+    return instruction.outs if isinstance(instruction, Multiply) else (instruction.out,)
+
+
+def forward_loop(step: Step, plan: Schedule) -> Loop:
+    """The loop stage of a schedule, with the sizes of its slots."""
+    sizes = ["input"] + [""] * (len(plan.stage_of) - 1)
+    for slot in plan.numbers:
+        sizes[slot] = SCALAR
+    for slot, name in plan.vectors.items():
+        sizes[slot] = step.parameter(name).axes[0]
+    for slot, name in plan.previous.items():
+        sizes[slot] = step.sizes[name]
+    for stage in plan.stages:
+        for instruction in stage:
+            if isinstance(instruction, Multiply):
+                for matrix, out in zip(instruction.matrices, instruction.outs, strict=True):
+                    sizes[out] = step.parameter(matrix).axes[0]
+            elif instruction.op in REDUCTIONS:
+                sizes[instruction.out] = SCALAR
+            else:
+                known = [sizes[operand] for operand in instruction.operands]
+                sizes[instruction.out] = next((size for size in known if size != SCALAR), SCALAR)
+    loop = plan.stages[LOOP]
+    used = {slot for instruction in loop for slot in reads(instruction)} | {plan.quantities[s] for s in step.state}
+    leaves: dict[int, Leaf] = {slot: ("previous", name) for slot, name in plan.previous.items()}
+    leaves |= {slot: ("sliced", slot) for slot in plan.sliced}
+    leaves |= {s: ("vector", s) for s in sorted(used) if plan.stage_of[s] == ONCE and s not in plan.numbers}
+    results: dict[Leaf, int] = {("state", name): plan.quantities[name] for name in step.state}
+    return Loop(tuple(loop), tuple(sizes), dict(plan.numbers), leaves, results)
+
+
+@dataclass
+class _Reverse:
+    forward: Loop
+    instructions: list[Instruction] = field(default_factory=list)
+    sizes: list[str] = field(default_factory=list)
+    numbers: dict[int, float] = field(default_factory=dict)
+    leaves: dict[int, Leaf] = field(default_factory=dict)
+    adjoints: dict[int, int] = field(default_factory=dict)
+
+    def slot(self, size: str) -> int:
+        self.sizes.append(size)
+        return len(self.sizes) - 1
+
+    def number(self, value: float) -> int:
+        for slot, known in self.numbers.items():
+            if known == value:
+                return slot
+        slot = self.slot(SCALAR)
+        self.numbers[slot] = value
+        return slot
+
+    def leaf(self, leaf: Leaf, size: str) -> int:
+        slot = self.slot(size)
+        self.leaves[slot] = leaf
+        return slot
+
+    def compute(self, op: str, *operands: int) -> int:
+        for known in self.instructions:
+            if isinstance(known, Compute) and (known.op, known.operands) == (op, operands):
+                return known.out
+        size = next((self.sizes[o] for o in operands if self.sizes[o] != SCALAR), SCALAR)
+        slot = self.slot(SCALAR if op == "sum" else size)
+        self.instructions.append(Compute(op, operands, slot))
+        return slot
+
+    def give(self, slot: int, adjoint: int) -> None:
+        """Add to a slot's adjoint; one of a vector that meets a single number is summed first."""
+        if slot in self.forward.numbers:
+            return
+        if self.sizes[slot] == SCALAR and self.sizes[adjoint] != SCALAR:
+            adjoint = self.compute("sum", adjoint)
+        known = self.adjoints.get(slot)
+        self.adjoints[slot] = adjoint if known is None else self.compute("add", known, adjoint)
+
+    def product(self, instruction: Multiply) -> None:
+        pairs = [(m, self.adjoints[o]) for m, o in zip(instruction.matrices, instruction.outs, strict=True)
+                 if o in self.adjoints]  # fmt: skip
+        if pairs:
+            out = self.slot(self.sizes[instruction.operand])
+            self.instructions.append(Back(tuple(m for m, _ in pairs), tuple(a for _, a in pairs), out))
+            self.give(instruction.operand, out)
+
+    def operation(self, instruction: Compute, g: int) -> None:
+        """Send the adjoint of a value on to its operands."""
+        give, compute, number = self.give, self.compute, self.number
+        a, b, y = instruction.operands[0], instruction.operands[-1], instruction.out
+        match instruction.op:
+            case "add":
+                give(a, g)
+                give(b, g)
+            case "sub":
+                give(a, g)
+                give(b, compute("neg", g))
+            case "mul":
+                give(a, compute("mul", g, b))
+                give(b, compute("mul", g, a))
+            case "div":
+                give(a, compute("div", g, b))
+                give(b, compute("neg", compute("div", compute("mul", g, y), b)))
+            case "neg":
+                give(a, compute("neg", g))
+            case "sigmoid":
+                give(a, compute("mul", g, compute("mul", y, compute("sub", number(1.0), y))))
+            case "tanh":
+                give(a, compute("mul", g, compute("sub", number(1.0), compute("mul", y, y))))
+            case "relu":
+                give(a, compute("where", y, g, compute("mul", number(0.0), g)))
+            case "exp":
+                give(a, compute("mul", g, y))
+            case "log":
+                give(a, compute("div", g, a))
+            case "softplus":
+                give(a, compute("mul", g, compute("sigmoid", a)))
+            case "sqrt":
+                give(a, compute("div", compute("mul", number(0.5), g), y))
+            case "abs":
+                zero = compute("mul", number(0.0), g)
+                give(a, compute("where", a, g, compute("where", compute("neg", a), compute("neg", g), zero)))
+            case "max" | "min":
+                self.extreme(instruction, g)
+            case "mean":
+                give(a, compute("share", g, a))
+            case "norm":
+                zero = compute("mul", number(0.0), a)
+                give(a, compute("mul", g, compute("where", compute("add", zero, y), compute("div", a, y), zero)))
+            case op:
+                raise AssertionError(f"no derivative of {op}")
+
+    def extreme(self, instruction: Compute, g: int) -> None:
+        """Where both are equal each gets half, as in torch."""
+        a, b = instruction.operands if instruction.op == "max" else instruction.operands[::-1]
+        zero, half = self.compute("mul", self.number(0.0), g), self.compute("mul", self.number(0.5), g)
+        above, below = self.compute("sub", a, b), self.compute("sub", b, a)
+        self.give(a, self.compute("where", above, g, self.compute("where", below, zero, half)))
+        self.give(b, self.compute("where", below, g, self.compute("where", above, zero, half)))
+
+
+def derive(step: Step, forward: Loop) -> Loop:
+    """Derive the backward loop of a forward one.
+
+    Example:
+        >>> from remanence.compiler.parse import parse
+        >>> from remanence.compiler.schedule import schedule
+        >>> step = parse("h = tanh(W @ x + U @ h + b)", ("h",), "h")
+        >>> back = derive(step, forward_loop(step, schedule(step)))
+        >>> [getattr(i, "op", "back") for i in back.instructions]
+        ['add', 'mul', 'sub', 'mul', 'back']
+    """
+    work = _Reverse(forward, sizes=list(forward.sizes), numbers=dict(forward.numbers))
+    for name in step.state:
+        size = step.sizes[name]
+        slot = forward.results["state", name]
+        work.give(slot, work.leaf(("carry", name), size))
+        if name == step.output:
+            work.give(slot, work.leaf(("arrive", name), size))
+    results: dict[Leaf, int] = {}
+    for instruction in reversed(forward.instructions):
+        if isinstance(instruction, Multiply):
+            work.product(instruction)
+            for matrix, out in zip(instruction.matrices, instruction.outs, strict=True):
+                if out in work.adjoints:
+                    results["product", matrix, instruction.operand] = work.adjoints[out]  # type: ignore[index]
+        elif isinstance(instruction, Compute) and instruction.out in work.adjoints:
+            work.operation(instruction, work.adjoints[instruction.out])
+    for slot, leaf in forward.leaves.items():
+        if slot in work.adjoints:
+            results[leaf] = work.adjoints[slot]
+        elif leaf[0] == "previous":
+            results[leaf] = work.number(0.0)
+    return Loop(tuple(work.instructions), tuple(work.sizes), work.numbers, work.leaves | dict(forward.leaves), results)

@@ -1,0 +1,288 @@
+"""Where every slot of a time loop lives, and in which order loops over units and products follow one another. No torch here.
+
+Arrays, all flat and of one dtype; a lane is one slot's units, padded to whole registers:
+
+    g        [time, batch, lanes]      what was computed before the loop; saved values take the place of sums they end
+    s        [time, batch, lanes]      other values saved for backward
+    d        [time, batch, lanes]      adjoints of g's lanes and of products
+    k        [batch, lanes]            what one step needs to remember between its own loops
+    x_NAME   [time + 1, batch, units]  a state; entry t is what step t starts from
+    y_NAME   [2, batch, units]         its adjoint, by parity of t
+    v, a     [lanes], [threads, lanes] parameter vectors, and sums of their adjoints
+    e        [time, batch, units]      the gradient of the output
+
+A level is a number of products and reductions that must come before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from remanence.compiler.derive import Back, Leaf, Loop, reads, writes
+from remanence.compiler.ir import REDUCTIONS, SCALAR
+from remanence.compiler.schedule import Compute, Multiply
+
+__all__ = ["Home", "Layout", "lay_out_backward", "lay_out_forward"]
+
+SUMS = REDUCTIONS | {"sum"}
+
+
+@dataclass(frozen=True)
+class Home:
+    """A place in memory: an array, the names of the sizes of the lanes before, and the step (0, or 1 for the next)."""
+
+    array: str
+    before: tuple[str, ...] = ()
+    step: int = 0
+
+
+@dataclass
+class Layout:
+    """The plan of one loop: `homes` of slots, `levels`, `merged` sums (sum → product whose tile adds in place),
+    `extra` stores (slot → homes), `stored` slots, `origin` of slots, `lanes` (array → sizes of its lanes)."""
+
+    loop: Loop
+    homes: dict[int, Home] = field(default_factory=dict)
+    levels: dict[int, int] = field(default_factory=dict)
+    merged: dict[int, tuple[int, int]] = field(default_factory=dict)
+    extra: list[tuple[int, Home, str]] = field(default_factory=list)
+    stored: set[int] = field(default_factory=set)
+    origin: dict[int, Compute | Multiply | Back] = field(default_factory=dict)
+    lanes: dict[str, list[str]] = field(default_factory=dict)
+    saved: dict[int, None] = field(default_factory=dict)
+    homes_of_d: dict[int, Home] = field(default_factory=dict)
+
+    def lane(self, array: str, slot: int) -> Home:
+        """A new lane of an array for a slot."""
+        known = self.lanes.setdefault(array, [])
+        home = Home(array, tuple(known))
+        known.append(self.loop.sizes[slot])
+        return home
+
+    def uses(self) -> dict[int, list[object]]:
+        """Who reads a slot: instructions and results."""
+        found: dict[int, list[object]] = {}
+        for instruction in self.loop.instructions:
+            for slot in reads(instruction):
+                found.setdefault(slot, []).append(instruction)
+        for leaf, slot in self.loop.results.items():
+            if leaf[0] != "product":
+                found.setdefault(slot, []).append(leaf)
+        return found
+
+    def level(self, slot: int) -> int:
+        """Products and reductions that come before a slot is known; 0 for what is in memory at the start."""
+        if slot not in self.levels:
+            instruction = self.origin.get(slot)
+            if instruction is None or (slot in self.homes and slot not in self.stored):
+                self.levels[slot] = 0
+            else:
+                before = max(self.level(operand) for operand in reads(instruction))
+                apart = not isinstance(instruction, Compute) or instruction.op in SUMS
+                self.levels[slot] = before + apart
+        return self.levels[slot]
+
+    def place(self, slot: int, home: Home, size: str) -> None:
+        """Let a result live at a home, or be copied there if it lives elsewhere (or is a leaf)."""
+        if slot in self.homes or slot in self.loop.numbers or slot in self.loop.leaves:
+            self.extra.append((slot, home, size))
+        else:
+            self.homes[slot] = home
+            self.stored.add(slot)
+
+    def keep_between_loops(self) -> None:
+        """Give a scratch lane to values that another loop or a product reads."""
+        for instruction in self.loop.instructions:
+            for slot in writes(instruction):
+                if not isinstance(instruction, Compute) and slot not in self.homes:
+                    self.homes[slot] = self.lane("k", slot)
+                    self.stored.add(slot)
+            for slot in reads(instruction):
+                if self._crosses(slot, instruction) and slot not in self.homes:
+                    self.homes[slot] = self.lane("k", slot)
+                    self.stored.add(slot)
+        for slot, _, size in self.extra:
+            if slot in self.origin and slot not in self.homes and self.loop.sizes[slot] != size:
+                self.homes[slot] = self.lane("k", slot)
+                self.stored.add(slot)
+
+    def _crosses(self, slot: int, reader: object) -> bool:
+        instruction = self.origin.get(slot)
+        if instruction is None or slot in self.merged:
+            return False
+        if isinstance(reader, Multiply | Back):
+            return True
+        if self.loop.sizes[slot] == SCALAR:
+            return self.level(slot) != max(self.level(out) for out in writes(reader))  # type: ignore[arg-type]
+        assert isinstance(reader, Compute)
+        here = self.level(reader.out) - (reader.op in SUMS)
+        size = self.loop.sizes[slot if reader.op in SUMS else reader.out]
+        return (self.level(slot), self.loop.sizes[slot]) != (here, size)
+
+    def merge_sums(self, overwritable: Iterable[int]) -> None:
+        """Let a product's tile add to what is in memory already, where a sum is all that reads both."""
+        uses = self.uses()
+        free = set(overwritable)
+        for instruction in self.loop.instructions:
+            if not isinstance(instruction, Compute) or instruction.op != "add":
+                continue
+            for rest, product in (instruction.operands, instruction.operands[::-1]):
+                if not self._is_product(product) or len(uses[product]) != 1 or product in self.homes:
+                    continue
+                if len(uses[rest]) != 1:
+                    continue
+                known = rest in self.homes and (rest in free or rest in self.merged)
+                later = isinstance(self.origin.get(rest), Compute) and self.level(rest) < self.level(product)
+                if not known and (rest in self.homes or not later):
+                    continue
+                self._merge(instruction.out, rest, product, known)
+                break
+
+    def _is_product(self, slot: int) -> bool:
+        return isinstance(self.origin.get(slot), Multiply | Back)
+
+    def _merge(self, total: int, rest: int, product: int, known: bool) -> None:
+        if known:
+            home = self.homes[rest]
+            if total in self.homes:
+                self.extra.append((total, self.homes[total], self.loop.sizes[total]))
+        else:
+            home = self.homes.get(total) or self.lane("k", total)
+            self.stored.add(rest)
+        for slot in (total, rest, product):
+            self.homes[slot] = home
+        self.stored |= {total, product}
+        self.merged[total] = (rest, product)
+
+
+def _start(loop: Loop) -> Layout:
+    layout = Layout(loop)
+    for instruction in loop.instructions:
+        for slot in writes(instruction):
+            layout.origin[slot] = instruction
+    for slot, (kind, name) in loop.leaves.items():
+        match kind:
+            case "previous":
+                layout.homes[slot] = Home(f"x_{name}")
+            case "carry":
+                layout.homes[slot] = Home(f"y_{name}", (), 1)
+            case "arrive":
+                layout.homes[slot] = Home("e")
+            case "vector":
+                layout.homes[slot] = layout.lane("v", slot)
+    return layout
+
+
+def lay_out_forward(loop: Loop, back: Loop) -> Layout:
+    """Plan the forward loop, saving what backward needs."""
+    layout = _start(loop)
+    uses = layout.uses()
+    sliced = [slot for slot, leaf in loop.leaves.items() if leaf[0] == "sliced"]
+    order = {out: i for i, out in enumerate(o for m in loop.instructions if isinstance(m, Multiply) for o in m.outs)}
+
+    def partner(slot: int) -> int:
+        """The place among products of the one that is added to a slot, or -1."""
+        for user in uses.get(slot, []):
+            if isinstance(user, Compute) and user.op == "add" and len(uses[slot]) == 1:
+                return max((order.get(operand, -1) for operand in user.operands), default=-1)
+        return -1
+
+    for slot in sorted(sliced, key=partner):
+        layout.homes[slot] = layout.lane("g", slot)
+    for leaf, slot in loop.results.items():
+        layout.place(slot, Home(f"x_{leaf[1]}", (), 1), loop.sizes[slot])
+    reread = _save(layout, back)
+    layout.merge_sums(slot for slot in sliced if slot not in reread)
+    for slot in layout.saved:
+        if slot in layout.homes:
+            continue
+        instruction = layout.origin[slot]
+        source = reads(instruction)[0] if isinstance(instruction, Compute) and len(reads(instruction)) == 1 else -1
+        home = layout.homes.get(source)
+        if home and home.array == "g" and source not in reread and len(uses[source]) == 1:
+            layout.homes[slot] = home
+        else:
+            layout.homes[slot] = layout.lane("s", slot)
+        layout.stored.add(slot)
+    layout.levels.clear()
+    layout.keep_between_loops()
+    return layout
+
+
+def _save(layout: Layout, back: Loop) -> set[int]:
+    """Choose what is saved; returns the forward slots that backward reads from memory."""
+    loop = layout.loop
+    kept = {slot for (kind, *_), slot in loop.results.items() if kind == "state"}
+    read: set[int] = set()
+
+    def reachable(slot: int) -> bool:
+        instruction = layout.origin.get(slot)
+        if slot in loop.numbers or slot in loop.leaves or slot in kept or slot in layout.saved:
+            return True
+        return (
+            isinstance(instruction, Compute)
+            and instruction.op not in SUMS
+            and loop.sizes[slot] != SCALAR
+            and all(reachable(operand) for operand in instruction.operands)
+        )
+
+    def require(slot: int, in_memory: bool = False) -> None:
+        if slot in loop.numbers or slot in loop.leaves or slot in kept or slot in layout.saved:
+            read.add(slot)
+        elif not in_memory and reachable(slot):
+            for operand in reads(layout.origin[slot]):
+                require(operand)
+        else:
+            layout.saved[slot] = None
+            read.add(slot)
+
+    needed = {slot for i in back.instructions for slot in reads(i) if slot < len(loop.sizes)}
+    for instruction in loop.instructions:
+        if isinstance(instruction, Multiply):
+            require(instruction.operand, in_memory=True)
+    for slot in sorted(needed):
+        require(slot)
+    return read
+
+
+def lay_out_backward(loop: Loop, forward: Layout) -> Layout:
+    """Plan the backward loop over what the forward one left in memory."""
+    layout = _start(loop)
+    layout.lanes["v"] = list(forward.lanes.get("v", []))
+    count = len(forward.loop.sizes)
+    for slot, instruction in forward.origin.items():
+        layout.origin[slot] = instruction
+    for slot, home in forward.homes.items():
+        if slot in forward.loop.leaves or slot in forward.saved or home.array.startswith("x_"):
+            layout.homes[slot] = home
+    layout.levels.update(dict.fromkeys(range(count), 0))
+    _place_adjoints(layout, forward)
+    for leaf, slot in loop.results.items():
+        if leaf[0] == "previous":
+            layout.place(slot, Home(f"y_{leaf[1]}"), loop.sizes[_leaf_slot(loop, leaf)])
+        elif leaf[0] == "vector":
+            layout.extra.append((slot, Home("a", forward.homes[int(leaf[1])].before), loop.sizes[slot]))
+    layout.merge_sums(())
+    layout.levels.clear()
+    # Forward values that are computed again depend on memory alone, so any loop may do it.
+    layout.levels.update(dict.fromkeys(range(count), 0))
+    layout.keep_between_loops()
+    return layout
+
+
+def _leaf_slot(loop: Loop, leaf: Leaf) -> int:
+    return next(slot for slot, known in loop.leaves.items() if known == leaf)
+
+
+def _place_adjoints(layout: Layout, forward: Layout) -> None:
+    """Lanes of d: of g's lanes alone, of both, of products alone; so that what one matrix needs lies side by side."""
+    results = layout.loop.results
+    sliced = {results[leaf]: len(forward.homes[leaf[1]].before) for leaf in results if leaf[0] == "sliced"}  # type: ignore[index]
+    products = {slot: i for i, (leaf, slot) in enumerate(results.items()) if leaf[0] == "product"}
+    both = [slot for slot in sliced if slot in products]
+    alone = [slot for slot in sliced if slot not in products]
+    rest = [slot for slot in products if slot not in sliced]
+    for slot in (*sorted(alone, key=sliced.__getitem__), *sorted(both, key=sliced.__getitem__), *rest):
+        home = layout.homes_of_d[slot] = layout.lane("d", slot)
+        layout.place(slot, home, layout.loop.sizes[slot])
