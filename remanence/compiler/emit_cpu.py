@@ -28,7 +28,7 @@ _HEAD = '''"""Written by remanence from these equations; the cache key covers th
 from numba import njit, prange
 
 from remanence.compiler.pointwise import absolute, exp, log, maximum, minimum, relu, sigmoid, softplus, sqrt, tanh
-from remanence.compiler.tile import accumulate, pack
+from remanence.compiler.tile import multiply, pack
 from remanence.compiler.vector import MACHINE, add_at, lane_sum, lanes_below, load, splat, store, where_positive
 
 MACHINE_BYTES = MACHINE.bytes
@@ -140,7 +140,7 @@ class _Rows:
         depth = _lanes(run.blocks) if self.backward else f"n_{run.other}"
         c, a = (f"{self.base(h, 'first')} + {_lanes(h.before)}" for h in (run.result, run.operand))
         self.lines += [
-            f"        accumulate({run.result.array}, {c}, {self.stride(run.result.array)},",
+            f"        multiply(tiles, {run.result.array}, {c}, {self.stride(run.result.array)},",
             f"                   {run.operand.array}, {a}, {self.stride(run.operand.array)},",
             f"                   rows, w, w{number}, {depth}, {columns}, {run.fresh})",
         ]
@@ -316,7 +316,7 @@ def sizes_of(step: Step) -> tuple[str, ...]:
 
 def arguments(step: Step, forward: Layout, backward: bool) -> list[str]:
     """Names of a kernel's arguments, in order."""
-    names = ["time", "batch", "s_step", *(f"n_{size}" for size in sizes_of(step)), "g", "s", "k", "v", "w"]
+    names = ["tiles", "time", "batch", "s_step", *(f"n_{size}" for size in sizes_of(step)), "g", "s", "k", "v", "w"]
     names += [f"x_{name}" for name in step.state]
     if backward:
         names += ["d", "e", "a", *(f"y_{name}" for name in step.state)]

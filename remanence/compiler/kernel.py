@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from remanence.compiler.ir import SCALAR, Step
 from remanence.compiler.layout import Layout, lay_out_backward, lay_out_forward
 from remanence.compiler.schedule import Schedule, schedule
 
-__all__ = ["Kernel", "build", "cache_folder", "threading_layer"]
+__all__ = ["Kernel", "build", "cache_folder", "threading_layer", "tiles_address"]
 
 # One pool with PyTorch: with Numba's own the two fight for the cores. Asked for before any kernel runs.
 if "NUMBA_THREADING_LAYER" not in os.environ:
@@ -119,10 +120,10 @@ def _surroundings() -> bytes:
     return b"\0".join([*parts, llvmlite.binding.get_host_cpu_name().encode(), features.encode()])
 
 
-def _written(source: str, key: str) -> Path:
+def _written(source: str, key: str, kind: str = "kernel") -> Path:
     """The file of a kernel, written if it is not there; in a folder for this process where the cache cannot be written."""
     folder = cache_folder()
-    path = folder / f"kernel_{key[:32]}.py"
+    path = folder / f"{kind}_{key[:32]}.py"
     if path.is_file() and path.read_text(encoding="utf-8") == source:
         return path
     try:
@@ -151,8 +152,18 @@ def _module(path: Path, key: str) -> Any:
     specification = importlib.util.spec_from_file_location(f"remanence_kernel_{key[:32]}", path)
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
+    # Numba's file cache finds the functions of a kernel by the name of their module.
+    sys.modules[specification.name] = module
     specification.loader.exec_module(module)
     return module
+
+
+@lru_cache(maxsize=2)
+def tiles_address(dtype: str) -> int:
+    """Where the compiled tiles of a dtype ("float32", "float64") are in memory."""
+    source = tile.TILES.format(dtype=dtype)
+    key = hashlib.sha256(source.encode() + _surroundings()).hexdigest()
+    return _module(_written(source, key, "tiles"), key).tiles.address
 
 
 _BUILT: dict[tuple[Any, ...], Kernel] = {}

@@ -19,7 +19,7 @@ from torch.nn import functional
 from remanence.compiler import emit_torch
 from remanence.compiler.emit_cpu import arguments, matrices, sizes_of
 from remanence.compiler.ir import SCALAR, Step
-from remanence.compiler.kernel import Kernel
+from remanence.compiler.kernel import Kernel, tiles_address
 from remanence.compiler.layout import Home
 from remanence.compiler.schedule import BEFORE, ONCE, Compute, Multiply
 from remanence.compiler.vector import MACHINE
@@ -40,6 +40,7 @@ class _Call:
     lengths: Tensor | None
     counts: np.ndarray
     bounds: np.ndarray
+    tiles: int
 
     @property
     def step(self) -> Step:
@@ -48,7 +49,7 @@ class _Call:
     def kernel_arguments(self, arrays: Mapping[str, Any], backward: bool) -> list[Any]:
         layout = self.kernel.backward if backward else self.kernel.forward
         known: dict[str, Any] = {"time": self.time, "batch": self.batch, "counts": self.counts}
-        known |= {"parts": len(self.bounds) - 1, "bounds": self.bounds}
+        known |= {"tiles": self.tiles, "parts": len(self.bounds) - 1, "bounds": self.bounds}
         known |= {f"n_{name}": self.true[name] for name in sizes_of(self.step)}
         known |= {name: _flat(value) if isinstance(value, Tensor) else value for name, value in arrays.items()}
         given = [known[name] for name in arguments(self.step, self.kernel.forward, backward)]
@@ -338,8 +339,9 @@ def run(
         inputs = torch.where((steps[:, None] < lengths[None, :])[..., None], inputs[:, order], inputs.new_zeros(()))
         state = {name: value[order] for name, value in state.items()}
     numba.set_num_threads(max(1, len(bounds) - 1))
+    tiles = tiles_address(str(inputs.dtype).removeprefix("torch."))
     names = tuple(parameter.name for parameter in step.parameters)
-    call = _Call(kernel, names, true, padded, time, batch, lengths, counts, bounds)
+    call = _Call(kernel, names, true, padded, time, batch, lengths, counts, bounds, tiles)
     tensors = (*(parameters[name] for name in names), *(state[name] for name in step.state))
     output, *finals = _Fused.apply(call, inputs, *tensors)  # type: ignore[misc]
     if order is not None:

@@ -25,7 +25,7 @@ from numba.extending import intrinsic
 
 from remanence.compiler.vector import MACHINE, address, call_lanes, element_ir, splat_value, vector_pointer
 
-__all__ = ["accumulate", "pack", "packed_size", "padded"]
+__all__ = ["TILES", "accumulate", "multiply", "pack", "packed_size", "padded"]
 
 ROWS, VECTORS, MACHINE_BYTES = MACHINE.rows, MACHINE.vectors, MACHINE.bytes
 # Tiles with fewer accumulators than this wait for the latency of a multiply-add, unless the inner dimension is interleaved.
@@ -198,6 +198,47 @@ def tile(typing_context, c, c_at, c_stride, a, a_at, a_stride, packed, packed_at
         return context.get_dummy_value()
 
     return types.void(c, size, size, a, size, size, packed, size, size, size, size, types.boolean), generate
+
+
+@intrinsic
+def multiply(typing_context, tiles, c, c_at, c_stride, a, a_at, a_stride, rows, packed, packed_at, depth, columns, fresh):  # noqa: PLR0913
+    """`accumulate`, by the address that it was compiled to (an integer, `tiles`).
+
+    The tiles are most of the machine code; kernels that call them by address need not compile them again.
+    """
+    size = types.intp
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        element, index = element_ir(c.dtype).as_pointer(), ir.IntType(64)
+        kinds = [element, index, element, index, index, element, index, index, index]
+        function = builder.inttoptr(args[0], ir.FunctionType(ir.VoidType(), kinds).as_pointer())
+        places = [address(context, builder, kind, args[i], args[i + 1]) for i, kind in ((1, c), (4, a), (8, packed))]
+        whether = builder.zext(args[12], index)
+        builder.call(
+            function, [places[0], args[3], places[1], args[6], args[7], places[2], args[10], args[11], whether]
+        )
+        return context.get_dummy_value()
+
+    return types.void(size, c, size, size, a, size, size, size, packed, size, size, size, types.boolean), generate
+
+
+TILES = '''"""Written by remanence: the tiles of matrix products in one dtype, compiled once for all kernels."""
+
+from numba import carray, cfunc, types
+
+from remanence.compiler.tile import accumulate
+
+POINTER = types.CPointer(types.{dtype})
+LONG = types.int64
+
+
+@cfunc(types.void(POINTER, LONG, POINTER, LONG, LONG, POINTER, LONG, LONG, LONG), cache=True)
+def tiles(c, c_stride, a, a_stride, rows, packed, depth, columns, fresh):
+    accumulate(
+        carray(c, 1), 0, c_stride, carray(a, 1), 0, a_stride, rows, carray(packed, 1), 0, depth, columns, fresh != 0
+    )
+'''
+"""Source of the module whose `tiles.address` a kernel calls."""
 
 
 @njit(nogil=True)
