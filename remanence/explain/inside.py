@@ -122,7 +122,7 @@ def _memory_panel(memory: Memory, reading: str, language: Language) -> Any:
     assert left is not None
     s, t = np.nonzero(np.isfinite(left))
     data = columns(s=s, t=t, left=left[s, t], input=[memory.labels[i] for i in s], at=[memory.labels[i] for i in t])
-    size = max(170, min(300, 24 * len(memory.steps)))
+    size = max(170, min(330, 24 * len(memory.steps)))
     across, labels = _step_axis(memory.labels, Words("at step t", "在第 t 步").pick(language), 40)
     down, _ = axis_of_steps(
         memory.labels,
@@ -201,10 +201,10 @@ def first_input(memories: Sequence[Memory], *, reading: str = "reach", language:
         left = memory.reach if reading == "reach" else memory.path
         if left is None:
             continue
-        # A logarithm has no zero: what is less than a ten-thousandth is drawn there.
-        known = np.isfinite(left[0])
+        # A logarithm has no zero: a line ends where less than a ten-thousandth is left.
+        known = np.isfinite(left[0]) & (left[0] >= 1e-4)
         parts["step"] += list(np.arange(len(memory.steps))[known])
-        parts["left"] += list(np.maximum(left[0][known], 1e-4))
+        parts["left"] += list(left[0][known])
         parts["model"] += [_title(memory)] * int(known.sum())
     axis, labels = _step_axis(memories[0].labels, STEP_OF.pick(language), 40)
     most = max([1.0, *parts["left"]])
@@ -286,7 +286,7 @@ def _before_activation(gates: Gates, inverse: Any, low: float) -> np.ndarray:
     """Pre-activations of the quantities whose range is that of the function, got back through its inverse."""
     found = [np.zeros(0)]
     for name, values in gates.values.items():
-        gate = bool(values.size) and 0.0 < values.min() and values.max() < 1.0
+        gate = bool(values.size) and values.min() > 0.0 and values.max() < 1.0
         # States are sums and products, no activations: only what the cell computes from scratch counts.
         if (
             name.rpartition(".")[2] in ("h", "c")

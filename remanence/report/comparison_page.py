@@ -16,6 +16,7 @@ from remanence.report.run_page import typical_example
 from remanence.report.sections import (
     learning_section,
     memory_section,
+    metric_title,
     model_title,
     notes_section,
     number,
@@ -113,8 +114,8 @@ def _models_section(rows: Sequence[Mapping[str, Any]], metric: str) -> Section:
     order = sorted(scored, key=lambda row: _or_infinite(row["metrics"].get(metric)))
     order += [row for row in rows if not row.get("metrics")]
     header = (
-        Words("model", "模型"), Words("kind", "类别"), *(Words(name, name) for name in metrics),
-        Words(f"95 % of {metric}", f"{metric} 的 95 % 区间"), Words("seeds", "种子数"), Words("seconds", "秒"),
+        Words("model", "模型"), Words("kind", "类别"), *(metric_title(name) for name in metrics),
+        Words("95 % interval", "95 % 区间"), Words("seeds", "种子数"), Words("seconds", "秒"),
         Words("parameters", "参数"),
     )  # fmt: skip
     cells = tuple(
@@ -134,7 +135,9 @@ def _models_section(rows: Sequence[Mapping[str, Any]], metric: str) -> Section:
         blocks.append(
             Figure(
                 "comparison",
-                lambda language: figures.comparison(scored, metric=metric, language=language),
+                lambda language: figures.comparison(
+                    scored, metric=metric, title=metric_title(metric).pick(language), language=language
+                ),
                 how=HOW["comparison"],
             )
         )

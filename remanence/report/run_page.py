@@ -12,6 +12,7 @@ from remanence.report.page import Page, Section, Table, write_page
 from remanence.report.sections import (
     learning_section,
     memory_section,
+    metric_title,
     model_title,
     notes_section,
     number,
@@ -107,7 +108,7 @@ def _models(manifest: Any) -> Table:
     best = next((at for at, row in enumerate(rows) if row.get("best")), None)
     header = (
         Words("model", "模型"),
-        *(Words(name, name) for name in metrics),
+        *(metric_title(name) for name in metrics),
         Words("seconds", "秒"),
         Words("parameters", "参数"),
     )
@@ -133,8 +134,9 @@ def _verdict(manifest: Any) -> Words:
             f"{cell} is trained; there is no test part to score it on.", f"{cell} 已训练；没有测试部分可供评分。"
         )
     simple = {row["name"]: row["test"][metric] for row in manifest["baselines"] if row["test"].get(metric) is not None}
+    title = metric_title(metric)
     here = Words(
-        f"{cell} reaches {metric} {number(own)} on the test part", f"{cell} 在测试部分的 {metric} 为 {number(own)}"
+        f"{cell} reaches {title.en} {number(own)} on the test part", f"{cell} 在测试部分的{title.zh} 为 {number(own)}"
     )
     if not simple:
         return Words(here.en + ".", here.zh + "。")
