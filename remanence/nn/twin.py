@@ -53,7 +53,7 @@ def run(
     if lengths is not None:
         steps = torch.arange(inputs.shape[0], device=inputs.device)
         valid = (steps[:, None] < lengths.to(inputs.device)[None, :])[..., None]
-        inputs = torch.where(valid, inputs, torch.zeros((), dtype=inputs.dtype))
+        inputs = inputs.masked_fill(~valid, 0)
         if twin.keep:
             inputs = torch.cat([inputs, (~valid).to(inputs.dtype)], dim=-1)
     stacked = _stack(twin, weights, bool(twin.keep) and valid is not None)
@@ -61,7 +61,7 @@ def run(
     final = dict(zip(_order(cell), (value[0] for value in finals), strict=True))
     if lengths is not None and valid is not None:
         final[cell.output] = _at_end(output, state[cell.output], lengths)
-        output = torch.where(valid, output, torch.zeros((), dtype=output.dtype))
+        output = output.masked_fill(~valid, 0)
     return Run(output, final, {})
 
 
