@@ -33,10 +33,11 @@ from remanence.storage import read_sealed, read_tensors, sha256, write_sealed
 from remanence.tasks import TASKS
 from remanence.tasks.task import Prepared, Scores, Task
 
-__all__ = ["MANIFEST", "Run", "evaluate", "is_run", "predict", "seal"]
+__all__ = ["COMPARISON", "MANIFEST", "Run", "evaluate", "is_run", "predict", "seal"]
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
+COMPARISON = "comparison.json"
 _TRAIN_AGAIN = "copy the run again, or train it anew with `remanence fit`"
 
 
@@ -99,6 +100,11 @@ class Run:
     def model(self) -> Any:
         """The model of the best seed, a `remanence.nn.model.SequenceModel` in evaluation mode."""
         return self._model(self.settings, "model.safetensors")
+
+    @cached_property
+    def members(self) -> dict[int, Any]:
+        """The models of all seeds: seed → model."""
+        return {facts["seed"]: self._model(self.settings, facts["file"]) for facts in self.manifest["seeds"]}
 
     @cached_property
     def beside(self) -> dict[str, Any]:
@@ -202,8 +208,8 @@ def predict(run: str | Path | Run, path: str | Path) -> Iterator[dict[str, Any]]
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder looks like a run: what may be replaced by another."""
-    return (folder / MANIFEST).is_file()
+    """Whether a folder looks like a run or a comparison: what may be replaced by another."""
+    return (folder / MANIFEST).is_file() or (folder / COMPARISON).is_file()
 
 
 def seal(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from remanence.cli.options import File, Json, with_settings
-from remanence.cli.output import print_json, table
+from remanence.cli.output import print_json
+from remanence.table import table
 
 __all__ = ["add_to"]
 

@@ -16,11 +16,12 @@ from typing import Any
 import torch
 
 from remanence.data.examples import Part
-from remanence.errors import RunError, SettingError
+from remanence.errors import MachineError, RunError, SettingError
 from remanence.prediction.outputs import measure
-from remanence.run import Run
+from remanence.run import Run, seal
 from remanence.settings import Settings, settings_from
 from remanence.storage import no_write_errors, publish
+from remanence.tasks.task import Prepared
 from remanence.train.determinism import reproducible
 from remanence.train.interrupt import Interrupt
 from remanence.train.job import Hooks, Job, plain_metrics
@@ -28,12 +29,9 @@ from remanence.train.loop import train
 from remanence.train.manifest import assemble
 from remanence.train.opening import Opened, open_data, with_cell
 from remanence.train.progress import Progress, progress_for
-from remanence.train.session import Session, partial_folder, same_plan, stored_plan
+from remanence.train.session import Session, free_name, stored_plan
 
 __all__ = ["fit", "resume", "train_run"]
-
-CHEAP_BASELINES = frozenset({"naive", "seasonal-naive", "drift", "mean", "majority"})
-"""Simple models that are ready in a moment: a single fit shows them too; `compare` fits all."""
 
 
 def fit(
@@ -94,7 +92,7 @@ def _fit(source: Path, out: Path | None, plan: dict[str, Any], overwrite: bool, 
             progress.note(note)
         plan = {**plan, "fingerprint": opened.prepared.fingerprint}
         with no_write_errors(out or "runs"):
-            target = out or _free_name(source, opened, plan)
+            target = out or free_name(f"{source.name.split('.')[0] or 'run'}-{opened.settings.model.cell}", plan)
             target.parent.mkdir(parents=True, exist_ok=True)
         return train_run(opened, source, target, plan, overwrite=overwrite, progress=progress)
 
@@ -119,7 +117,8 @@ def train_run(
         fitting = _Fitting(opened, session, progress, plan)
         fitting.train()
         folder = assemble(session, fitting.content(source, time.monotonic() - began), fitting.interrupted)
-        _report(folder, progress)
+        if not fitting.interrupted:
+            _report(folder, opened.prepared, progress)
         publish(folder, target)
         session.discard()
     return Run.load(target)
@@ -223,7 +222,7 @@ def _trivial_baselines(opened: Opened) -> Iterator[dict[str, Any]]:
     """What any network has to beat."""
     prepared = opened.prepared
     for baseline in opened.task.baselines(prepared, opened.settings):
-        if baseline.name not in CHEAP_BASELINES:
+        if not baseline.trivial:
             continue
         row: dict[str, Any] = {"name": baseline.name, "test": {}, "parameters": 0, "error": ""}
         try:
@@ -235,17 +234,14 @@ def _trivial_baselines(opened: Opened) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _free_name(source: Path, opened: Opened, plan: Mapping[str, Any]) -> Path:
-    """`runs/<file>-<cell>`, or with the first number at which no run stands that this plan would not continue."""
-    base = Path("runs") / f"{source.name.split('.')[0] or 'run'}-{opened.settings.model.cell}"
-    number = 1
-    while True:
-        name = base if number == 1 else base.with_name(f"{base.name}-{number}")
-        taken = name.exists() or partial_folder(name).exists()
-        if not taken or same_plan(stored_plan(name) or {}, plan):
-            return name
-        number += 1
-
-
-def _report(folder: Path, progress: Progress) -> None:
+def _report(folder: Path, prepared: Prepared, progress: Progress) -> None:
     """Write report.html into a run that is complete otherwise, and seal it again."""
+    from remanence.report import write_run_report
+
+    run = Run.load(folder)
+    try:
+        write_run_report(run, folder / "report.html", prepared=prepared)
+    except MachineError as error:
+        # A page that cannot be drawn here is no reason to lose the weights; it can be drawn later.
+        progress.note(f"no report: {error}")
+    seal(folder, run.manifest)

@@ -26,7 +26,7 @@ from remanence.errors import SettingError
 from remanence.run import is_run
 from remanence.storage import no_write_errors, read_sealed, read_tensors, write_sealed, write_tensors
 
-__all__ = ["Session", "partial_folder", "same_plan", "stored_plan"]
+__all__ = ["Session", "free_name", "partial_folder", "same_plan", "stored_plan"]
 
 _REMEDY = "start again with --overwrite"
 PLAN = "plan.json"
@@ -184,6 +184,18 @@ class Session:
                 shutil.copytree(entry, self.folder / entry.name)
             else:
                 shutil.copyfile(entry, self.folder / entry.name)
+
+
+def free_name(name: str, plan: Mapping[str, Any]) -> Path:
+    """`runs/<name>`, or with the first number at which nothing stands that this plan would not continue."""
+    base = Path("runs") / name
+    number = 1
+    while True:
+        target = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        taken = target.exists() or partial_folder(target).exists()
+        if not taken or same_plan(stored_plan(target) or {}, plan):
+            return target
+        number += 1
 
 
 def _is_empty(folder: Path) -> bool:
