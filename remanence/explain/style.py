@@ -26,7 +26,7 @@ LEFT_RANGE = ("#f4f8fc", "#d6e6f4", "#9ec9e2", "#4a98c9", "#1764ab", "#08306b", 
 
 
 def columns(**values: Any) -> alt.InlineData:
-    """Hold data as columns in a single row, to be spread by `transform_flatten`: small, and free of Altair's row limit."""
+    """Hold data as columns in a single row, to be spread by `transform_flatten`: small, free of Altair's row limit."""
     return alt.InlineData(values=[{name: _plain(column) for name, column in values.items()}])
 
 

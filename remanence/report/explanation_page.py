@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from remanence.data.examples import Part
 from remanence.errors import SettingError
 from remanence.explain.example import Example, example_of, typical
 from remanence.explain.memory import memory
@@ -65,11 +66,13 @@ def choose_example(
         if row is not None or file is not None:
             raise SettingError("goes without --row and --file", name="text", remedy="give one or the other")
         return _example_of_text(run, text)
-    if file is not None:
-        part = run.open(file)
-    else:
-        part = run.prepared.test if len(run.prepared.test) else run.prepared.valid
+    part = run.open(file) if file is not None else _scored_part(run)
     return example_of(part, typical(part) if row is None else row)
+
+
+def _scored_part(run: Run) -> Part:
+    """The test part, or the validation part where there is none."""
+    return run.prepared.test if len(run.prepared.test) else run.prepared.valid
 
 
 def _example_of_text(run: Run, text: str) -> Example:

@@ -1,7 +1,7 @@
 """Blocks → one HTML file that needs nothing else: no network, no server, no other file.
 
-Every text of a user's is escaped, every script is listed by its hash in the page's security policy, so that nothing which
-came from data can run or load anything.
+Every text of a user's is escaped, every script is listed by its hash in the page's security policy, so that nothing
+which came from data can run or load anything.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from remanence.report.captions import HOW
 from remanence.report.page import Block, Details, Figure, Section, Table, Text
 
 __all__ = [
-    "curves_of", "learning_section", "memory_section", "metric_title", "model_title", "notes_section", "number", "settings_section",
-    "shorten",
+    "curves_of", "learning_section", "memory_section", "metric_title", "model_title", "notes_section",
+    "number", "settings_section", "shorten",
 ]  # fmt: skip
 
 
@@ -31,7 +31,8 @@ def model_title(name: str) -> str:
 METRICS = {
     "mae": Words("MAE", "MAE"), "mse": Words("MSE", "MSE"), "mae_units": Words("MAE, own units", "MAE（原单位）"),
     "smape": Words("sMAPE, %", "sMAPE（%）"), "mase": Words("MASE", "MASE"), "pinball": Words("pinball", "分位损失"),
-    "coverage": Words("coverage", "覆盖率"), "accuracy": Words("accuracy", "准确率"), "macro_f1": Words("macro-F1", "宏平均 F1"),
+    "coverage": Words("coverage", "覆盖率"), "accuracy": Words("accuracy", "准确率"),
+    "macro_f1": Words("macro-F1", "宏平均 F1"),
     "log_loss": Words("log loss", "对数损失"), "error": Words("error rate", "错误率"),
     "error_rate": Words("error rate", "错误率"),
 }  # fmt: skip
