@@ -32,7 +32,7 @@ __all__ = ["ClassifyPart", "prepare_classify", "reopen_classify"]
 
 _SLAB_STEPS = 1 << 18
 _TOUCH = 256 << 20
-_DEFAULT_SPLIT = DataSettings().split
+_DEFAULT_SPLIT = DataSettings.model_fields["split"].default
 _CARVE = 0.2
 
 

@@ -227,7 +227,7 @@ def _end(panel: Panel, start: int, stop: int, encoders: ForecastEncoders) -> int
         )
     inner = panel.values[start : stop - tail]
     if encoders.missing == "refuse" and np.isnan(inner).any():
-        row = int(np.isnan(inner).any(1).argmax())
+        row = int(np.argmax(np.isnan(inner).any(axis=1)))
         raise DataError(
             f"an empty cell at {panel.shown(start + row)}", path=panel.path, remedy="mend it; --missing was refuse"
         )
