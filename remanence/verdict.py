@@ -76,7 +76,7 @@ def judge(candidates: Sequence[Candidate], *, metric: str, block: int) -> Verdic
     simple = _best(candidates, ("trivial", "simple"))
     recurrent = _best(candidates, ("recurrent",))
     gain = difference(recurrent.errors, simple.errors, block)
-    trivial = [c for c in candidates if c.kind == "trivial"]
+    trivial = [candidate for candidate in candidates if candidate.kind == "trivial"]
     learnt = not trivial or _beats(_best(candidates, ("simple", "recurrent")), _best(trivial, ("trivial",)), block)
     if _worth(gain):
         finding: Finding = "memory helps"
@@ -84,8 +84,7 @@ def judge(candidates: Sequence[Candidate], *, metric: str, block: int) -> Verdic
         words = f"memory helps: {recurrent.title} beats {rival} by {_share(gain)} in {metric}"
         words_zh = f"记忆有用：{recurrent.title} 比最好的简单模型（{simple.title}）误差小 {_share(gain)}（{metric}）"
     elif not learnt:
-        floor = _best(trivial, ("trivial",))
-        finding, words, words_zh = _nothing(floor, gain, recurrent)
+        finding, words, words_zh = _nothing(trivial, gain, recurrent, block)
     else:
         finding = "memory does not help"
         if gain.worse:
@@ -118,19 +117,29 @@ def _worth(gain: Difference) -> bool:
     return gain.better and gain.relative.estimate >= WORTH
 
 
-def _nothing(floor: Candidate, gain: Difference, recurrent: Candidate) -> tuple[Finding, str, str]:
-    """No model beats the one that knows nothing."""
+def _nothing(
+    trivial: Sequence[Candidate], gain: Difference, recurrent: Candidate, block: int
+) -> tuple[Finding, str, str]:
+    """No model beats those that know no pattern."""
+    floor = _best(trivial, ("trivial",))
     versus = f"{recurrent.title} {_share(gain)}"
-    if floor.name == "naive":
+    last = next((c for c in trivial if c.name == "naive"), None)
+    if last is None:
+        return (
+            "nothing to learn",
+            f"there is nothing to learn here, with memory or without: no model beats {floor.title} ({versus})",
+            f"这里学不到东西，有没有记忆都一样：没有模型胜过 {floor.title}（{versus}）",
+        )
+    if not (floor is not last and _beats(floor, last, block)) and not _beats(recurrent, last, block):
         return (
             "memory does not help",
             f"memory does not help: no model beats the last value ({versus}), as on a random walk",
             f"记忆没有帮助：没有模型胜过“沿用最后一个值”（{versus}），如同随机游走",
         )
     return (
-        "nothing to learn",
-        f"there is nothing to learn here, with memory or without: no model beats {floor.title} ({versus})",
-        f"这里学不到东西，有没有记忆都一样：没有模型胜过 {floor.title}（{versus}）",
+        "memory does not help",
+        f"memory does not help: no model beats {floor.title} ({versus})",
+        f"记忆没有帮助：没有模型胜过 {floor.title}（{versus}）",
     )
 
 

@@ -45,6 +45,34 @@ def test_verdict_a_random_walk_has_no_memory_to_use():
     assert verdict.sentence.startswith("memory does not help: no model beats the last value")
 
 
+def test_verdict_a_random_walk_is_one_even_where_drift_looked_better_on_validation():
+    verdict = judge(
+        [
+            _candidate("naive", "trivial", 1.0),
+            _candidate("drift", "trivial", 1.05, valid=0.95),
+            _candidate("lstm", "recurrent", 1.03),
+        ],
+        metric="mae",
+        block=1,
+    )
+    assert verdict.finding == "memory does not help"
+    assert "no model beats the last value" in verdict.sentence
+
+
+def test_verdict_a_pure_trend_is_no_random_walk():
+    verdict = judge(
+        [
+            _candidate("naive", "trivial", 1.0),
+            _candidate("drift", "trivial", 0.5),
+            _candidate("lstm", "recurrent", 0.52),
+        ],
+        metric="mae",
+        block=1,
+    )
+    assert "no model beats drift" in verdict.sentence
+    assert "random walk" not in verdict.sentence
+
+
 def test_verdict_shuffled_labels_leave_nothing_to_learn():
     errors = [GENERATOR.integers(0, 2, size=(1, 400)).astype(float) for _ in range(3)]
     verdict = judge(
