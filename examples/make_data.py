@@ -83,14 +83,15 @@ def tang_couplets(originals: Path) -> Path:
     with lzma.open(originals / "generate/tang-poems.jsonl.xz", "rt", encoding="utf-8") as file:
         poems = [poem for poem in map(json.loads, file) if poem["author"] in ("李白", "杜甫", "白居易")]
     draw = random.Random("couplets")
-    couplets = []
+    couplets: dict[str, tuple[int, str, str, str]] = {}
     for number, poem in enumerate(poems):
         for paragraph in poem["paragraphs"]:
             found = re.fullmatch(r"([\u4e00-\u9fff]{5}|[\u4e00-\u9fff]{7})，([\u4e00-\u9fff]+)。", paragraph)
             if found and len(found[1]) == len(found[2]):
-                couplets.append((number, poem["author"], found[1], found[2]))
+                # A couplet that two collections hold is kept once: it must not fall on both sides of a split.
+                couplets.setdefault(paragraph, (number, poem["author"], found[1], found[2]))
     rows = []
-    for number, author, first, second in sorted(draw.sample(couplets, 5000)):
+    for number, author, first, second in sorted(draw.sample(list(couplets.values()), 5000)):
         swapped = draw.random() < 0.5
         text = f"{second}，{first}" if swapped else f"{first}，{second}"
         rows.append((number, text, author, "倒" if swapped else "正"))
