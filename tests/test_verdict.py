@@ -115,7 +115,7 @@ def test_verdict_a_gain_under_one_percent_is_none():
     assert verdict.finding == "memory does not help"
 
 
-def test_verdict_chooses_on_validation_not_on_test():
+def test_verdict_chooses_the_recurrent_model_on_validation_not_on_test():
     """The model with the best test error but the worse validation error must not be the one that is judged."""
     lucky = _candidate("gru", "recurrent", 0.5, valid=2.0)
     verdict = judge(
