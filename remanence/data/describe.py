@@ -16,7 +16,7 @@ from remanence.data.schema import guess
 from remanence.data.spills import Spill
 from remanence.data.tokens import choose_kind
 from remanence.errors import DataError
-from remanence.settings import DataSettings
+from remanence.settings import DataSettings, settings_from
 
 __all__ = ["Description", "describe"]
 
@@ -73,7 +73,7 @@ def describe(path: str | Path, settings: DataSettings | None = None) -> Descript
     Raises:
         DataError: the file cannot be read at all.
     """
-    guessed = guess(path, settings or DataSettings())
+    guessed = guess(path, settings or settings_from({}).data)
     findings = _Findings()
     task = guessed.settings.task or "forecast"
     (_describe_panel if task == "forecast" else _describe_records)(path, guessed.settings, findings)

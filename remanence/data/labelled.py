@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 
 from remanence.data.archive import sibling
+from remanence.data.arrow import compute
 from remanence.data.diagnose import line_of_row
 from remanence.data.encoders import ClassifyEncoders
 from remanence.data.examples import Batch, Part
@@ -300,8 +300,8 @@ def _texts(records: Records, column: str) -> Iterator[pa.Array]:
         raise DataError("no table of texts", path=records.path, remedy="check --input")
     row = 0
     for chunk in records.table.chunks({column: "text"}):
-        texts = pc.utf8_trim_whitespace(chunk[column])
-        if pc.any(empty := pc.equal(pc.binary_length(texts), 0)).as_py():
+        texts = compute.utf8_trim_whitespace(chunk[column])
+        if compute.any(empty := compute.equal(compute.binary_length(texts), 0)).as_py():
             at = row + int(np.argmax(empty.to_numpy(zero_copy_only=False)))
             raise DataError(
                 "an empty text",

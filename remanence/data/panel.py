@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from remanence.data import times as timing
+from remanence.data.arrow import compute
 from remanence.data.diagnose import first_flaw, line_of_row
 from remanence.data.spills import Spill, drop_pages, slabs
 from remanence.data.tables import Kind, Table, open_table
@@ -65,8 +65,8 @@ class Codes:
 
     def encode(self, columns: Sequence[pa.Array]) -> np.ndarray:
         """Number the rows by the joint value of these text columns: int32 `[row]`."""
-        joint = columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, " · ")
-        coded = pc.dictionary_encode(joint)
+        joint = columns[0] if len(columns) == 1 else compute.binary_join_element_wise(*columns, " · ")
+        coded = compute.dictionary_encode(joint)
         known = [self.names.setdefault(name, len(self.names)) for name in coded.dictionary.to_pylist()]
         return np.array(known, np.int32)[coded.indices.to_numpy(zero_copy_only=False)]
 
@@ -300,7 +300,8 @@ def _even(table: Table, panel: Panel, rows: _Rows, settings: DataSettings, notes
             column=settings.time or "",
             remedy="use --gaps fill (with --missing mask or --missing fill), or mend the file",
         )
-    notes.append(f"{int(step[holes].sum() - holes.sum())} missing steps inserted in {int(holes.sum())} gaps")
+    how = ", masked" if settings.missing == "mask" else ", filled with the value before; never scored"
+    notes.append(f"{int(step[holes].sum() - holes.sum())} missing steps inserted in {int(holes.sum())} gaps{how}")
     return _insert(panel, step, notes)
 
 

@@ -18,11 +18,11 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 import pyarrow.parquet as papq
 
+from remanence.data.arrow import compute
 from remanence.data.sources import file_format, find, open_bytes, open_text, reading
 from remanence.errors import DataError
 from remanence.settings import DataSettings
@@ -269,5 +269,5 @@ def _column(column: pa.Array, kind: Kind) -> Any:
     if kind == "text":
         if column.type != pa.string():
             column = column.cast(pa.string())
-        return pc.fill_null(column, "")
+        return compute.fill_null(column, "")
     return column

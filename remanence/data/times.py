@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
+
+from remanence.data.arrow import compute
 
 __all__ = [
     "DAY",
@@ -188,7 +189,7 @@ def parse(values: pa.Array, time_format: str) -> tuple[np.ndarray, int]:
         return _cast(values, pa.timestamp("us", "UTC"))
     if time_format == "native":
         return np.zeros(len(values), np.int64), 0
-    return _filled(pc.strptime(values, format=time_format, unit="us", error_is_null=True))
+    return _filled(compute.strptime(values, format=time_format, unit="us", error_is_null=True))
 
 
 def _cast(values: pa.Array, kind: pa.DataType) -> tuple[np.ndarray, int]:
@@ -215,7 +216,7 @@ def _filled(stamps: pa.Array) -> tuple[np.ndarray, int]:
     bad = int(np.argmax(stamps.is_null().to_numpy(zero_copy_only=False))) if stamps.null_count else -1
     if pa.types.is_timestamp(stamps.type):
         stamps = stamps.view(pa.int64())
-    return pc.fill_null(stamps, 0).to_numpy(zero_copy_only=False).astype(np.int64), bad
+    return compute.fill_null(stamps, 0).to_numpy(zero_copy_only=False).astype(np.int64), bad
 
 
 def show(time: int, time_format: str) -> str:

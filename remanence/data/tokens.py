@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
+from remanence.data.arrow import compute
 from remanence.errors import MachineError
 
 __all__ = ["PADDING", "UNKNOWN", "TokenKind", "Vocabulary", "choose_kind", "learn", "words"]
@@ -144,7 +144,7 @@ def learn(chunks: Iterator[pa.Array], kind: TokenKind, limit: int) -> Vocabulary
 
 def _codes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Code points of all texts, white space as a space, and the length of each text."""
-    lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)
+    lengths = compute.utf8_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)
     codes = np.frombuffer("".join(texts.to_pylist()).encode("utf-32-le"), np.uint32).astype(np.int64)
     white = (codes >= 9) & (codes <= 13) | (codes == 0x3000) | (codes == 0xA0)
     return np.where(white, 32, codes), lengths

@@ -215,7 +215,7 @@ def _end(panel: Panel, start: int, stop: int, encoders: ForecastEncoders) -> int
     """Where a series' past ends: before its trailing rows without targets, where some columns are known ahead."""
     if not encoders.known:
         return stop
-    empty = np.isnan(panel.values[start:stop, : len(encoders.target)]).all(1)
+    empty = np.all(np.isnan(panel.values[start:stop, : len(encoders.target)]), axis=1)
     tail = int(np.argmin(empty[::-1])) if not empty.all() else stop - start
     known = panel.values[stop - tail : stop, -len(encoders.known) :]
     if tail < encoders.horizon or tail == stop - start or np.isnan(known[: encoders.horizon]).any():
@@ -227,7 +227,7 @@ def _end(panel: Panel, start: int, stop: int, encoders: ForecastEncoders) -> int
         )
     inner = panel.values[start : stop - tail]
     if encoders.missing == "refuse" and np.isnan(inner).any():
-        row = int(np.argmax(np.isnan(inner).any(axis=1)))
+        row = int(np.argmax(np.any(np.isnan(inner), axis=1)))
         raise DataError(
             f"an empty cell at {panel.shown(start + row)}", path=panel.path, remedy="mend it; --missing was refuse"
         )
