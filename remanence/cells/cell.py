@@ -247,7 +247,10 @@ def describe(cell: Cell, **sizes: int) -> str:
 
 
 def _properties(cell: Cell) -> list[str]:
-    found = [f"additive memory: {s} = ({a}) ⊙ {s} + {b}" for s, (a, b) in cell.additive_memory.items()]
+    found = []
+    for state, (a, b) in cell.additive_memory.items():
+        factor = a if a.isidentifier() or a.isdigit() else f"({a})"
+        found.append(f"additive memory: {state} = {factor} ⊙ {state} + {b}")
     if cell.bounded:
         found.append(f"bounded (|{cell.output}| ≤ 1)")
     if cell.forget_bias:

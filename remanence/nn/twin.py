@@ -58,7 +58,9 @@ def run(
             inputs = torch.cat([inputs, (~valid).to(inputs.dtype)], dim=-1)
     stacked = _stack(twin, weights, bool(twin.keep) and valid is not None)
     output, finals = _call(twin, inputs, [state[name][None].contiguous() for name in _order(cell)], stacked)
-    final = dict(zip(_order(cell), (value[0] for value in finals), strict=True))
+    # Under autocast the kernel answers in a narrower dtype; a state must fit the next call.
+    output = output.to(inputs.dtype)
+    final = {name: value[0].to(inputs.dtype) for name, value in zip(_order(cell), finals, strict=True)}
     if lengths is not None and valid is not None:
         final[cell.output] = _at_end(output, state[cell.output], lengths)
         output = output.masked_fill(~valid, 0)
