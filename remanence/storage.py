@@ -50,6 +50,7 @@ def no_write_errors(path: str | Path) -> Iterator[None]:
         errno.EPERM: "choose a folder you may write to with --out",
         errno.EROFS: "choose a folder you may write to with --out",
         errno.ENOTDIR: "a part of the path is a file; choose another place with --out",
+        errno.EEXIST: "a part of the path is a file; choose another place with --out",
         errno.EISDIR: "this is a folder; give the name of a file",
         errno.ENAMETOOLONG: "choose a shorter name",
     }

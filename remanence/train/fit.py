@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from remanence.settings import Settings, settings_from
 from remanence.storage import no_write_errors, publish
 from remanence.tasks.task import Prepared
 from remanence.train.determinism import reproducible
+from remanence.train.events import Events, require_tensorboard
 from remanence.train.interrupt import Interrupt
 from remanence.train.job import Hooks, Job, plain_metrics
 from remanence.train.loop import train
@@ -86,6 +87,8 @@ def resume(out: str | Path, *, progress: bool | Progress | None = None) -> Run:
 
 def _fit(source: Path, out: Path | None, plan: dict[str, Any], overwrite: bool, progress: Progress) -> Run:
     settings = Settings.model_validate(plan["settings"])
+    if settings.train.tensorboard:
+        require_tensorboard()
     with reproducible(settings.train.device, plan["threads"]):
         opened = open_data(source, settings)
         for note in opened.prepared.notes:
@@ -166,13 +169,25 @@ class _Fitting:
         opened = self.opened
         title = f"{settings.model.cell}, seed {seed}"
         session = self.session
-        hooks = Hooks(self.progress, interrupt, session.log, session.mark, session.rewind)
+        hooks = Hooks(self.progress, interrupt, self._log(label), session.mark, session.rewind)
         job = Job(opened.task, opened.prepared, settings, seed, title)
         trained = train(job, session.begin(label), hooks)
         facts = trained.facts() | {"test": _scores(opened, trained.model, opened.prepared.test, settings)}
         self.interrupted = trained.stopped == "interrupted"
         session.keep(label, facts, trained.model.state_dict(), done=not self.interrupted)
         return _Fitted(label, facts, settings)
+
+    def _log(self, label: str) -> Callable[[dict[str, Any]], None]:
+        """What takes the rows of metrics: the session, and TensorBoard where it is asked for."""
+        if not self.opened.settings.train.tensorboard:
+            return self.session.log
+        events = Events(self.session.folder / "tensorboard" / label)
+
+        def both(row: dict[str, Any]) -> None:
+            self.session.log(row)
+            events.add(row)
+
+        return both
 
     def content(self, source: Path, seconds: float) -> dict[str, Any]:
         """What the manifest says of this run, its files left out."""
