@@ -97,7 +97,7 @@ def explanation_page(run: Run, example: Example) -> Page:
     sections.append(
         settings_section({"equations": run.manifest["cell"]["equations"], "settings": run.manifest["settings"]})
     )
-    return Page(run.path.name, title, _verdict(run, models, example), tuple(sections))
+    return Page(Path(run.manifest["data"]["path"]).name, title, _verdict(run, models, example), tuple(sections))
 
 
 def _verdict(run: Run, models: dict[str, Any], example: Example) -> Words:
@@ -105,7 +105,9 @@ def _verdict(run: Run, models: dict[str, Any], example: Example) -> Words:
     lives = {model_title(name): memory(model, example, name=name).half_life() for name, model in models.items()}
 
     def said(life: float) -> Words:
-        if not np.isfinite(life):
+        if np.isnan(life):
+            return Words("nothing gets in", "什么都没进来")
+        if np.isinf(life):
             return Words("more than half is left to the end", "到最后仍剩一半以上")
         return Words(f"half is left after {life:.1f} steps", f"{life:.1f} 步后剩下一半")
 

@@ -70,7 +70,7 @@ def run_page(run: Run, example: Example | None = None) -> Page:
     words = {"forecast": ("forecasts", "预测"), "classify": ("classifies", "分类")}
     doing = words.get(run.task.name, (run.task.name, run.task.name))
     title = Words(f"{cell} {doing[0]} {source}", f"{cell}：{doing[1]} {source}")
-    return Page(run.path.name, title, _verdict(manifest), tuple(section for section in sections if section))
+    return Page(source, title, _verdict(manifest), tuple(section for section in sections if section))
 
 
 def models_of(run: Run) -> dict[str, Any]:

@@ -163,12 +163,12 @@ def _gate_figures(traced: Gates) -> tuple[Block, ...]:
     layers = traced.layers()
     blocks: list[Block] = []
     for layer in layers[:2]:
-        name = f"{model_title(traced.model)}" + (f", {layer}" if len(layers) > 1 else "")
+        name = _layer_title(traced.model, layer if len(layers) > 1 else "")
         blocks.append(
             Figure(
                 "gates" if layer == layers[0] else f"gates-{layer}",
                 lambda language, layer=layer: inside.gate_heatmaps(traced, layer=layer, language=language),
-                Words(f"Gates and states of {name}", f"{name} 的门与状态"),
+                Words(f"Gates and states of {name.en}", f"{name.zh} 的门与状态"),
                 HOW["gates"] if layer == layers[0] else None,
             )
         )
@@ -178,6 +178,17 @@ def _gate_figures(traced: Gates) -> tuple[Block, ...]:
             Text((Words(f"{more} more layers and directions are not shown.", f"另有 {more} 个层与方向没有画出。"),))
         )
     return tuple(blocks)
+
+
+def _layer_title(model: str, layer: str) -> Words:
+    """`LSTM, layer 1, forward` for lstm and layer0.forward."""
+    title = model_title(model)
+    if not layer:
+        return Words(title, title)
+    place, _, direction = layer.partition(".")
+    count = int(place.removeprefix("layer")) + 1
+    ways = {"forward": "正向", "reverse": "反向"}
+    return Words(f"{title}, layer {count}, {direction}", f"{title} 第 {count} 层，{ways.get(direction, direction)}")
 
 
 def _memory_figures(left: Sequence[Memory]) -> list[Block]:
