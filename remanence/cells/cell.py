@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from remanence.compiler.emit_latex import latex
-from remanence.compiler.ir import Node, Operation, Previous, Quantity, Step, render, walk
+from remanence.compiler.ir import Input, Node, Operation, Previous, Quantity, Step, render, walk
 from remanence.compiler.parse import parse, parse_expression
 from remanence.compiler.scalar import compute
 from remanence.errors import CellError
@@ -91,11 +91,15 @@ class Cell:
     step: Step = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.state, str):
+            raise CellError(f"cell '{self.name}': state should be a tuple of names, came {self.state!r}")
         try:
             step = parse(self.equations, tuple(self.state), self.output, sizes=self.sizes)
         except CellError as error:
             raise CellError(f"cell '{self.name}', {error.message}", remedy=error.remedy) from None
         object.__setattr__(self, "step", step)
+        if not any(node == Input() for equation in step.equations for node in walk(equation.value)):
+            raise CellError(f"cell '{self.name}': no equation reads the input x", remedy="such as W @ x")
         self._check_names()
         for state, parts in self.additive_memory.items():
             self._check_additive(state, *parts)

@@ -182,7 +182,7 @@ class Recurrent(nn.Module):
             return "eager", "asked for by options.path"
         if quantities:
             return "eager", "a trace was asked for"
-        return twin.choose(self.cell, next(self.parameters()), data)
+        return twin.choose(self.cell, next(self.parameters(), None), data)
 
     def _run(
         self,
@@ -228,7 +228,9 @@ class Recurrent(nn.Module):
             raise ShapeError(what, axis="number of axes", expected="3 (batch, time, feature)", came=data.ndim)
         if data.shape[2] != self.input_size:
             raise ShapeError(what, axis="feature", expected=self.input_size, came=data.shape[2])
-        weight = next(self.parameters())
+        weight = next(self.parameters(), None)
+        if weight is None:
+            return
         if data.dtype != weight.dtype and not torch.is_autocast_enabled(data.device.type):
             raise ShapeError(
                 what, axis="dtype", expected=weight.dtype, came=data.dtype, remedy="convert the input or the layer"

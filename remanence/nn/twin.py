@@ -23,9 +23,9 @@ __all__ = ["choose", "run"]
 _KERNELS = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu"}
 
 
-def choose(cell: Cell, weight: Tensor, data: Tensor | None) -> tuple[str, str]:
+def choose(cell: Cell, weight: Tensor | None, data: Tensor | None) -> tuple[str, str]:
     """The path of a call, and why."""
-    if cell.torch_twin is None:
+    if cell.torch_twin is None or weight is None:
         return "eager", f"torch has no kernel for {cell.name}"
     if weight.device.type not in ("cpu", "cuda"):
         return "eager", f"torch's kernels were not tried on {weight.device.type}"
