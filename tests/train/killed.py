@@ -1,7 +1,7 @@
 """Train a run while a parent kills it: `python -m tests.train.killed FILE OUT KILLS SEED`; prints one JSON line.
 
-The parent imports everything once and forks a child for each sitting. A child tells each update through a pipe; the parent
-lets it go on for a random number of them and a random moment more, then sends SIGKILL, which nothing can catch.
+The parent imports everything once and forks a child for each sitting. A child tells each update through a pipe; the
+parent lets it go on for a random number of them and a random moment more, then sends SIGKILL, which nothing can catch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from remanence.train import loop
 from remanence.train.progress import Progress
 from tests.train.made import OPTIONS
 
-STEPS = 24
+STEPS = 20
 
 
 class Telling(Progress):
@@ -35,6 +35,7 @@ class Telling(Progress):
 
 
 def train(path: Path, out: Path, progress: Progress) -> None:
+    """What is trained here, killed or not."""
     options = OPTIONS | {"steps": STEPS, "seeds": 2, "average": 0.9, "dropout": 0.2, "evaluate_every": 3}
     fitting.fit(path, out=out, progress=progress, beside=(), **options)
 
@@ -69,7 +70,7 @@ def main() -> None:
     path, out, kills = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     chance = random.Random(sys.argv[4])
     torch.set_num_threads(1)
-    loop.CHECKPOINT_SECONDS = 0.0
+    loop.CHECKPOINT_SECONDS = 0.01
     fitting._report = lambda *_: None  # its seconds are not what is tested
     told = [sitting(path, out, chance.randint(1, 2 * STEPS // (kills + 2)), chance.random() / 50) for _ in range(kills)]
     published_early = out.exists()
