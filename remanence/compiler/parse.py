@@ -191,10 +191,10 @@ class _Reader:
             )
         try:
             value = self.node(statement.value)
-            depth = _depth(value)
+            too_deep = _depth(value) > _DEEPEST
         except RecursionError:
-            depth = _DEEPEST + 1
-        if depth > _DEEPEST:
+            value, too_deep = Number(0.0), True
+        if too_deep:
             raise self.source.error(
                 "this line is nested too deeply",
                 self.source.span(target),
