@@ -113,6 +113,7 @@ def _encoder(encoders: ClassifyEncoders, settings: Settings) -> NumberEncoder | 
         len(encoders.features),
         convolution=chosen.convolution or 0,
         causal=not chosen.bidirectional,
+        differences=bool(chosen.differences),
         noise=settings.train.noise or 0.0,
         dropout=(chosen.dropout or 0.0) / 2 if chosen.convolution else 0.0,
     )

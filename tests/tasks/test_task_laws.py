@@ -56,7 +56,9 @@ CASES = {
     "numbers": Case("classify", made.made_numbers, {"pool": "mean"}),
     "numbers-last": Case("classify", made.made_numbers, {"pool": "last", "layers": 2, "convolution": 0}),
     "numbers-forward": Case(
-        "classify", made.made_numbers, {"pool": "last", "bidirectional": False, "cell": "lstm-peephole"}
+        "classify",
+        made.made_numbers,
+        {"pool": "last", "bidirectional": False, "cell": "lstm-peephole", "differences": True},
     ),
 }
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
