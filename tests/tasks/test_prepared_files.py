@@ -1,4 +1,4 @@
-"""Tasks on files: the test part changes nothing that was fitted, and what was prepared can be trained and answered.
+"""Tasks on files: the test part changes nothing that was fitted; what was prepared is trained and answered."""
 
 from __future__ import annotations
 
