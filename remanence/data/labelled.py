@@ -31,7 +31,8 @@ from remanence.settings import DataSettings
 __all__ = ["ClassifyPart", "prepare_classify", "reopen_classify"]
 
 _SLAB_STEPS = 1 << 18
-_TOUCH = 256 << 20
+_TOUCH = 128 << 20
+_AROUND = 64 << 10
 _DEFAULT_SPLIT = DataSettings.model_fields["split"].default
 _CARVE = 0.2
 
@@ -79,7 +80,7 @@ class ClassifyPart(Part):
             data = torch.from_numpy(np.where(inside, values, 0).astype(np.int64))
         else:
             data = torch.from_numpy(np.where(inside[..., None], values, np.float32(0)))
-        self._touched += values.nbytes
+        self._touched += values.nbytes + len(index) * _AROUND
         if self._touched > _TOUCH:
             drop_pages(flat)
             self._touched = 0

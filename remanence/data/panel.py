@@ -186,10 +186,18 @@ def _read(
             stamps = np.arange(times.rows, times.rows + len(chunk[columns[0]]))
         times.append(stamps)
         values.append(np.stack([chunk[column] for column in columns], 1))
-        blank = np.zeros(len(stamps), np.int8)
-        series.append(codes.encode([chunk[name] for name in settings.series]) if settings.series else blank)
-        marks.append(mark_codes.encode([chunk[split]]) if split else blank)
-    rows = _Rows(values.finish(), times.finish(), series.finish(), marks.finish())
+        if settings.series:
+            series.append(codes.encode([chunk[name] for name in settings.series]))
+        if split:
+            marks.append(mark_codes.encode([chunk[split]]))
+    # One series needs no code a row: a single zero stands for all of them.
+    blank = np.broadcast_to(np.int32(0), times.rows)
+    rows = _Rows(
+        values.finish(),
+        times.finish(),
+        series.finish() if settings.series else blank,
+        marks.finish() if split else blank,
+    )
     return rows, list(codes.names) or [""], tuple(mark_codes.names)
 
 
@@ -204,11 +212,13 @@ def _refuse_missing(table: Table, rows: _Rows, columns: tuple[str, ...]) -> None
 def _sorted(
     table: Table, rows: _Rows, names: list[str], settings: DataSettings, time_format: str, notes: list[str]
 ) -> _Rows:
-    if (np.diff(rows.series) < 0).any():
+    if settings.series and (np.diff(rows.series) < 0).any():
         rows = rows.take(np.argsort(rows.series, kind="stable"))
-    back = (np.diff(rows.times) < 0) & (np.diff(rows.series) == 0)
-    if not back.any():
+    starts = _starts(rows.series)
+    sizes, _ = timing.gap_sizes(rows.times, starts)
+    if not len(sizes) or sizes[0] >= 0:
         return rows
+    back = (np.diff(rows.times) < 0) & (np.diff(rows.series) == 0)
     if settings.sort:
         notes.append(f"sorted by {settings.time}: {int(back.sum())} rows stood before an earlier one")
         return rows.take(np.lexsort((rows.times, rows.series)))
@@ -225,9 +235,9 @@ def _sorted(
 
 
 def _unique(table: Table, rows: _Rows, settings: DataSettings, time_format: str, notes: list[str]) -> _Rows:
-    again = (np.diff(rows.times) == 0) & (np.diff(rows.series) == 0)
-    if not again.any():
+    if 0 not in timing.gap_sizes(rows.times, _starts(rows.series))[0]:
         return rows
+    again = (np.diff(rows.times) == 0) & (np.diff(rows.series) == 0)
     if settings.duplicates == "refuse":
         at = int(np.argmax(again)) + 1
         shown = timing.show(int(rows.times[at]), time_format)
@@ -254,7 +264,7 @@ def _unique(table: Table, rows: _Rows, settings: DataSettings, time_format: str,
 
 
 def _starts(series: np.ndarray) -> np.ndarray:
-    edges = np.flatnonzero(np.diff(series)) + 1
+    edges = np.flatnonzero(np.diff(series)) + 1 if series.strides[0] else []
     return np.concatenate([[0], edges, [len(series)]]).astype(np.int64)
 
 
@@ -281,6 +291,9 @@ def _frequency(table: Table, rows: _Rows, starts: np.ndarray, time_format: str) 
 def _even(table: Table, panel: Panel, rows: _Rows, settings: DataSettings, notes: list[str]) -> Panel:
     """Refuse or fill steps that are missing."""
     if panel.frequency.unit == "row":
+        return replace(panel, notes=tuple(notes))
+    sizes, _ = timing.gap_sizes(panel.times, panel.starts)
+    if panel.frequency.unit in ("integer", "microsecond") and (sizes == panel.frequency.step).all():
         return replace(panel, notes=tuple(notes))
     step = np.diff(panel.frequency.ordinals(panel.times))
     if panel.frequency.unit in ("integer", "microsecond"):

@@ -17,7 +17,7 @@ from remanence.errors import MachineError
 
 __all__ = ["THRESHOLD", "Spill", "drop_pages", "slabs"]
 
-THRESHOLD = 128 << 20
+THRESHOLD = 32 << 20
 """Bytes of one array that stay in memory."""
 
 _SLAB = 32 << 20

@@ -23,10 +23,12 @@ from remanence.errors import DataError, SettingError
 from remanence.sequences import Sequences
 from remanence.settings import DataSettings
 
-__all__ = ["ForecastPart", "Steps", "prepare_forecast", "reopen_forecast"]
+__all__ = ["ForecastPart", "Origins", "Steps", "prepare_forecast", "reopen_forecast"]
 
 _SLAB_ROWS = 1 << 18
-_TOUCH = 256 << 20
+_TOUCH = 128 << 20
+_AROUND = 64 << 10
+"""Bytes that the system maps around a page that is touched."""
 
 
 @dataclass(frozen=True)
@@ -46,25 +48,52 @@ class Steps:
     codes: np.ndarray
 
 
+class Origins:
+    """Rows at which windows start to forecast, computed when asked for: millions of them need no array.
+
+    Args:
+        ranges: one for each series.
+    """
+
+    def __init__(self, ranges: Sequence[range]) -> None:
+        ranges = [span for span in ranges if len(span)] or [range(0)]
+        self._first = np.array([span.start for span in ranges], np.int64)
+        self._stride = ranges[0].step
+        self._ends = np.cumsum([len(span) for span in ranges])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index: np.ndarray) -> np.ndarray:
+        place = np.searchsorted(self._ends, index, "right")
+        before = np.concatenate([[0], self._ends])[place]
+        return self._first[place] + (np.asarray(index) - before) * self._stride
+
+
 class ForecastPart(Part):
     """Windows of one side of a split. `batch` fills inputs, target, future, index and series.
 
     Args:
         steps: the rows.
         encoders: what was fitted.
-        origins: row of the first step that each window forecasts, int64 `[window]`.
+        origins: row of the first step that each window forecasts.
         answers: whether targets are known.
     """
 
-    def __init__(self, steps: Steps, encoders: ForecastEncoders, origins: np.ndarray, *, answers: bool = True) -> None:
+    def __init__(
+        self, steps: Steps, encoders: ForecastEncoders, origins: np.ndarray | Origins, *, answers: bool = True
+    ) -> None:
         self.encoders, self.origins = encoders, origins
         self._steps, self._answers = steps, answers
         self._touched = 0
         self._future = np.array([encoders.features.index(name) for name in encoders.future_features], np.int64)
-        if answers:
+        if answers or isinstance(origins, Origins):
             self.lengths = np.broadcast_to(np.int64(encoders.context), len(origins))
         else:
             self.lengths = np.minimum(encoders.context, origins - self._first(origins))
+
+    def _origin(self, index: int) -> int:
+        return int(self.origins[np.array([index])][0])
 
     def _places(self, rows: np.ndarray) -> np.ndarray:
         return np.searchsorted(self._steps.panel.starts, rows, "right") - 1
@@ -86,7 +115,7 @@ class ForecastPart(Part):
             ahead = self._steps.inputs[origin[:, None] + np.arange(horizon)]
         else:
             ahead = values[:, longest:]
-        self._touch(values.nbytes)
+        self._touch(values.nbytes + len(index) * _AROUND)
         return Batch(
             Sequences(torch.from_numpy(np.ascontiguousarray(inputs)), torch.from_numpy(lengths)),
             torch.from_numpy(self._targets(ahead, origin)) if self._answers else None,
@@ -111,16 +140,16 @@ class ForecastPart(Part):
     def name(self, index: int) -> str:
         """Where a window stands: its series, and the first time that it forecasts."""
         series = self.series(index)
-        when = self._steps.panel.shown(int(self.origins[index]))
+        when = self._steps.panel.shown(self._origin(index))
         return f"series {series}, {when}" if series else when
 
     def series(self, index: int) -> str:
         """Name of the series of a window; empty where the file holds one."""
-        return self._steps.panel.names[int(self._places(self.origins[[index]])[0])]
+        return self._steps.panel.names[int(self._places(np.array([self._origin(index)]))[0])]
 
     def times(self, index: int) -> list[str]:
         """The `horizon` times that a window forecasts, as text."""
-        origin = int(self.origins[index])
+        origin = self._origin(index)
         return [self._steps.panel.shown(row) for row in range(origin, origin + self.encoders.horizon)]
 
     def past(self, index: np.ndarray, steps: int) -> np.ndarray:
@@ -194,11 +223,11 @@ def reopen_forecast(
     panel = replace(panel, frequency=encoders.frequency)
     if answers:
         origins = [
-            np.arange(start + encoders.context, stop - encoders.horizon + 1, settings.stride or 1)
+            range(start + encoders.context, stop - encoders.horizon + 1, settings.stride or 1)
             for start, stop in _spans(panel)
         ]
         steps = _steps(panel, encoders)
-        part = ForecastPart(steps, encoders, _scored(steps, encoders, np.concatenate(origins)))
+        part = ForecastPart(steps, encoders, _scored(steps, encoders, origins))
         if not len(part):
             raise _too_few(panel, encoders.context, encoders.horizon)
         return part
@@ -341,15 +370,15 @@ def _part(steps: Steps, encoders: ForecastEncoders, planned: Plan, part: int) ->
     for place, (start, _) in enumerate(_spans(steps.panel)):
         first = start if part == 0 else int(planned.ends[place, part - 1])
         stop = int(planned.ends[place, part])
-        origins.append(np.arange(max(first, start + encoders.context), stop - encoders.horizon + 1, stride))
-    joined = np.concatenate(origins).astype(np.int64)
-    return ForecastPart(steps, encoders, _scored(steps, encoders, joined))
+        origins.append(range(max(first, start + encoders.context), stop - encoders.horizon + 1, stride))
+    return ForecastPart(steps, encoders, _scored(steps, encoders, origins))
 
 
-def _scored(steps: Steps, encoders: ForecastEncoders, origins: np.ndarray) -> np.ndarray:
+def _scored(steps: Steps, encoders: ForecastEncoders, ranges: Sequence[range]) -> np.ndarray | Origins:
     """Leave out windows without a single known target."""
-    if steps.absent is None or not len(origins):
-        return origins
+    if steps.absent is None:
+        return Origins(ranges)
+    origins = np.concatenate([np.arange(span.start, span.stop, span.step) for span in ranges])
     known = np.concatenate([[0], np.cumsum(~steps.absent.all(1))])
     return origins[known[origins + encoders.horizon] > known[origins]]
 
