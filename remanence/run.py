@@ -38,6 +38,10 @@ __all__ = ["COMPARISON", "MANIFEST", "Run", "evaluate", "is_run", "predict", "se
 SCHEMA = 1
 MANIFEST = "manifest.json"
 COMPARISON = "comparison.json"
+_KEYS = (
+    "task", "status", "data", "settings", "encoders", "cell", "parameters", "best_seed", "seeds", "beside", "baselines",
+    "files",
+)  # fmt: skip
 _TRAIN_AGAIN = "copy the run again, or train it anew with `remanence fit`"
 
 
@@ -72,6 +76,7 @@ class Run:
                 f"{folder / MANIFEST}: a run of version {manifest.get('schema')!r}, this program reads {SCHEMA}",
                 remedy="use the version of remanence that wrote it, or train it anew",
             )
+        _check_keys(folder, manifest)
         for name, facts in manifest["files"].items():
             _check_file(folder, name, facts)
         run = cls(folder, manifest)
@@ -222,6 +227,17 @@ def seal(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     sealed = {"schema": SCHEMA, **manifest, "files": files}
     write_sealed(folder / MANIFEST, sealed)
     return sealed
+
+
+def _check_keys(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Everything that is read later is there, and lists its files."""
+    absent = [key for key in _KEYS if key not in manifest]
+    if absent:
+        raise RunError(f"{folder / MANIFEST}: holds no '{absent[0]}'", remedy=_TRAIN_AGAIN)
+    models = [*manifest["seeds"], *manifest["beside"].values()]
+    for name in ["model.safetensors", "metrics.jsonl", *(facts["file"] for facts in models)]:
+        if name not in manifest["files"]:
+            raise RunError(f"{folder / MANIFEST}: does not list {name}", remedy=_TRAIN_AGAIN)
 
 
 def _check_file(folder: Path, name: str, facts: Mapping[str, Any]) -> None:

@@ -75,6 +75,8 @@ def write_file(path: Path, content: bytes | Callable[[BinaryIO], object]) -> Non
     Raises:
         MachineError: the disk is full, or the folder may not be written; nothing is left behind.
     """
+    if not path.parent.is_dir():
+        raise MachineError(f"{path}: cannot write: no folder {path.parent}", remedy="make it, or choose another place")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with no_write_errors(path):
         try:
