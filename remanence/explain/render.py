@@ -16,7 +16,7 @@ from typing import Any
 from remanence.errors import MachineError
 from remanence.explain.words import has_chinese
 
-__all__ = ["require_font", "save_png", "save_svg", "specification"]
+__all__ = ["chinese_font", "require_font", "save_png", "save_svg", "specification"]
 
 FONT_FILES = (
     "notosanscjk",

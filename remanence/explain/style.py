@@ -53,7 +53,7 @@ def token_text(token: str, longest: int = 20) -> str:
 
 def axis_of_steps(
     labels: tuple[str, ...], *, title: str, most: int = 64, **options: Any
-) -> tuple[alt.Axis, alt.VariableParameter]:
+) -> tuple[alt.Axis, alt.Parameter]:
     """Build an axis whose positions 0, 1, 2, … carry labels, so that a repeated token keeps its own place.
 
     Args:
@@ -83,7 +83,7 @@ def axis_of_steps(
 
 def styled(chart: Any, *, config: Mapping[str, Any] | None = None) -> Any:
     """Give a finished chart the house's theme."""
-    text = {"labelFont": FONT, "titleFont": FONT, "labelColor": GREY, "titleColor": INK}
+    text: dict[str, Any] = {"labelFont": FONT, "titleFont": FONT, "labelColor": GREY, "titleColor": INK}
     return chart.configure(
         background="#ffffff",
         font=FONT,

@@ -130,7 +130,7 @@ def bundle() -> str:
     """Give the drawing library (Vega, Vega-Lite, Vega-Embed) as one script that names no address to load from."""
     import vl_convert
 
-    text = vl_convert.javascript_bundle()
+    text = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     # An editor that we do not offer, a schema's name, and a hint in a warning: nothing that is loaded.
     for address in ("https://vega.github.io/", "https://github.com/"):
         text = text.replace(address, "offline:")

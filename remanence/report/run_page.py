@@ -20,7 +20,7 @@ from remanence.report.sections import (
 )
 from remanence.run import Run
 
-__all__ = ["models_of", "run_page", "write_run_report"]
+__all__ = ["models_of", "run_page", "typical_example", "write_run_report"]
 
 
 def write_run_report(run: Run | str | Path, out: str | Path | None = None, *, prepared: Any = None) -> Path:

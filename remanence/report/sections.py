@@ -166,10 +166,10 @@ def _gate_figures(traced: Gates) -> tuple[Block, ...]:
         name = _layer_title(traced.model, layer if len(layers) > 1 else "")
         blocks.append(
             Figure(
-                "gates" if layer == layers[0] else f"gates-{layer}",
+                "gates" if not blocks else f"gates-{layer}",
                 lambda language, layer=layer: inside.gate_heatmaps(traced, layer=layer, language=language),
                 Words(f"Gates and states of {name.en}", f"{name.zh} 的门与状态"),
-                HOW["gates"] if layer == layers[0] else None,
+                None if blocks else HOW["gates"],
             )
         )
     if len(layers) > 2:
