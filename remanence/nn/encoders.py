@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from remanence.nn.convolution import surround
 from remanence.nn.pool import State, latest
 from remanence.sequences import Sequences
 
@@ -59,25 +60,13 @@ class NumberEncoder(nn.Module):
             data, carried = _with_differences(Sequences(data, inputs.lengths), state)
             data = torch.where(mask, data, 0.0)
         if self.convolution is not None and self.norm is not None:
-            padded, past = self._surround(Sequences(data, inputs.lengths), state)
-            carried.update(past)
+            past = state["encoder.past"].transpose(0, 1) if state and self.causal else None
+            padded, past = surround(Sequences(data, inputs.lengths), self.width, self.causal, past)
+            if past is not None:
+                carried["encoder.past"] = past.transpose(0, 1)
             data = torch.relu(self.norm(self.convolution(padded.transpose(1, 2)).transpose(1, 2)))
             data = torch.where(mask, data, 0.0)
         return Sequences(self.dropout(data), inputs.lengths), carried
-
-    def _surround(self, inputs: Sequences, state: State) -> tuple[Tensor, State]:
-        """The steps with `width - 1` others before them (causal), or zeros on both sides."""
-        reach = self.width - 1
-        data = inputs.data
-        if not self.causal:
-            left = reach // 2
-            return nn.functional.pad(data, (0, 0, left, reach - left)), {}
-        before = state["encoder.past"].transpose(0, 1) if state else data.new_zeros(inputs.batch, reach, self.features)
-        padded = torch.cat([before, data], dim=1)
-        # The last `reach` valid steps of each row begin at its own length, `before` being `reach` long.
-        at = inputs.lengths.to(data.device)[:, None] + torch.arange(reach, device=data.device)
-        past = torch.gather(padded, 1, at[..., None].expand(-1, -1, self.features))
-        return padded, {"encoder.past": past.transpose(0, 1)}
 
 
 def _with_differences(inputs: Sequences, state: State) -> tuple[Tensor, State]:
@@ -118,7 +107,7 @@ class TokenEncoder(nn.Module):
         self.pair_vectors = nn.Embedding(pairs, size) if pairs else None
         for table in (self.vectors, self.pair_vectors):
             if table is not None:
-                nn.init.normal_(table.weight, std=0.3)
+                nn.init.normal_(table.weight, std=0.1)
         self.dropout = nn.Dropout(dropout)
         self.output_size = size
 

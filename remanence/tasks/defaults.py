@@ -84,14 +84,14 @@ def _text_defaults(prepared: Prepared, settings: Settings) -> Settings:
     large = len(prepared.train) >= 2000
     model: Values = {
         "cell": "lstm",
-        "hidden": 128 if large else 64,
+        "hidden": 64,
         "layers": 1,
         "bidirectional": True,
         "dropout": 0.5,
-        "embedding": 128 if large else 64,
-        "embedding_dropout": 0.3 if large else 0.1,
+        "embedding": 100 if large else 64,
+        "embedding_dropout": 0.1,
         "ngrams": large,
-        "pool": "max",
+        "pool": "mean-max",
     }
     train: Values = {
         "batch_size": 32,
@@ -104,7 +104,7 @@ def _text_defaults(prepared: Prepared, settings: Settings) -> Settings:
         "noise": 0.0,
         "patience": 20,
     }
-    return _filled(settings, model, train, {"epochs": 8 if large else 30})
+    return _filled(settings, model, train, {"epochs": 6 if large else 30})
 
 
 def _number_defaults(prepared: Prepared, settings: Settings) -> Settings:
@@ -120,7 +120,9 @@ def _number_defaults(prepared: Prepared, settings: Settings) -> Settings:
         "differences": True,
         # Finely sampled sequences are made of short shapes, which a convolution reads as one step.
         "convolution": 32 if steps >= _FINE else 0,
-        "pool": "mean",
+        "pool": "mean-max",
+        # Shapes that stand anywhere in a sequence: where examples are few, recurrent layers alone are slow to find them.
+        "branch": 32 if small else 0,
     }
     train: Values = {
         "batch_size": 16 if small else 64,
