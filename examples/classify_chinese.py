@@ -2,7 +2,7 @@
 
     python examples/classify_chinese.py
 
-Both orders hold the same characters; a network that reads from left to right can tell them apart better than one that counts.
+Both orders hold the same characters; a network that reads from left to right tells them apart better than a count.
 """
 
 from __future__ import annotations
