@@ -19,7 +19,8 @@ from remanence.explain.figures import confusion
 from remanence.explain.words import Words
 from remanence.report import Details, Figure, Page, Section, Table, Text, page_html, save_figures, write_page
 from remanence.report.comparison_page import comparison_page
-from remanence.report.sections import learning_section, memory_section, notes_section, number, settings_section
+from remanence.report.names import number
+from remanence.report.sections import learning_section, memory_section, notes_section, settings_section
 from tests.explain.helpers import text_model, token_example
 
 ATTACK = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -156,7 +157,7 @@ def test_a_comparison_without_runs_is_still_a_page() -> None:
     text = page_html(comparison_page(result, {}, verdict_zh="记忆有用"))
     assert "Memory helps." in text
     assert "记忆有用。" in text
-    assert text.index(">LSTM<") < text.index(">naive<") < text.index(">dtw<")
+    assert text.index(">LSTM<") < text.index(">naive (last value)<") < text.index(">dtw<")
     assert "1,234" in text
 
 

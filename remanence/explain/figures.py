@@ -134,7 +134,7 @@ def _learning_panel(curves: list[Curve], seeds: list[str], measure: str, languag
             "line:N",
             title=None,
             scale=alt.Scale(domain=list(names), range=[[4, 3], [1, 0]]),
-            legend=alt.Legend(orient="bottom", symbolType="stroke", symbolSize=300),
+            legend=alt.Legend(orient="bottom", symbolType="stroke", symbolSize=400, symbolStrokeColor=INK),
         )
     )
     return lines.properties(width=280, height=200, title=curves[0].model)
@@ -226,7 +226,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str], *, language: Language 
     said = Words("answer", "模型的回答").pick(language)
     across, labels = axis_of_steps(names, title=said, most=most, labelAngle=0 if size <= 3 else -40)
     down, _ = axis_of_steps(names, title=side, most=most)
-    cell = max(14, min(46, 420 // max(size, 1)))
+    cell = max(14, min(64, 420 // max(size, 1)))
     base = (
         alt.Chart(data)
         .transform_flatten(["truth", "answer", "count", "share", "true", "said"])

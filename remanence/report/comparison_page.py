@@ -11,17 +11,10 @@ from remanence.explain.example import Example
 from remanence.explain.words import Words
 from remanence.report.answers import answers_section
 from remanence.report.captions import HOW
+from remanence.report.names import metric_title, model_words, number
 from remanence.report.page import Figure, Page, Section, Table, write_page
 from remanence.report.run_page import typical_example
-from remanence.report.sections import (
-    learning_section,
-    memory_section,
-    metric_title,
-    model_title,
-    notes_section,
-    number,
-    settings_section,
-)
+from remanence.report.sections import learning_section, memory_section, notes_section, settings_section
 from remanence.run import Run
 
 __all__ = ["comparison_page", "write_comparison_report"]
@@ -120,7 +113,7 @@ def _models_section(rows: Sequence[Mapping[str, Any]], metric: str) -> Section:
     )  # fmt: skip
     cells = tuple(
         (
-            str(row["model"]) if row["kind"] != "recurrent" else model_title(str(row["model"])),
+            model_words(str(row["model"]), recurrent=row["kind"] == "recurrent"),
             figures.KINDS.get(row["kind"], Words(str(row["kind"]), str(row["kind"]))),
             *(number((row.get("metrics") or {}).get(name)) for name in metrics),
             _interval(row.get("interval")),

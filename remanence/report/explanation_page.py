@@ -17,9 +17,10 @@ from remanence.explain.example import Example, example_of, typical
 from remanence.explain.memory import memory
 from remanence.explain.words import Words
 from remanence.prediction.outputs import forward
+from remanence.report.names import model_title, number
 from remanence.report.page import Page, write_page
 from remanence.report.run_page import models_of
-from remanence.report.sections import memory_section, model_title, number, settings_section
+from remanence.report.sections import memory_section, settings_section
 from remanence.run import Run
 
 __all__ = ["choose_example", "explain_run", "explanation_page", "write_explanation"]
