@@ -275,8 +275,6 @@ def gap_sizes(times: np.ndarray, starts: Sequence[int] | np.ndarray) -> tuple[np
 
 
 def _monthly(times: np.ndarray, gaps: np.ndarray, weights: np.ndarray) -> Frequency | None:
-    if (gaps % (7 * DAY) == 0).all():
-        return None
     stamps = times.view("M8[us]")
     months, days = stamps.astype("M8[M]"), stamps.astype("M8[D]")
     same_day = len(np.unique(days - months.astype("M8[D]"))) == 1

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from remanence.data import times as timing
 from remanence.data.encoders import ForecastEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.panel import Panel, open_panel
@@ -18,56 +17,18 @@ from remanence.data.plan import Plan, plan
 from remanence.data.scalers import Moments
 from remanence.data.schema import guess
 from remanence.data.sources import fingerprint
-from remanence.data.spills import Spill, drop_pages
+from remanence.data.spills import drop_pages
+from remanence.data.steps import Origins, Steps, scaled_steps
 from remanence.errors import DataError, SettingError
 from remanence.sequences import Sequences
 from remanence.settings import DataSettings
 
-__all__ = ["ForecastPart", "Origins", "Steps", "prepare_forecast", "reopen_forecast"]
+__all__ = ["ForecastPart", "prepare_forecast", "reopen_forecast"]
 
 _SLAB_ROWS = 1 << 18
 _TOUCH = 128 << 20
-_AROUND = 64 << 10
+_AROUND = 128 << 10
 """Bytes that the system maps around a page that is touched."""
-
-
-@dataclass(frozen=True)
-class Steps:
-    """Every row of every series as a model reads it.
-
-    Args:
-        inputs: float32 `[row, feature]`, scaled, without NaN.
-        absent: bool `[row, target]`, True where a target is missing, or None where none is.
-        panel: where the rows come from.
-        codes: place of each series of the panel in `encoders.series_names`, -1 for an unknown one.
-    """
-
-    inputs: np.ndarray
-    absent: np.ndarray | None
-    panel: Panel
-    codes: np.ndarray
-
-
-class Origins:
-    """Rows at which windows start to forecast, computed when asked for: millions of them need no array.
-
-    Args:
-        ranges: one for each series.
-    """
-
-    def __init__(self, ranges: Sequence[range]) -> None:
-        ranges = [span for span in ranges if len(span)] or [range(0)]
-        self._first = np.array([span.start for span in ranges], np.int64)
-        self._stride = ranges[0].step
-        self._ends = np.cumsum([len(span) for span in ranges])
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
-    def __getitem__(self, index: np.ndarray) -> np.ndarray:
-        place = np.searchsorted(self._ends, index, "right")
-        before = np.concatenate([[0], self._ends])[place]
-        return self._first[place] + (np.asarray(index) - before) * self._stride
 
 
 class ForecastPart(Part):
@@ -179,7 +140,7 @@ def prepare_forecast(path: str | Path, settings: DataSettings) -> DataParts[Fore
     panel = open_panel(path, guessed.settings)
     planned = plan(panel, guessed.settings)
     encoders, notes = _fit(panel, planned)
-    steps = _steps(panel, encoders)
+    steps = scaled_steps(panel, encoders)
     parts = [_part(steps, encoders, planned, part) for part in range(3)]
     _refuse_few(panel, planned, parts)
     return DataParts(
@@ -226,14 +187,14 @@ def reopen_forecast(
             range(start + encoders.context, stop - encoders.horizon + 1, settings.stride or 1)
             for start, stop in _spans(panel)
         ]
-        steps = _steps(panel, encoders)
+        steps = scaled_steps(panel, encoders)
         part = ForecastPart(steps, encoders, _scored(steps, encoders, origins))
         if not len(part):
             raise _too_few(panel, encoders.context, encoders.horizon)
         return part
     ends = [_end(panel, start, stop, encoders) for start, stop in _spans(panel)]
     panel, origins = _lengthened(panel, ends, encoders)
-    return ForecastPart(_steps(panel, encoders), encoders, origins, answers=False)
+    return ForecastPart(scaled_steps(panel, encoders), encoders, origins, answers=False)
 
 
 def _spans(panel: Panel) -> list[tuple[int, int]]:
@@ -331,36 +292,6 @@ def _fit(panel: Panel, planned: Plan) -> tuple[ForecastEncoders, list[str]]:
         naive_scale_all=tuple(overall.tolist()),
     )
     return encoders, notes
-
-
-def _steps(panel: Panel, encoders: ForecastEncoders) -> Steps:
-    """Scale, fill or mask, and add the calendar, slab by slab."""
-    inputs, flags = Spill(np.float32, len(encoders.features)), Spill(np.bool_, len(encoders.target))
-    known = {name: code for code, name in enumerate(encoders.series_names)}
-    codes = np.array([known.get(name, -1) for name in panel.names], np.int64)
-    targets, any_absent = len(encoders.target), False
-    for start, stop in _spans(panel):
-        # Before its first value a filled column holds the mean of the training part, which is 0 once scaled.
-        last = np.zeros(len(panel.columns), np.float32)
-        for row in range(start, stop, _SLAB_ROWS):
-            rows = slice(row, min(row + _SLAB_ROWS, stop))
-            scaled = encoders.scaler.apply(panel.values[rows])
-            absent = np.isnan(scaled)
-            any_absent |= bool(absent[:, :targets].any())
-            filled = np.where(absent, np.float32(0), scaled) if encoders.missing == "mask" else _forward(scaled, last)
-            last = filled[-1]
-            parts = [filled, timing.calendar_values(panel.times[rows], encoders.calendar)]
-            inputs.append(np.concatenate([*parts, absent] if encoders.missing == "mask" else parts, 1))
-            flags.append(absent[:, :targets])
-            drop_pages(panel.values)
-    return Steps(inputs.finish(), flags.finish() if any_absent else None, panel, codes)
-
-
-def _forward(values: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Fill NaN with the value above, and `last` at the top."""
-    values = np.concatenate([last[None], values])
-    rows = np.where(np.isnan(values), 0, np.arange(len(values))[:, None])
-    return np.take_along_axis(values, np.maximum.accumulate(rows, 0), 0)[1:]
 
 
 def _part(steps: Steps, encoders: ForecastEncoders, planned: Plan, part: int) -> ForecastPart:
