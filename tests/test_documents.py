@@ -34,7 +34,8 @@ MODULES = [
 ]
 
 TINY = ["--steps", "2", "--seeds", "1", "--hidden", "4"]
-BUDGET = re.compile(r"\s--(steps|epochs|minutes|seeds|hidden|layers|batch-size)[ =]\S+")
+FEWER = {"fit": ["--beside", "none"], "compare": ["--cells", "gru"]}
+BUDGET = re.compile(r"\s--(steps|epochs|minutes|seeds|hidden|layers|batch-size|cells|beside)[ =]\S+")
 BLOCK = re.compile(r"^(<!-- skip: (?P<why>.*?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```", re.M | re.S)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -99,8 +100,8 @@ def run_command(line: str, where: str, done: set[str]) -> None:
         assert finished.returncode == 0, f"{where}: {line}\n{finished.stderr}"
         return
     assert words[0] == "remanence", f"{where}: cannot run `{line}`; mark the block `<!-- skip: why -->`"
-    if words[1] in ("fit", "compare"):
-        words = shlex.split(BUDGET.sub("", line), comments=True) + TINY
+    if words[1] in FEWER:
+        words = shlex.split(BUDGET.sub("", line), comments=True) + TINY + FEWER[words[1]]
     outcome = command(*words[1:])
     assert outcome.status == 0, f"{where}: {' '.join(words)}\n{outcome.out[-2000:]}\n{outcome.err[-2000:]}"
 
