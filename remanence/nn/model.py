@@ -1,8 +1,8 @@
 """The one model: encoder → recurrent layers → head.
 
 A long sequence may come in chunks. All that a later chunk must know of an earlier one is in the state: the recurrent
-states (`h`, `c`), the pool's accumulators (`pool.…`), the past of convolutions (`encoder.…`, `branch.…`), and the level of
-each window (`window.…`, which `begin` takes from the whole window). Every tensor of it has the batch at axis 1.
+states (`h`, `c`), the pool's accumulators (`pool.…`), the past of convolutions (`encoder.…`, `branch.…`), and the level
+of each window (`window.…`, which `begin` takes from the whole window). Every tensor of it has the batch at axis 1.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ def _number_defaults(prepared: Prepared, settings: Settings) -> Settings:
         # Finely sampled sequences are made of short shapes, which a convolution reads as one step.
         "convolution": 32 if steps >= _FINE else 0,
         "pool": "mean-max",
-        # Shapes that stand anywhere in a sequence: where examples are few, recurrent layers alone are slow to find them.
+        # Shapes that stand anywhere in a sequence: from few examples, recurrent layers alone are slow to learn them.
         "branch": 32 if small else 0,
     }
     train: Values = {
