@@ -70,6 +70,12 @@ class Run:
         folder = Path(path)
         if not folder.is_dir():
             raise RunError(f"{folder}: no such run", remedy="give the folder that `remanence fit` wrote")
+        if (folder / COMPARISON).is_file():
+            inside = sorted(entry.name for entry in folder.iterdir() if (entry / MANIFEST).is_file())
+            raise RunError(
+                f"{folder}: a comparison, which holds several runs",
+                remedy=f"name one of them: {', '.join(str(folder / name) for name in inside)}",
+            )
         manifest = read_sealed(folder / MANIFEST, _TRAIN_AGAIN)
         if manifest.get("schema") != SCHEMA:
             raise RunError(

@@ -1,8 +1,8 @@
 """Candidates scored on the same units → one sentence: is there something to learn, and does memory help?
 
 The recurrent model that stands for memory is chosen on the validation part, so that its interval is not the luckiest of
-many. It must beat every simple model on the test part: the one it meets is the simple model with the smallest test error,
-a choice that can only work against memory (an intersection-union test).
+many. It must beat every simple model on the test part: it meets the simple model with the smallest test error, a choice
+that can only work against memory (an intersection-union test).
 """
 
 from __future__ import annotations
@@ -181,8 +181,12 @@ def _share(gain: Difference) -> str:
     if not np.isfinite(interval.low):
         interval, factor, unit = gain.absolute, 1.0, ""
     scaled = Interval(*(factor * part for part in (interval.estimate, interval.low, interval.high)))
-    fine = max(abs(scaled.estimate), abs(scaled.high - scaled.low)) < 2
-    show = (
-        (lambda value: f"{value:.2g}".replace("-", "−")) if fine else (lambda value: f"{value:.0f}".replace("-", "−"))
-    )
-    return f"{show(scaled.estimate)}{unit} [{show(scaled.low)}, {show(scaled.high)}]"
+    digits = 2 if max(abs(scaled.estimate), abs(scaled.high - scaled.low)) < 2 else 0
+    estimate, low, high = (_signed(value, digits) for value in (scaled.estimate, scaled.low, scaled.high))
+    return f"{estimate}{unit} [{low}, {high}]"
+
+
+def _signed(value: float, digits: int) -> str:
+    """`−1`, `0` (never `−0`), `0.25`."""
+    text = f"{value:.{digits}f}"
+    return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", "−")

@@ -135,6 +135,11 @@ def test_verdict_perfect_scores_do_not_divide_by_zero():
     assert verdict.finding != "memory helps" and "nan" not in verdict.sentence
 
 
+def test_verdict_shows_no_negative_zero():
+    pair = [_candidate("naive", "trivial", 1.0, seeds=1), _candidate("lstm", "recurrent", 1.0001, seeds=1)]
+    assert "−0" not in judge(pair, metric="mae", block=1).sentence.replace("−0.", "")
+
+
 def test_verdict_needs_both_sides():
     with pytest.raises(ValueError, match="recurrent"):
         judge([_candidate("naive", "trivial", 1.0)], metric="MAE", block=1)

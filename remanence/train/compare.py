@@ -115,8 +115,9 @@ def compare(
     reference = "lstm" if "lstm" in names else names[0]
     settings = settings_from({"seeds": 3} | {k: v for k, v in options.items() if v is not None} | {"cell": reference})
     plan = {
-        "path": str(path), "absolute": str(Path(path).absolute()), "settings": settings.model_dump(mode="json"),
-        "beside": [*names, budget], "threads": settings.train.threads or torch.get_num_threads(),
+        "command": "compare", "path": str(path), "absolute": str(Path(path).absolute()),
+        "settings": settings.model_dump(mode="json"), "cells": list(names), "budget": budget, "beside": [],
+        "threads": settings.train.threads or torch.get_num_threads(),
     }  # fmt: skip
     told = progress_for(progress)
     with reproducible(settings.train.device, plan["threads"]):
@@ -195,7 +196,7 @@ class _Comparing:
         target = self.session.folder / name
         run = Run.load(target) if target.exists() else None
         if run is None or run.manifest["status"] == "interrupted":
-            plan = {**self.plan, "settings": settings.model_dump(mode="json"), "beside": []}
+            plan = {**self.plan, "settings": settings.model_dump(mode="json")}
             run = train_run(opened, Path(self.plan["path"]), target, plan, overwrite=False, progress=self.progress)
         if run.manifest["status"] == "interrupted":
             self.progress.note(f"interrupted; what is trained is in {self.session.folder}, the same command goes on")

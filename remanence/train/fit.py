@@ -30,7 +30,7 @@ from remanence.train.loop import train
 from remanence.train.manifest import assemble
 from remanence.train.opening import Opened, open_data, with_cell
 from remanence.train.progress import Progress, progress_for
-from remanence.train.session import Session, free_name, stored_plan
+from remanence.train.session import Session, check_target, free_name, stored_plan
 
 __all__ = ["fit", "resume", "train_run"]
 
@@ -61,9 +61,11 @@ def fit(
     """
     settings = settings_from(options)
     source = Path(path)
+    if out is not None:
+        check_target(Path(out), overwrite=overwrite)
     plan = {
-        "path": str(path), "absolute": str(source.absolute()), "settings": settings.model_dump(mode="json"),
-        "beside": list(beside), "threads": settings.train.threads or torch.get_num_threads(),
+        "command": "fit", "path": str(path), "absolute": str(source.absolute()),
+        "settings": settings.model_dump(mode="json"), "beside": list(beside), "threads": settings.train.threads or torch.get_num_threads(),
     }  # fmt: skip
     return _fit(source, Path(out) if out else None, plan, overwrite, progress_for(progress))
 
@@ -81,6 +83,8 @@ def resume(out: str | Path, *, progress: bool | Progress | None = None) -> Run:
     plan = stored_plan(target)
     if plan is None:
         raise RunError(f"{target}: nothing to continue", remedy="only an interrupted training can be resumed")
+    if plan["command"] != "fit":
+        raise RunError(f"{target}: an unfinished {plan['command']}", remedy="give the command it was begun with again")
     source = Path(plan["path"])
     return _fit(source if source.exists() else Path(plan["absolute"]), target, plan, False, progress_for(progress))
 
