@@ -107,8 +107,10 @@ def _learning_panel(curves: list[Curve], seeds: list[str], measure: str, languag
             parts["value"] += list(np.asarray(values)[known])
             parts["line"] += [name] * int(known.sum())
             parts["seed"] += [str(curve.seed)] * int(known.sum())
-    # As few ticks as there are points, so that two epochs do not show "1.2".
-    axis = alt.Axis(tickMinStep=1, format="d", title=UNITS[curves[0].unit].pick(language), grid=False)
+    # Whole epochs only, and no more than eight of them.
+    last = int(max(parts["step"], default=1))
+    ticks = list(range(1, last + 1, max(1, -(-last // 8)))) or [last]
+    axis = alt.Axis(values=ticks, format="d", title=UNITS[curves[0].unit].pick(language), grid=False)
     base = (
         alt.Chart(columns(**parts))
         .transform_flatten(list(parts))
@@ -130,14 +132,11 @@ def _learning_panel(curves: list[Curve], seeds: list[str], measure: str, languag
         )
     )
     lines = base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=18)).encode(
-        strokeDash=alt.StrokeDash(
-            "line:N",
-            title=None,
-            scale=alt.Scale(domain=list(names), range=[[4, 3], [1, 0]]),
-            legend=alt.Legend(orient="bottom", symbolType="stroke", symbolSize=400, symbolStrokeColor=INK),
-        )
+        strokeDash=alt.StrokeDash("line:N", scale=alt.Scale(domain=list(names), range=[[4, 3], [1, 0]]), legend=None)
     )
-    return lines.properties(width=280, height=200, title=curves[0].model)
+    said = Words(f"dashed: {names[0]}; solid: {names[1]}", f"虚线：{names[0]}；实线：{names[1]}").pick(language)
+    title = alt.TitleParams(curves[0].model, subtitle=said)
+    return lines.properties(width=280, height=200, title=title)
 
 
 def forecasts(examples: Sequence[ForecastExample], *, language: Language = "en") -> Any:

@@ -119,7 +119,8 @@ def memory_heatmaps(memories: Sequence[Memory], *, reading: str = "reach", langu
     if reading not in ("reach", "path") or not chosen:
         raise SettingError(f"no model here has the reading '{reading}'", name="reading", remedy="use 'reach'")
     panels = [_memory_panel(memory, reading, language) for memory in chosen]
-    return styled(alt.concat(*panels, columns=2, spacing=24).resolve_scale(color="shared"))
+    columns = 3 if len(panels) == 3 else 2
+    return styled(alt.concat(*panels, columns=columns, spacing=24).resolve_scale(color="shared"))
 
 
 def _memory_panel(memory: Memory, reading: str, language: Language) -> Any:

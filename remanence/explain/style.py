@@ -38,12 +38,12 @@ def _plain(column: Any) -> list[Any]:
     return [float(f"{value:.4g}") if np.isfinite(value) else None for value in array.ravel()]
 
 
-def token_text(token: str, longest: int = 20) -> str:
+def token_text(token: str, longest: int = 30) -> str:
     """Make a step's label visible and short: what is only blanks gets signs, a long word an ellipsis.
 
     Example:
-        >>> token_text(" "), token_text("internationalisations")
-        ('␣', 'internationalisati…')
+        >>> token_text(" "), token_text("internationalisation of everything")
+        ('␣', 'internationalisation of ever…')
     """
     if not token.strip():
         token = "".join({"\n": "↵", "\r": "↵", "\t": "⇥"}.get(sign, "␣") for sign in token)

@@ -8,7 +8,7 @@ from typing import Any
 
 from remanence.explain import figures
 from remanence.explain.example import Example
-from remanence.explain.words import Words
+from remanence.explain.words import Language, Words
 from remanence.report.answers import answers_section
 from remanence.report.captions import HOW
 from remanence.report.names import metric_title, model_words, number
@@ -117,7 +117,7 @@ def _models_section(rows: Sequence[Mapping[str, Any]], metric: str) -> Section:
             figures.KINDS.get(row["kind"], Words(str(row["kind"]), str(row["kind"]))),
             *(number((row.get("metrics") or {}).get(name)) for name in metrics),
             _interval(row.get("interval")),
-            str(len(row["seeds"]) if isinstance(row["seeds"], Sequence) else row["seeds"]),
+            str(len(row["seeds"]) or "–"),
             number(row.get("seconds")),
             number(row.get("parameters")),
         )
@@ -129,13 +129,24 @@ def _models_section(rows: Sequence[Mapping[str, Any]], metric: str) -> Section:
             Figure(
                 "comparison",
                 lambda language: figures.comparison(
-                    scored, metric=metric, title=metric_title(metric).pick(language), language=language
+                    _named(scored, language),
+                    metric=metric,
+                    title=metric_title(metric).pick(language),
+                    language=language,
                 ),
                 how=HOW["comparison"],
             )
         )
     blocks.append(Table(header, cells, tuple(range(2, len(header))), 0 if scored else None))
     return Section(Words("Models", "模型"), tuple(blocks))
+
+
+def _named(rows: Sequence[Mapping[str, Any]], language: Language) -> list[dict[str, Any]]:
+    """Rows with the names that people call the models by."""
+    return [
+        {**row, "model": model_words(str(row["model"]), recurrent=row["kind"] == "recurrent").pick(language)}
+        for row in rows
+    ]
 
 
 def _interval(ends: Any) -> str:
