@@ -8,7 +8,6 @@ import typer
 
 from remanence.cli.options import File, Json, with_settings
 from remanence.cli.output import print_json
-from remanence.table import table
 
 __all__ = ["add_to"]
 
@@ -70,7 +69,8 @@ def cells(
     elif name:
         print(chosen[0])
     else:
-        print(table(["cell", ""], [[one.name, one.title] for one in chosen]))
+        width = max(len(one.name) for one in chosen)
+        print("\n".join(f"{one.name:<{width}}  {one.title}" for one in chosen))
 
 
 def doctor(json: Json = False) -> None:
