@@ -2,7 +2,7 @@
 
     python examples/classify_chinese.py
 
-A bag of characters cannot know: both orders hold the same characters. A network that reads from left to right can.
+Both orders hold the same characters; a network that reads from left to right tells them apart better than a count.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ DATA = Path(__file__).parent / "data" / "tang-couplets.csv"
 
 def main(out: str = "runs/couplets-gru", **budget: int) -> None:
     run = remanence.fit(DATA, task="classify", input="text", label="order", group="poem", cell="gru", out=out, **budget)
-    print(run.evaluate())
+    print(dict(run.evaluate().metrics))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def main(out: str = "runs/seattle-lstm", **budget: int) -> None:
         out=out,
         **budget,
     )
-    print(run.evaluate())
+    print(run.evaluate().metrics)
     for row in run.predict(DATA):
         print(row)
 

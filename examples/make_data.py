@@ -52,14 +52,14 @@ def beijing_pm25(originals: Path) -> Path:
 
 
 def japanese_vowels(originals: Path) -> Path:
-    """Keep every sequence of the given split, rounded to four decimals; only the first comment lines."""
+    """Keep every sequence of the given split, rounded to three decimals; only the first comment lines."""
     path = HERE
     for part in ("TRAIN", "TEST"):
         text = member(originals / "classify/uea-ucr.tar.xz", f"aeon/JapaneseVowels/JapaneseVowels_{part}.ts")
         lines = [line for line in text.splitlines() if line]
         head = [line for line in lines if line.startswith(("@", "#A UCI", "#Paper"))]
         body = [line for line in lines if not line.startswith(("@", "#"))]
-        rounded = [re.sub(r"-?\d+\.\d+", lambda found: f"{float(found[0]):.4f}".rstrip("0"), line) for line in body]
+        rounded = [re.sub(r"-?\d+\.\d+", lambda found: f"{float(found[0]):.3f}".rstrip("0"), line) for line in body]
         path = write(f"JapaneseVowels_{part}.ts", "\n".join(head + rounded) + "\n")
     return path
 
@@ -79,22 +79,22 @@ def snips_intents(originals: Path) -> Path:
 
 
 def tang_couplets(originals: Path) -> Path:
-    """Take couplets of five or seven characters a line by three poets; half of them stand with their lines swapped."""
+    """Draw couplets of five characters a line; half of them stand with their two lines swapped."""
     with lzma.open(originals / "generate/tang-poems.jsonl.xz", "rt", encoding="utf-8") as file:
-        poems = [poem for poem in map(json.loads, file) if poem["author"] in ("李白", "杜甫", "白居易")]
-    draw = random.Random("couplets")
-    couplets = []
+        poems = list(map(json.loads, file))
+    couplets: dict[str, tuple[int, str, str]] = {}
     for number, poem in enumerate(poems):
         for paragraph in poem["paragraphs"]:
-            found = re.fullmatch(r"([\u4e00-\u9fff]{5}|[\u4e00-\u9fff]{7})，([\u4e00-\u9fff]+)。", paragraph)
-            if found and len(found[1]) == len(found[2]):
-                couplets.append((number, poem["author"], found[1], found[2]))
+            found = re.fullmatch(r"([\u4e00-\u9fff]{5})，([\u4e00-\u9fff]{5})。", paragraph)
+            if found:
+                # A couplet that two collections hold is kept once: it must not fall on both sides of a split.
+                couplets.setdefault(paragraph, (number, found[1], found[2]))
+    draw = random.Random("couplets")
     rows = []
-    for number, author, first, second in sorted(draw.sample(couplets, 5000)):
+    for number, first, second in sorted(draw.sample(list(couplets.values()), 8000)):
         swapped = draw.random() < 0.5
-        text = f"{second}，{first}" if swapped else f"{first}，{second}"
-        rows.append((number, text, author, "倒" if swapped else "正"))
-    return write_table("tang-couplets.csv", ("poem", "text", "author", "order"), rows)
+        rows.append((number, f"{second}，{first}" if swapped else f"{first}，{second}", "倒" if swapped else "正"))
+    return write_table("tang-couplets.csv", ("poem", "text", "order"), rows)
 
 
 def gaze_windows(originals: Path) -> Path:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from remanence.cli import run
 
-from remanence.cli import main
-
-sys.exit(main())
+run()

@@ -33,10 +33,15 @@ from remanence.storage import read_sealed, read_tensors, sha256, write_sealed
 from remanence.tasks import TASKS
 from remanence.tasks.task import Prepared, Scores, Task
 
-__all__ = ["MANIFEST", "Run", "evaluate", "is_run", "predict", "seal"]
+__all__ = ["COMPARISON", "MANIFEST", "Run", "evaluate", "is_run", "predict", "seal"]
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
+COMPARISON = "comparison.json"
+_KEYS = (
+    "task", "status", "data", "settings", "encoders", "cell", "parameters", "best_seed", "seeds", "beside", "baselines",
+    "files",
+)  # fmt: skip
 _TRAIN_AGAIN = "copy the run again, or train it anew with `remanence fit`"
 
 
@@ -65,12 +70,19 @@ class Run:
         folder = Path(path)
         if not folder.is_dir():
             raise RunError(f"{folder}: no such run", remedy="give the folder that `remanence fit` wrote")
+        if (folder / COMPARISON).is_file():
+            inside = sorted(entry.name for entry in folder.iterdir() if (entry / MANIFEST).is_file())
+            raise RunError(
+                f"{folder}: a comparison, which holds several runs",
+                remedy=f"name one of them: {', '.join(str(folder / name) for name in inside)}",
+            )
         manifest = read_sealed(folder / MANIFEST, _TRAIN_AGAIN)
         if manifest.get("schema") != SCHEMA:
             raise RunError(
                 f"{folder / MANIFEST}: a run of version {manifest.get('schema')!r}, this program reads {SCHEMA}",
                 remedy="use the version of remanence that wrote it, or train it anew",
             )
+        _check_keys(folder, manifest)
         for name, facts in manifest["files"].items():
             _check_file(folder, name, facts)
         run = cls(folder, manifest)
@@ -99,6 +111,11 @@ class Run:
     def model(self) -> Any:
         """The model of the best seed, a `remanence.nn.model.SequenceModel` in evaluation mode."""
         return self._model(self.settings, "model.safetensors")
+
+    @cached_property
+    def members(self) -> dict[int, Any]:
+        """The models of all seeds: seed → model."""
+        return {facts["seed"]: self._model(self.settings, facts["file"]) for facts in self.manifest["seeds"]}
 
     @cached_property
     def beside(self) -> dict[str, Any]:
@@ -202,8 +219,8 @@ def predict(run: str | Path | Run, path: str | Path) -> Iterator[dict[str, Any]]
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder looks like a run: what may be replaced by another."""
-    return (folder / MANIFEST).is_file()
+    """Whether a folder looks like a run or a comparison: what may be replaced by another."""
+    return (folder / MANIFEST).is_file() or (folder / COMPARISON).is_file()
 
 
 def seal(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,6 +233,17 @@ def seal(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     sealed = {"schema": SCHEMA, **manifest, "files": files}
     write_sealed(folder / MANIFEST, sealed)
     return sealed
+
+
+def _check_keys(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Everything that is read later is there, and lists its files."""
+    absent = [key for key in _KEYS if key not in manifest]
+    if absent:
+        raise RunError(f"{folder / MANIFEST}: holds no '{absent[0]}'", remedy=_TRAIN_AGAIN)
+    models = [*manifest["seeds"], *manifest["beside"].values()]
+    for name in ["model.safetensors", "metrics.jsonl", *(facts["file"] for facts in models)]:
+        if name not in manifest["files"]:
+            raise RunError(f"{folder / MANIFEST}: does not list {name}", remedy=_TRAIN_AGAIN)
 
 
 def _check_file(folder: Path, name: str, facts: Mapping[str, Any]) -> None:

@@ -94,7 +94,11 @@ class ModelSettings(_Frozen):
     convolution: Annotated[int, Field(ge=0)] | None = Field(
         None, description="Channels of a convolution before the recurrent layers (0: none)."
     )
-    pool: Literal["last", "mean", "max", "attention"] | None = Field(
+    branch: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Channels of convolutions beside the recurrent layers (classify numbers; 0: none)."
+    )
+    differences: bool | None = Field(None, description="Read each step's change beside its numbers (classify).")
+    pool: Literal["last", "mean", "max", "mean-max", "attention"] | None = Field(
         None, description="How the steps become one vector (classify)."
     )
     normalise: Literal["none", "last", "window"] | None = Field(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Difference", "Interval", "difference", "mean_interval"]
+__all__ = ["LEVEL", "REPLICATES", "Difference", "Interval", "difference", "mean_interval"]
 
 REPLICATES = 2000
 LEVEL = 0.95

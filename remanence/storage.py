@@ -50,6 +50,7 @@ def no_write_errors(path: str | Path) -> Iterator[None]:
         errno.EPERM: "choose a folder you may write to with --out",
         errno.EROFS: "choose a folder you may write to with --out",
         errno.ENOTDIR: "a part of the path is a file; choose another place with --out",
+        errno.EEXIST: "a part of the path is a file; choose another place with --out",
         errno.EISDIR: "this is a folder; give the name of a file",
         errno.ENAMETOOLONG: "choose a shorter name",
     }
@@ -74,6 +75,8 @@ def write_file(path: Path, content: bytes | Callable[[BinaryIO], object]) -> Non
     Raises:
         MachineError: the disk is full, or the folder may not be written; nothing is left behind.
     """
+    if not path.parent.is_dir():
+        raise MachineError(f"{path}: cannot write: no folder {path.parent}", remedy="make it, or choose another place")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with no_write_errors(path):
         try:

@@ -1,7 +1,8 @@
 """Candidates scored on the same units → one sentence: is there something to learn, and does memory help?
 
-The best simple model and the best recurrent model are chosen on the validation part; only these two meet on the test
-part for the verdict, so that its interval is not the luckiest of many.
+The recurrent model that stands for memory is chosen on the validation part, so that its interval is not the luckiest of
+many. It must beat every simple model on the test part: it meets the simple model with the smallest test error, a choice
+that can only work against memory (an intersection-union test).
 """
 
 from __future__ import annotations
@@ -73,19 +74,18 @@ def judge(candidates: Sequence[Candidate], *, metric: str, block: int) -> Verdic
     Raises:
         ValueError: one of the two sides is empty.
     """
-    simple = _best(candidates, ("trivial", "simple"))
+    simple = _hardest(candidates, ("trivial", "simple"))
     recurrent = _best(candidates, ("recurrent",))
     gain = difference(recurrent.errors, simple.errors, block)
-    trivial = [c for c in candidates if c.kind == "trivial"]
-    learnt = not trivial or _beats(_best(candidates, ("simple", "recurrent")), _best(trivial, ("trivial",)), block)
+    trivial = [candidate for candidate in candidates if candidate.kind == "trivial"]
+    learnt = not trivial or _beats(_best(candidates, ("simple", "recurrent")), _hardest(trivial, ("trivial",)), block)
     if _worth(gain):
         finding: Finding = "memory helps"
         rival = f"the best simple model ({simple.title})"
         words = f"memory helps: {recurrent.title} beats {rival} by {_share(gain)} in {metric}"
         words_zh = f"记忆有用：{recurrent.title} 比最好的简单模型（{simple.title}）误差小 {_share(gain)}（{metric}）"
     elif not learnt:
-        floor = _best(trivial, ("trivial",))
-        finding, words, words_zh = _nothing(floor, gain, recurrent)
+        finding, words, words_zh = _nothing(trivial, recurrent, block)
     else:
         finding = "memory does not help"
         if gain.worse:
@@ -104,10 +104,20 @@ def judge(candidates: Sequence[Candidate], *, metric: str, block: int) -> Verdic
 
 
 def _best(candidates: Sequence[Candidate], kinds: tuple[str, ...]) -> Candidate:
+    """The candidate of these kinds that the validation part prefers."""
+    return min(_side(candidates, kinds), key=lambda c: (not np.isfinite(c.valid), c.valid))
+
+
+def _hardest(candidates: Sequence[Candidate], kinds: tuple[str, ...]) -> Candidate:
+    """The candidate of these kinds that is hardest to beat on the test part."""
+    return min(_side(candidates, kinds), key=lambda c: float(c.errors.mean()))
+
+
+def _side(candidates: Sequence[Candidate], kinds: tuple[str, ...]) -> list[Candidate]:
     side = [c for c in candidates if c.kind in kinds]
     if not side:
         raise ValueError(f"no candidate among {kinds}")
-    return min(side, key=lambda c: (not np.isfinite(c.valid), c.valid))
+    return side
 
 
 def _beats(one: Candidate, other: Candidate, block: int) -> bool:
@@ -118,19 +128,27 @@ def _worth(gain: Difference) -> bool:
     return gain.better and gain.relative.estimate >= WORTH
 
 
-def _nothing(floor: Candidate, gain: Difference, recurrent: Candidate) -> tuple[Finding, str, str]:
-    """No model beats the one that knows nothing."""
-    versus = f"{recurrent.title} {_share(gain)}"
-    if floor.name == "naive":
+def _nothing(trivial: Sequence[Candidate], recurrent: Candidate, block: int) -> tuple[Finding, str, str]:
+    """No model beats those that know no pattern."""
+    floor = _hardest(trivial, ("trivial",))
+    versus = f"{recurrent.title} {_share(difference(recurrent.errors, floor.errors, block))}"
+    last = next((c for c in trivial if c.name == "naive"), None)
+    if last is None:
+        return (
+            "nothing to learn",
+            f"there is nothing to learn here, with memory or without: no model beats {floor.title} ({versus})",
+            f"这里学不到东西，有没有记忆都一样：没有模型胜过 {floor.title}（{versus}）",
+        )
+    if floor is last or not _beats(floor, last, block):
         return (
             "memory does not help",
             f"memory does not help: no model beats the last value ({versus}), as on a random walk",
             f"记忆没有帮助：没有模型胜过“沿用最后一个值”（{versus}），如同随机游走",
         )
     return (
-        "nothing to learn",
-        f"there is nothing to learn here, with memory or without: no model beats {floor.title} ({versus})",
-        f"这里学不到东西，有没有记忆都一样：没有模型胜过 {floor.title}（{versus}）",
+        "memory does not help",
+        f"memory does not help: no model beats {floor.title} ({versus})",
+        f"记忆没有帮助：没有模型胜过 {floor.title}（{versus}）",
     )
 
 
@@ -163,8 +181,12 @@ def _share(gain: Difference) -> str:
     if not np.isfinite(interval.low):
         interval, factor, unit = gain.absolute, 1.0, ""
     scaled = Interval(*(factor * part for part in (interval.estimate, interval.low, interval.high)))
-    fine = max(abs(scaled.estimate), abs(scaled.high - scaled.low)) < 2
-    show = (
-        (lambda value: f"{value:.2g}".replace("-", "−")) if fine else (lambda value: f"{value:.0f}".replace("-", "−"))
-    )
-    return f"{show(scaled.estimate)}{unit} [{show(scaled.low)}, {show(scaled.high)}]"
+    digits = 2 if max(abs(scaled.estimate), abs(scaled.high - scaled.low)) < 2 else 0
+    estimate, low, high = (_signed(value, digits) for value in (scaled.estimate, scaled.low, scaled.high))
+    return f"{estimate}{unit} [{low}, {high}]"
+
+
+def _signed(value: float, digits: int) -> str:
+    """`−1`, `0` (never `−0`), `0.25`."""
+    text = f"{value:.{digits}f}"
+    return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", "−")

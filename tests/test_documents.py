@@ -27,10 +27,15 @@ import remanence
 
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("examples/**/*.md")])
 RUN = [path for path in DOCUMENTS if path.name not in ("cells.md", "cli.md", "results.md", "CHANGELOG.md")]
-MODULES = [found.name for found in pkgutil.walk_packages(remanence.__path__, "remanence.")]
+MODULES = [
+    found.name
+    for found in pkgutil.walk_packages(remanence.__path__, "remanence.")
+    if not found.name.endswith("__main__")
+]
 
 TINY = ["--steps", "2", "--seeds", "1", "--hidden", "4"]
-BUDGET = re.compile(r"\s--(steps|epochs|minutes|seeds|hidden|layers|batch-size)[ =]\S+")
+FEWER = {"fit": ["--beside", "none"], "compare": ["--cells", "gru"]}
+BUDGET = re.compile(r"\s--(steps|epochs|minutes|seeds|hidden|layers|batch-size|cells|beside)[ =]\S+")
 BLOCK = re.compile(r"^(<!-- skip: (?P<why>.*?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```", re.M | re.S)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -95,8 +100,8 @@ def run_command(line: str, where: str, done: set[str]) -> None:
         assert finished.returncode == 0, f"{where}: {line}\n{finished.stderr}"
         return
     assert words[0] == "remanence", f"{where}: cannot run `{line}`; mark the block `<!-- skip: why -->`"
-    if words[1] in ("fit", "compare"):
-        words = shlex.split(BUDGET.sub("", line), comments=True) + TINY
+    if words[1] in FEWER:
+        words = shlex.split(BUDGET.sub("", line), comments=True) + TINY + FEWER[words[1]]
     outcome = command(*words[1:])
     assert outcome.status == 0, f"{where}: {' '.join(words)}\n{outcome.out[-2000:]}\n{outcome.err[-2000:]}"
 
@@ -104,6 +109,14 @@ def run_command(line: str, where: str, done: set[str]) -> None:
 def run_python(text: str, where: str, names: dict[str, object]) -> None:
     small = re.sub(r"\b(steps|epochs|minutes|seeds|hidden)=\d+", lambda found: f"{found[1]}=2", text)
     exec(compile(small, where, "exec"), names)
+
+
+def test_examples_run(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(desk)
+    module_at(desk / "examples" / "forecast_csv.py").main(steps=2, hidden=4)
+    module_at(desk / "examples" / "classify_chinese.py").main(steps=2, hidden=4)
+    module_at(desk / "examples" / "own_cell.py").main(steps=2)
+    assert "temp_max" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", MODULES)

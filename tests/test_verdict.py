@@ -45,6 +45,34 @@ def test_verdict_a_random_walk_has_no_memory_to_use():
     assert verdict.sentence.startswith("memory does not help: no model beats the last value")
 
 
+def test_verdict_a_random_walk_is_one_even_where_drift_looked_better_on_validation():
+    verdict = judge(
+        [
+            _candidate("naive", "trivial", 1.0),
+            _candidate("drift", "trivial", 1.05, valid=0.95),
+            _candidate("lstm", "recurrent", 1.03),
+        ],
+        metric="mae",
+        block=1,
+    )
+    assert verdict.finding == "memory does not help"
+    assert "no model beats the last value" in verdict.sentence
+
+
+def test_verdict_a_pure_trend_is_no_random_walk():
+    verdict = judge(
+        [
+            _candidate("naive", "trivial", 1.0),
+            _candidate("drift", "trivial", 0.5),
+            _candidate("lstm", "recurrent", 0.52),
+        ],
+        metric="mae",
+        block=1,
+    )
+    assert "no model beats drift" in verdict.sentence
+    assert "random walk" not in verdict.sentence
+
+
 def test_verdict_shuffled_labels_leave_nothing_to_learn():
     errors = [GENERATOR.integers(0, 2, size=(1, 400)).astype(float) for _ in range(3)]
     verdict = judge(
@@ -87,7 +115,7 @@ def test_verdict_a_gain_under_one_percent_is_none():
     assert verdict.finding == "memory does not help"
 
 
-def test_verdict_chooses_on_validation_not_on_test():
+def test_verdict_chooses_the_recurrent_model_on_validation_not_on_test():
     """The model with the best test error but the worse validation error must not be the one that is judged."""
     lucky = _candidate("gru", "recurrent", 0.5, valid=2.0)
     verdict = judge(
@@ -105,6 +133,11 @@ def test_verdict_perfect_scores_do_not_divide_by_zero():
     ]
     verdict = judge(perfect, metric="error rate", block=1)
     assert verdict.finding != "memory helps" and "nan" not in verdict.sentence
+
+
+def test_verdict_shows_no_negative_zero():
+    pair = [_candidate("naive", "trivial", 1.0, seeds=1), _candidate("lstm", "recurrent", 1.0001, seeds=1)]
+    assert "−0" not in judge(pair, metric="mae", block=1).sentence.replace("−0.", "")
 
 
 def test_verdict_needs_both_sides():

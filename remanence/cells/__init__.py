@@ -7,8 +7,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 
 from remanence.cells import elementwise, gru, gru_variants, lstm, lstm_variants, rnn
-from remanence.cells.cell import Cell, TorchTwin
-from remanence.cells.describe import describe
+from remanence.cells.cell import Cell, TorchTwin, describe
 from remanence.errors import SettingError
 
 __all__ = ["CELLS", "Cell", "TorchTwin", "cell", "describe"]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import random
+import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from remanence.compiler.emit_latex import latex
-from remanence.compiler.ir import Node, Operation, Previous, Quantity, Step, render, walk
+from remanence.compiler.ir import Input, Node, Operation, Previous, Quantity, Step, render, walk
 from remanence.compiler.parse import parse, parse_expression
 from remanence.compiler.scalar import compute
 from remanence.errors import CellError
 
-__all__ = ["Cell", "TorchTwin"]
+__all__ = ["Cell", "TorchTwin", "describe"]
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,15 @@ class Cell:
     step: Step = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.state, str):
+            raise CellError(f"cell '{self.name}': state should be a tuple of names, came {self.state!r}")
         try:
             step = parse(self.equations, tuple(self.state), self.output, sizes=self.sizes)
         except CellError as error:
             raise CellError(f"cell '{self.name}', {error.message}", remedy=error.remedy) from None
         object.__setattr__(self, "step", step)
+        if not any(node == Input() for equation in step.equations for node in walk(equation.value)):
+            raise CellError(f"cell '{self.name}': no equation reads the input x", remedy="such as W @ x")
         self._check_names()
         for state, parts in self.additive_memory.items():
             self._check_additive(state, *parts)
@@ -162,8 +167,6 @@ class Cell:
             raise CellError(f"a cell in JSON is malformed: {error}") from None
 
     def __str__(self) -> str:
-        from remanence.cells.describe import describe
-
         return describe(self)
 
     def _check_names(self) -> None:
@@ -207,3 +210,55 @@ def _plain(value: Any) -> Any:
     if isinstance(value, TorchTwin):
         return asdict(value)
     return dict(value) if isinstance(value, Mapping) else value
+
+
+def describe(cell: Cell, **sizes: int) -> str:
+    """Describe a cell; with sizes such as `input=3, hidden=8` shapes are numbers, and parameters are counted.
+
+    Example:
+        >>> from remanence.cells import CELLS
+        >>> print(describe(CELLS["rnn"], input=3, hidden=5))
+        rnn · Elman RNN (tanh)
+        <BLANKLINE>
+            h = tanh(W @ x + U @ h + b)
+        <BLANKLINE>
+        state       h [5], output h
+        parameters  W [5, 3], U [5, 5], b [5]: 45 numbers
+        properties  bounded (|h| ≤ 1); torch kernel: RNN_TANH
+        source      Elman 1990, Finding structure in time, doi:10.1207/s15516709cog1402_1; tanh in place of the
+                    logistic function
+    """
+
+    def size(name: str) -> str:
+        return str(sizes.get(name, name))
+
+    states = ", ".join(f"{name} [{size(cell.step.sizes[name])}]" for name in cell.state)
+    weights = ", ".join(f"{p.name} [{', '.join(map(size, p.axes))}]" for p in cell.step.parameters)
+    if set(cell.step.size_names) <= set(sizes):
+        weights += f": {cell.parameter_count(**sizes)} numbers"
+    rows = {
+        "state": f"{states}, output {cell.output}",
+        "parameters": weights,
+        "properties": "; ".join(_properties(cell)) or "none declared",
+        "source": cell.source,
+    }
+    lines = [f"{cell.name} · {cell.title}" if cell.title else cell.name, ""]
+    lines += [f"    {line.strip()}" for line in cell.equations.strip().splitlines()]
+    lines.append("")
+    for name, text in rows.items():
+        lines.append(textwrap.fill(f"{name:<12}{text}", 110, subsequent_indent=" " * 12, break_long_words=False))
+    return "\n".join(lines)
+
+
+def _properties(cell: Cell) -> list[str]:
+    found = []
+    for state, (a, b) in cell.additive_memory.items():
+        factor = a if a.isidentifier() or a.isdigit() else f"({a})"
+        found.append(f"additive memory: {state} = {factor} ⊙ {state} + {b}")
+    if cell.bounded:
+        found.append(f"bounded (|{cell.output}| ≤ 1)")
+    if cell.forget_bias:
+        found.append(f"forget bias: {', '.join(cell.forget_bias)}")
+    if cell.torch_twin is not None:
+        found.append(f"torch kernel: {cell.torch_twin.kind}")
+    return found

@@ -95,7 +95,8 @@ def _layer_norm() -> Cell:
         state=("h", "c"),
         output="h",
         equations=lines,
-        source="Ba, Kiros & Hinton 2016, equations 20–22, arXiv:1607.06450; each gate is normalised on its own, "
+        source="Ba, Kiros & Hinton 2016, the LSTM of its supplementary material, arXiv:1607.06450; "
+        "each gate is normalised on its own, "
         "and the two biases of a gate are one",
         additive_memory={"c": ("f", "i * g")},
         bounded=True,

@@ -12,6 +12,6 @@ Nothing heavy is imported before a command runs, so that `remanence --help` is q
 
 from __future__ import annotations
 
-from remanence.cli.program import main
+from remanence.cli.program import main, run
 
-__all__ = ["main"]
+__all__ = ["main", "run"]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from remanence.cli.options import File, Json, with_settings
-from remanence.cli.output import print_json, table
+from remanence.cli.output import print_json
 
 __all__ = ["add_to"]
 
@@ -69,7 +69,8 @@ def cells(
     elif name:
         print(chosen[0])
     else:
-        print(table(["cell", ""], [[one.name, one.title] for one in chosen]))
+        width = max(len(one.name) for one in chosen)
+        print("\n".join(f"{one.name:<{width}}  {one.title}" for one in chosen))
 
 
 def doctor(json: Json = False) -> None:

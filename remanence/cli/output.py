@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["metrics_table", "print_json", "print_json_rows", "table"]
+from remanence.table import table
+
+__all__ = ["metrics_table", "print_json", "print_json_rows"]
 
 
 def print_json(content: Any) -> None:
@@ -30,30 +31,6 @@ def metrics_table(rows: Sequence[tuple[str, Mapping[str, float | None]]]) -> str
     names = list(dict.fromkeys(name for _, metrics in rows for name in metrics))
     body = [[title, *(_number(metrics.get(name)) for name in names)] for title, metrics in rows]
     return table(["", *names], body)
-
-
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Align columns: the first to the left, the others to the right. Chinese letters are two wide.
-
-    Example:
-        >>> print(table(["", "mae"], [["lstm", "0.25"], ["naive", "1"]]))
-                mae
-        lstm   0.25
-        naive     1
-    """
-    lines = [list(headers), *map(list, rows)]
-    widths = [max(_width(line[column]) for line in lines) for column in range(len(headers))]
-    return "\n".join(
-        "  ".join(
-            text + " " * (width - _width(text)) if column == 0 else " " * (width - _width(text)) + text
-            for column, (text, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
-
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def _number(value: float | None) -> str:

@@ -5,11 +5,13 @@ Exit status: 0 done · 1 `doctor` found something broken · 2 a mistake in files
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -17,7 +19,7 @@ from remanence import __version__
 from remanence.cli import learn, look, use
 from remanence.errors import RemanenceError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run"]
 
 app = typer.Typer(
     name="remanence",
@@ -78,6 +80,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         return _tell(f"{error.filename or 'output'}: {os.strerror(error.errno).lower()}", 2)
+
+
+def run() -> NoReturn:
+    """Run the command `remanence`: `main`, then leave the process at once.
+
+    A thread of pyarrow may still be letting go of a file. Python's own way out would stop it in the middle, and C++
+    answers that by aborting the whole process, after all work is done, with a status of its own.
+    """
+    status = main()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    atexit._run_exitfuncs()
+    os._exit(status)
 
 
 def _tell(message: str, status: int) -> int:

@@ -148,13 +148,12 @@ def run(
     interpret(plan.stages[ONCE], values, weights)
     valid = None if lengths is None else _valid(lengths, inputs)
     # What stands in padding may be anything, also NaN, and must reach neither a sum nor a gradient.
-    values[0] = inputs if valid is None else torch.where(valid, inputs, torch.zeros((), dtype=inputs.dtype))
+    values[0] = inputs if valid is None else inputs.masked_fill(~valid, 0)
     interpret(plan.stages[BEFORE], values, weights)
     output, final, gathered = _loop(plan, weights, values, _Steps(inputs.shape[0], state, lengths, valid, trace))
     if valid is not None:
-        zero = torch.zeros((), dtype=output.dtype, device=output.device)
-        output = torch.where(valid, output, zero)
-        gathered = {name: torch.where(valid, traced, zero) for name, traced in gathered.items()}
+        output = output.masked_fill(~valid, 0)
+        gathered = {name: traced.masked_fill(~valid, 0) for name, traced in gathered.items()}
     return Run(output, final, gathered)
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 
 __all__ = [
     "OPERATIONS",
+    "REDUCTIONS",
     "SCALAR",
     "Equation",
     "Input",

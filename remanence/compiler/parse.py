@@ -8,6 +8,7 @@ Every error shows the line with a caret below the place, and says what was expec
 from __future__ import annotations
 
 import ast
+import math
 import re
 import textwrap
 from collections.abc import Mapping
@@ -27,9 +28,11 @@ from remanence.compiler.ir import (
     Span,
     Step,
     Vector,
+    children,
     verify,
 )
 from remanence.compiler.place import Source
+from remanence.compiler.scalar import compute
 
 __all__ = ["FUNCTIONS", "parse", "parse_expression"]
 
@@ -40,6 +43,7 @@ FUNCTIONS = tuple(name for name in OPERATIONS if name not in _SIGNS)
 
 _EXPECTED = "expected + - * / @, unary minus, parentheses, numbers, names, and " + ", ".join(FUNCTIONS)
 _LONGEST = 20_000
+_DEEPEST = 150
 
 
 def parse(text: str, state: tuple[str, ...], output: str, *, sizes: Mapping[str, str] | None = None) -> Step:
@@ -187,12 +191,35 @@ class _Reader:
             )
         try:
             value = self.node(statement.value)
+            too_deep = _depth(value) > _DEEPEST
         except RecursionError:
+            value, too_deep = Number(0.0), True
+        if too_deep:
             raise self.source.error(
-                "this line is nested too deeply", self.source.span(target), "name a part of it"
-            ) from None
+                "this line is nested too deeply",
+                self.source.span(target),
+                f"name a part of it; at most {_DEEPEST} levels",
+            )
+        self.check_numbers(value)
         self.assigned.add(target.id)
         return Equation(target.id, value, self.source.span(statement))
+
+    def check_numbers(self, node: Node) -> bool:
+        """True where a node is made of numbers alone; such a part must be a finite number.
+
+        Raises:
+            CellError: it is not, as in 1 / 0 or log(0).
+        """
+        plain = [self.check_numbers(child) for child in children(node)]
+        if isinstance(node, Operation) and all(plain):
+            try:
+                finite = math.isfinite(compute(node, {}, lambda low, high: low))
+            except (ArithmeticError, ValueError):
+                finite = False
+            if not finite:
+                raise self.source.error("this is not a finite number", node.span, "expected one that exists")
+            return True
+        return isinstance(node, Number)
 
     def node(self, tree: ast.expr) -> Node:
         span = self.source.span(tree)
@@ -260,3 +287,7 @@ class _Reader:
                 f"'{name}' takes {OPERATIONS[name]} argument(s), came {len(tree.args)}", span, f"expected {name}(…)"
             )
         return Operation(name, tuple(self.node(argument) for argument in tree.args), span)
+
+
+def _depth(node: Node) -> int:
+    return 1 + max(map(_depth, children(node)), default=0)

@@ -27,7 +27,7 @@ from remanence.compiler.ir import (
     Vector,
 )
 
-__all__ = ["BEFORE", "LOOP", "ONCE", "Compute", "Multiply", "Schedule", "schedule"]
+__all__ = ["BEFORE", "LOOP", "ONCE", "Compute", "Instruction", "Multiply", "Schedule", "schedule"]
 
 ONCE, BEFORE, LOOP = 0, 1, 2
 

@@ -2,34 +2,227 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from remanence.settings import DataSettings
+import numpy as np
+
+from remanence.data import times as timing
+from remanence.data.panel import Panel, open_panel
+from remanence.data.records import Records, read_records
+from remanence.data.schema import guess
+from remanence.data.spills import Spill
+from remanence.data.tokens import choose_kind
+from remanence.errors import DataError
+from remanence.settings import DataSettings, settings_from
 
 __all__ = ["Description", "describe"]
 
 
 @dataclass(frozen=True)
 class Description:
-    """The findings, in the order they are shown."""
+    """The findings.
+
+    Args:
+        path: the file.
+        task: what the file suits.
+        facts: what was found, in the order it is shown.
+        notes: what was guessed, and which option overrides it.
+        suspicious: what to look at before training; a flaw that training would refuse comes first.
+    """
 
     path: str
     task: str
-    facts: dict[str, Any]
-    notes: tuple[str, ...]
-    suspicious: tuple[str, ...]
+    facts: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+    suspicious: tuple[str, ...] = ()
 
     def text(self) -> str:
         """Lines for a terminal."""
-        raise NotImplementedError
+        width = max((len(name) for name in self.facts), default=0)
+        lines = [f"{self.path}: {self.task}", ""]
+        lines += [f"  {name:<{width}}  {_shown(value)}" for name, value in self.facts.items()]
+        for title, entries in (("guessed", self.notes), ("look at", self.suspicious)):
+            lines += ["", f"{title}:", *(f"  {entry}" for entry in entries)] if entries else []
+        return "\n".join(lines)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
-        raise NotImplementedError
+        return {
+            "path": self.path,
+            "task": self.task,
+            "facts": dict(self.facts),
+            "notes": list(self.notes),
+            "suspicious": list(self.suspicious),
+        }
+
+
+@dataclass
+class _Findings:
+    facts: dict[str, Any] = field(default_factory=dict)
+    suspicious: list[str] = field(default_factory=list)
 
 
 def describe(path: str | Path, settings: DataSettings | None = None) -> Description:
-    """Read a file and say what it holds; nothing is fitted, and a flaw is reported instead of refused."""
-    raise NotImplementedError
+    """Read a file and say what it holds; nothing is fitted.
+
+    A flaw that training would refuse (a gap, an empty cell, …) is reported, mended for the look, and looked past.
+
+    Raises:
+        DataError: the file cannot be read at all.
+    """
+    guessed = guess(path, settings or settings_from({}).data)
+    findings = _Findings()
+    task = guessed.settings.task or "forecast"
+    (_describe_panel if task == "forecast" else _describe_records)(path, guessed.settings, findings)
+    return Description(str(path), task, findings.facts, guessed.notes, tuple(findings.suspicious))
+
+
+def _describe_panel(path: str | Path, settings: DataSettings, found: _Findings) -> None:
+    panel = _tolerant(path, settings, found)
+    lengths = np.diff(panel.starts)
+    dated = timing.is_date(panel.time_format) and panel.frequency.unit != "row"
+    several = f" of one of {len(panel.names)} series" if len(panel.names) > 1 else ""
+    found.facts |= {
+        "a row is": f"one step{several}" + (f", {panel.frequency.name}" if dated else ""),
+        "a step is": ", ".join(panel.columns),
+        "a sequence is": "the steps before a forecast (--context), cut from a series",
+        "rows": len(panel),
+        "series": {name or "(one)": int(length) for name, length in zip(panel.names[:20], lengths, strict=False)},
+        "frequency": panel.frequency.name,
+        "season": panel.frequency.season,
+        "from": panel.shown(int(np.argmin(panel.times))),
+        "to": panel.shown(int(np.argmax(panel.times))),
+    }
+    for at, column in enumerate(panel.columns):
+        _describe_column(panel, at, column, found)
+    if len(panel.names) > 1 and lengths.max() > 2 * lengths.min():
+        found.suspicious.append(f"series of very unequal length: {lengths.min()} to {lengths.max()} rows")
+    found.suspicious += panel.notes
+
+
+def _tolerant(path: str | Path, settings: DataSettings, found: _Findings) -> Panel:
+    """Open a panel; report the first flaw of each kind, then ask for it to be mended."""
+    mends: tuple[dict[str, Any], ...] = ({"missing": "mask"}, {"sort": True}, {"duplicates": "first"}, {"gaps": "fill"})
+    for mend in mends:
+        try:
+            return open_panel(path, settings)
+        except DataError as error:
+            flaw = error
+            settings = settings.model_copy(update=mend)
+            try:
+                panel = open_panel(path, settings)
+            except DataError as other:
+                if str(other) != str(flaw):
+                    found.suspicious.append(f"refused: {flaw}")
+                continue
+            found.suspicious.append(f"refused: {flaw}")
+            return panel
+    return open_panel(path, settings)
+
+
+def _describe_column(panel: Panel, at: int, column: str, found: _Findings) -> None:
+    values = np.asarray(panel.values[:, at])
+    there = values[~np.isnan(values)]
+    if not len(there):
+        found.suspicious.append(f"column '{column}' is empty")
+        return
+    low, high, mean = float(there.min()), float(there.max()), float(there.mean())
+    absent = len(values) - len(there)
+    found.facts[f"column {column}"] = {"least": low, "mean": mean, "most": high, "missing": absent}
+    if low == high:
+        found.suspicious.append(f"column '{column}' is constant ({low:g})")
+    spread = float(there.std())
+    far = int((np.abs(there - mean) > 8 * spread).sum()) if spread else 0
+    if far:
+        found.suspicious.append(f"column '{column}': {far} values lie more than 8 standard deviations from the mean")
+    same = int((np.diff(there) == 0).sum())
+    if low != high and same > 0.5 * len(there):
+        found.suspicious.append(f"column '{column}': {same / len(there):.0%} of steps repeat the value before")
+
+
+def _describe_records(path: str | Path, settings: DataSettings, found: _Findings) -> None:
+    try:
+        records = read_records(path, settings)
+    except DataError as error:
+        if settings.missing != "refuse":
+            raise
+        records = read_records(path, settings.model_copy(update={"missing": "mask"}))
+        found.suspicious.append(f"refused: {error}")
+    counts = np.bincount(records.labels, minlength=len(records.label_names))
+    classes = {name: int(count) for name, count in zip(records.label_names, counts, strict=True)}
+    if records.values is None:
+        lengths = _describe_texts(records, settings, found)
+    else:
+        lengths = np.diff(records.offsets) if records.offsets is not None else np.zeros(0)
+        a_row = "one step" if records.names else "one sequence"
+        dimensions = len(records.columns)
+        found.facts |= {
+            "a row is": a_row,
+            "a step is": f"{dimensions} number{'s' if dimensions > 1 else ''} ({', '.join(records.columns[:8])})",
+            "a sequence is": f"the rows of one {'+'.join(settings.sequence)}" if records.names else "one line",
+            "missing": int(np.isnan(records.values).sum()),
+        }
+    found.facts |= {
+        "sequences": len(records),
+        "lengths": {name: float(np.quantile(lengths, level)) for name, level in _LEVELS} if len(lengths) else {},
+        "classes": dict(sorted(classes.items(), key=lambda item: -item[1])),
+    }
+    _suspect_classes(classes, found)
+
+
+_REMEMBERED = 1_000_000
+"""Texts remembered when looking for repeated ones."""
+
+_LEVELS = (("least", 0.0), ("median", 0.5), ("95 %", 0.95), ("most", 1.0))
+
+
+def _describe_texts(records: Records, settings: DataSettings, found: _Findings) -> np.ndarray:
+    column = settings.input[0]
+    lengths, first, again = Spill(np.int64), [], 0
+    seen: set[int] = set()
+    if records.table is not None:
+        for chunk in records.table.chunks({column: "text"}):
+            texts = chunk[column].to_pylist()
+            first = first or texts[:1000]
+            lengths.append(np.fromiter(map(len, texts), np.int64, len(texts)))
+            codes = [hash(text) for text in texts]
+            again += len(codes) - len(set(codes) - seen)
+            if len(seen) < _REMEMBERED:
+                seen.update(codes)
+    kind = settings.tokens or choose_kind(first)
+    found.facts |= {
+        "a row is": "one sequence",
+        "a step is": f"one of the {kind} of '{column}'",
+        "a sequence is": f"the text in '{column}'",
+        "lengths are in": "characters",
+    }
+    if again:
+        found.suspicious.append(
+            f"{again} texts stand in the file more than once: they may fall on both sides of a split"
+        )
+    sizes = lengths.finish()
+    if empty := int((sizes == 0).sum()):
+        found.suspicious.append(f"{empty} texts are empty: training will refuse them")
+    return sizes
+
+
+def _suspect_classes(classes: Mapping[str, int], found: _Findings) -> None:
+    if len(classes) < 2:
+        found.suspicious.append(f"{len(classes)} class: there is nothing to tell apart")
+        return
+    few = [name for name, count in classes.items() if count < 5]
+    if few:
+        found.suspicious.append(f"classes with fewer than 5 examples: {', '.join(few[:8])}")
+    most, total = max(classes.values()), sum(classes.values())
+    if most > 0.8 * total:
+        found.suspicious.append(f"one class has {most / total:.0%} of the examples: look at macro-F1, not accuracy")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        parts = [f"{name} {_shown(inner)}" for name, inner in list(value.items())[:12]]
+        return ", ".join(parts) + (", …" if len(value) > 12 else "")
+    return f"{value:g}" if isinstance(value, float) else str(value)

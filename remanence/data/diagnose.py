@@ -77,9 +77,10 @@ def _check(table: Table, line: int, column: str, value: Any, kind: Kind, missing
     if kind != "number":
         if isinstance(value, dict | list):
             raise flaw(f"expected text, came {str(value)[:40]}", "flatten nested values first")
-        types = {type(row[column]) for row in table.head if row.get(column) is not None}
-        if table.format == "jsonl" and value is not None and type(value) not in types:
-            raise flaw(f"mixed types: {value!r} after {types.pop().__name__}", "write one type in one column")
+        first = next((row[column] for row in table.head if row.get(column) is not None), value)
+        numbers = isinstance(value, int | float) and isinstance(first, int | float)
+        if table.format == "jsonl" and value is not None and type(value) is not type(first) and not numbers:
+            raise flaw(f"mixed types: {value!r}, the first line has {first!r}", "write one type in one column")
         return
     if value is None or (isinstance(value, str) and value.strip() in MISSING) or value != value:
         if missing:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 
 from remanence.data.archive import sibling
+from remanence.data.arrow import compute
 from remanence.data.diagnose import line_of_row
 from remanence.data.encoders import ClassifyEncoders
 from remanence.data.examples import Batch, Part
@@ -31,8 +31,9 @@ from remanence.settings import DataSettings
 __all__ = ["ClassifyPart", "prepare_classify", "reopen_classify"]
 
 _SLAB_STEPS = 1 << 18
-_TOUCH = 256 << 20
-_DEFAULT_SPLIT = DataSettings().split
+_TOUCH = 128 << 20
+_AROUND = 64 << 10
+_DEFAULT_SPLIT = DataSettings.model_fields["split"].default
 _CARVE = 0.2
 
 
@@ -79,7 +80,7 @@ class ClassifyPart(Part):
             data = torch.from_numpy(np.where(inside, values, 0).astype(np.int64))
         else:
             data = torch.from_numpy(np.where(inside[..., None], values, np.float32(0)))
-        self._touched += values.nbytes
+        self._touched += values.nbytes + len(index) * _AROUND
         if self._touched > _TOUCH:
             drop_pages(flat)
             self._touched = 0
@@ -300,8 +301,8 @@ def _texts(records: Records, column: str) -> Iterator[pa.Array]:
         raise DataError("no table of texts", path=records.path, remedy="check --input")
     row = 0
     for chunk in records.table.chunks({column: "text"}):
-        texts = pc.utf8_trim_whitespace(chunk[column])
-        if pc.any(empty := pc.equal(pc.binary_length(texts), 0)).as_py():
+        texts = compute.utf8_trim_whitespace(chunk[column])
+        if compute.any(empty := compute.equal(compute.binary_length(texts), 0)).as_py():
             at = row + int(np.argmax(empty.to_numpy(zero_copy_only=False)))
             raise DataError(
                 "an empty text",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from remanence.data import times as timing
+from remanence.data.arrow import compute
 from remanence.data.diagnose import first_flaw, line_of_row
 from remanence.data.spills import Spill, drop_pages, slabs
 from remanence.data.tables import Kind, Table, open_table
@@ -65,8 +65,8 @@ class Codes:
 
     def encode(self, columns: Sequence[pa.Array]) -> np.ndarray:
         """Number the rows by the joint value of these text columns: int32 `[row]`."""
-        joint = columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, " · ")
-        coded = pc.dictionary_encode(joint)
+        joint = columns[0] if len(columns) == 1 else compute.binary_join_element_wise(*columns, " · ")
+        coded = compute.dictionary_encode(joint)
         known = [self.names.setdefault(name, len(self.names)) for name in coded.dictionary.to_pylist()]
         return np.array(known, np.int32)[coded.indices.to_numpy(zero_copy_only=False)]
 
@@ -186,10 +186,18 @@ def _read(
             stamps = np.arange(times.rows, times.rows + len(chunk[columns[0]]))
         times.append(stamps)
         values.append(np.stack([chunk[column] for column in columns], 1))
-        blank = np.zeros(len(stamps), np.int8)
-        series.append(codes.encode([chunk[name] for name in settings.series]) if settings.series else blank)
-        marks.append(mark_codes.encode([chunk[split]]) if split else blank)
-    rows = _Rows(values.finish(), times.finish(), series.finish(), marks.finish())
+        if settings.series:
+            series.append(codes.encode([chunk[name] for name in settings.series]))
+        if split:
+            marks.append(mark_codes.encode([chunk[split]]))
+    # One series needs no code a row: a single zero stands for all of them.
+    blank = np.broadcast_to(np.int32(0), times.rows)
+    rows = _Rows(
+        values.finish(),
+        times.finish(),
+        series.finish() if settings.series else blank,
+        marks.finish() if split else blank,
+    )
     return rows, list(codes.names) or [""], tuple(mark_codes.names)
 
 
@@ -204,11 +212,13 @@ def _refuse_missing(table: Table, rows: _Rows, columns: tuple[str, ...]) -> None
 def _sorted(
     table: Table, rows: _Rows, names: list[str], settings: DataSettings, time_format: str, notes: list[str]
 ) -> _Rows:
-    if (np.diff(rows.series) < 0).any():
+    if settings.series and (np.diff(rows.series) < 0).any():
         rows = rows.take(np.argsort(rows.series, kind="stable"))
-    back = (np.diff(rows.times) < 0) & (np.diff(rows.series) == 0)
-    if not back.any():
+    starts = _starts(rows.series)
+    sizes, _ = timing.gap_sizes(rows.times, starts)
+    if not len(sizes) or sizes[0] >= 0:
         return rows
+    back = (np.diff(rows.times) < 0) & (np.diff(rows.series) == 0)
     if settings.sort:
         notes.append(f"sorted by {settings.time}: {int(back.sum())} rows stood before an earlier one")
         return rows.take(np.lexsort((rows.times, rows.series)))
@@ -225,9 +235,9 @@ def _sorted(
 
 
 def _unique(table: Table, rows: _Rows, settings: DataSettings, time_format: str, notes: list[str]) -> _Rows:
-    again = (np.diff(rows.times) == 0) & (np.diff(rows.series) == 0)
-    if not again.any():
+    if 0 not in timing.gap_sizes(rows.times, _starts(rows.series))[0]:
         return rows
+    again = (np.diff(rows.times) == 0) & (np.diff(rows.series) == 0)
     if settings.duplicates == "refuse":
         at = int(np.argmax(again)) + 1
         shown = timing.show(int(rows.times[at]), time_format)
@@ -254,7 +264,7 @@ def _unique(table: Table, rows: _Rows, settings: DataSettings, time_format: str,
 
 
 def _starts(series: np.ndarray) -> np.ndarray:
-    edges = np.flatnonzero(np.diff(series)) + 1
+    edges = np.flatnonzero(np.diff(series)) + 1 if series.strides[0] else []
     return np.concatenate([[0], edges, [len(series)]]).astype(np.int64)
 
 
@@ -282,6 +292,9 @@ def _even(table: Table, panel: Panel, rows: _Rows, settings: DataSettings, notes
     """Refuse or fill steps that are missing."""
     if panel.frequency.unit == "row":
         return replace(panel, notes=tuple(notes))
+    sizes, _ = timing.gap_sizes(panel.times, panel.starts)
+    if panel.frequency.unit in ("integer", "microsecond") and (sizes == panel.frequency.step).all():
+        return replace(panel, notes=tuple(notes))
     step = np.diff(panel.frequency.ordinals(panel.times))
     if panel.frequency.unit in ("integer", "microsecond"):
         step = np.diff(panel.times) // panel.frequency.step
@@ -300,7 +313,8 @@ def _even(table: Table, panel: Panel, rows: _Rows, settings: DataSettings, notes
             column=settings.time or "",
             remedy="use --gaps fill (with --missing mask or --missing fill), or mend the file",
         )
-    notes.append(f"{int(step[holes].sum() - holes.sum())} missing steps inserted in {int(holes.sum())} gaps")
+    how = ", masked" if settings.missing == "mask" else ", filled with the value before; never scored"
+    notes.append(f"{int(step[holes].sum() - holes.sum())} missing steps inserted in {int(holes.sum())} gaps{how}")
     return _insert(panel, step, notes)
 
 

@@ -35,6 +35,7 @@ _TIME = (
 _COUNTER = ("no", "index", "id", "row", "")
 _TARGET = ("target", "y", "value", "values", "sales", "demand", "load", "price", "ot", "目标", "销量", "价格")
 _LABEL = ("label", "class", "category", "intent", "target", "sentiment", "y", "标签", "类别", "分类", "情感")
+_ONLY_LABEL = tuple(name for name in _LABEL if name not in _TARGET)
 _TEXT = (
     "text",
     "sentence",
@@ -142,10 +143,12 @@ def _task(table: Table, columns: list[_Column], settings: DataSettings, notes: l
     texts = [column for column in columns if not column.number and column.time_format is None]
     dated = any(column.time_format not in (None, "integer") for column in columns)
     numbers = [column for column in columns if column.number]
-    label = _named(columns, _LABEL)
-    task = (
-        "classify" if (label and texts and not dated) or not numbers or not (dated or len(texts) == 0) else "forecast"
-    )
+    label, sequence = _named(columns, _ONLY_LABEL), _named(columns, _SEQUENCE)
+    if not numbers or (label and (texts or sequence) and not dated):
+        task = "classify"
+    else:
+        ordered = dated or _guess_time(columns, settings) is not None
+        task = "forecast" if ordered or not texts else "classify"
     notes.append(f"task: {task} (--task)")
     return task
 

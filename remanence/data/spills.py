@@ -17,7 +17,7 @@ from remanence.errors import MachineError
 
 __all__ = ["THRESHOLD", "Spill", "drop_pages", "slabs"]
 
-THRESHOLD = 128 << 20
+THRESHOLD = 32 << 20
 """Bytes of one array that stay in memory."""
 
 _SLAB = 32 << 20
@@ -52,7 +52,7 @@ class Spill:
         self._bytes += block.nbytes
         self._blocks.append(block)
         if self._file is None and self._bytes > self._threshold:
-            self._file = tempfile.TemporaryFile(prefix="remanence-")  # noqa: SIM115 — closed with the array
+            self._file = tempfile.TemporaryFile(prefix="remanence-")  # noqa: SIM115 — closed by finish
         if self._file is not None:
             self._flush(self._file)
 
@@ -62,8 +62,14 @@ class Spill:
         if self._file is None:
             blocks, self._blocks = self._blocks, []
             return np.concatenate(blocks).reshape(shape) if blocks else np.zeros(shape, self.dtype)
-        self._file.flush()
-        return np.memmap(self._file, self.dtype, mode="r+", shape=shape)
+        # The map keeps the nameless file alive after its handle is closed.
+        with self._file as file:
+            file.flush()
+            return np.memmap(file, self.dtype, mode="r+", shape=shape)
+
+    def __del__(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
     def _flush(self, file: IO[bytes]) -> None:
         try:

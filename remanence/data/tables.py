@@ -18,11 +18,11 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 import pyarrow.parquet as papq
 
+from remanence.data.arrow import compute
 from remanence.data.sources import file_format, find, open_bytes, open_text, reading
 from remanence.errors import DataError
 from remanence.settings import DataSettings
@@ -34,7 +34,7 @@ Chunk = dict[str, Any]
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "#N/A")
 """What counts as an empty cell in a number column of a text file."""
 
-_BLOCK = 4 << 20
+_BLOCK = 1 << 20
 _HEAD = 1000
 
 
@@ -88,6 +88,7 @@ class Table:
                     if any(np.isinf(column).any() for column in numbers):
                         raise pa.ArrowInvalid("an infinite number")
                     yield chunk
+            pa.default_memory_pool().release_unused()
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise first_flaw(self, wanted) or DataError(
                 str(error).splitlines()[0], path=self.path, remedy="is the format right? see --format"
@@ -269,5 +270,5 @@ def _column(column: pa.Array, kind: Kind) -> Any:
     if kind == "text":
         if column.type != pa.string():
             column = column.cast(pa.string())
-        return pc.fill_null(column, "")
+        return compute.fill_null(column, "")
     return column

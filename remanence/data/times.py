@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
+
+from remanence.data.arrow import compute
 
 __all__ = [
     "DAY",
@@ -21,6 +22,7 @@ __all__ = [
     "calendar_names",
     "calendar_values",
     "detect",
+    "gap_sizes",
     "guess_format",
     "is_date",
     "parse",
@@ -30,6 +32,7 @@ __all__ = [
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
+_SLAB = 1 << 20
 PATTERNS = (
     "%Y/%m/%d",
     "%Y/%m/%d %H:%M",
@@ -188,7 +191,7 @@ def parse(values: pa.Array, time_format: str) -> tuple[np.ndarray, int]:
         return _cast(values, pa.timestamp("us", "UTC"))
     if time_format == "native":
         return np.zeros(len(values), np.int64), 0
-    return _filled(pc.strptime(values, format=time_format, unit="us", error_is_null=True))
+    return _filled(compute.strptime(values, format=time_format, unit="us", error_is_null=True))
 
 
 def _cast(values: pa.Array, kind: pa.DataType) -> tuple[np.ndarray, int]:
@@ -215,7 +218,7 @@ def _filled(stamps: pa.Array) -> tuple[np.ndarray, int]:
     bad = int(np.argmax(stamps.is_null().to_numpy(zero_copy_only=False))) if stamps.null_count else -1
     if pa.types.is_timestamp(stamps.type):
         stamps = stamps.view(pa.int64())
-    return pc.fill_null(stamps, 0).to_numpy(zero_copy_only=False).astype(np.int64), bad
+    return compute.fill_null(stamps, 0).to_numpy(zero_copy_only=False).astype(np.int64), bad
 
 
 def show(time: int, time_format: str) -> str:
@@ -239,20 +242,15 @@ def detect(times: np.ndarray, starts: Sequence[int], time_format: str) -> Freque
     """
     if time_format == "row":
         return Frequency(unit="row", step=1)
-    gaps = np.diff(times)
-    inside = np.ones(len(gaps), bool)
-    edges = np.asarray(starts[1:], np.int64) - 1
-    inside[edges[(edges >= 0) & (edges < len(gaps))]] = False
-    gaps = gaps[inside]
-    if not len(gaps):
+    sizes, counts = gap_sizes(times, starts)
+    if not len(sizes):
         return Frequency(
             unit="microsecond" if is_date(time_format) else "integer", step=DAY if is_date(time_format) else 1
         )
-    sizes, counts = np.unique(gaps, return_counts=True)
     step = int(sizes[counts.argmax()])
     if not is_date(time_format):
         return Frequency(unit="integer", step=step) if not (sizes % step).any() else None
-    if sizes.min() >= 27 * DAY and (monthly := _monthly(times, gaps)):
+    if sizes.min() >= 27 * DAY and (monthly := _monthly(times, sizes, counts)):
         return monthly
     if step == DAY and len(sizes) > 1 and len(times) > 10:
         weekday = (times // DAY + 3) % 7
@@ -261,9 +259,22 @@ def detect(times: np.ndarray, starts: Sequence[int], time_format: str) -> Freque
     return Frequency(unit="microsecond", step=step) if not (sizes % step).any() else None
 
 
-def _monthly(times: np.ndarray, gaps: np.ndarray) -> Frequency | None:
-    if (gaps % (7 * DAY) == 0).all():
-        return None
+def gap_sizes(times: np.ndarray, starts: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Differences between neighbours of one series: each size once, rising, and how often it comes."""
+    found: dict[int, int] = {}
+    edges = np.asarray(starts, np.int64)
+    for begin in range(0, max(len(times) - 1, 0), _SLAB):
+        stop = min(begin + _SLAB, len(times) - 1)
+        gaps = np.diff(times[begin : stop + 1])
+        inside = np.ones(len(gaps), bool)
+        inside[edges[(edges > begin) & (edges <= stop)] - 1 - begin] = False
+        for size, count in zip(*np.unique(gaps[inside], return_counts=True), strict=True):
+            found[int(size)] = found.get(int(size), 0) + int(count)
+    sizes = np.array(sorted(found), np.int64)
+    return sizes, np.array([found[size] for size in sizes.tolist()], np.int64)
+
+
+def _monthly(times: np.ndarray, gaps: np.ndarray, weights: np.ndarray) -> Frequency | None:
     stamps = times.view("M8[us]")
     months, days = stamps.astype("M8[M]"), stamps.astype("M8[D]")
     same_day = len(np.unique(days - months.astype("M8[D]"))) == 1
@@ -271,9 +282,8 @@ def _monthly(times: np.ndarray, gaps: np.ndarray) -> Frequency | None:
     if not (same_day or last_day) or len(np.unique(times % DAY)) > 1:
         return None
     steps = np.rint(gaps / (30.4375 * DAY)).astype(np.int64)
-    sizes, counts = np.unique(steps, return_counts=True)
-    step = int(sizes[counts.argmax()])
-    return Frequency(unit="month", step=step) if not (sizes % step).any() else None
+    step = int(np.bincount(steps, weights).argmax())
+    return Frequency(unit="month", step=step) if not (steps % step).any() else None
 
 
 def calendar_names(frequency: Frequency, days: float) -> tuple[str, ...]:
@@ -295,20 +305,29 @@ def calendar_names(frequency: Frequency, days: float) -> tuple[str, ...]:
 
 def calendar_values(times: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Waves of the calendar at these times: float32 `[row, name]` between -1 and 1."""
-    stamps = times.view("M8[us]")
-    days, months, years = (stamps.astype(f"M8[{unit}]") for unit in "DMY")
     out = np.empty((len(times), len(names)), np.float32)
+    days = times // DAY
+    first = int(days.min(initial=0 if not len(days) else days[0]))
+    span = int(days.max(initial=first)) - first + 1
+    # Rows of one day share its waves, so these are computed once a day where there are fewer days than rows.
+    table = np.arange(first, first + span) if span < len(days) else days
+    place = days - first if span < len(days) else slice(None)
     for at, name in enumerate(names):
         part, wave = name.split("_")
-        if part == "hour":
-            turn = (times % DAY) / DAY
-        elif part == "weekday":
-            turn = ((times // DAY + 3) % 7) / 7
-        elif part == "monthday":
-            turn = (days - months.astype("M8[D]")).astype(np.int64) / 31
-        elif part == "yearday":
-            turn = (days - years.astype("M8[D]")).astype(np.int64) / 366
-        else:
-            turn = (months - years.astype("M8[M]")).astype(np.int64) / 12
-        out[:, at] = (np.sin if wave == "sin" else np.cos)(2 * np.pi * turn)
+        turn = (times % DAY) / DAY if part == "hour" else _day_turn(table, part)
+        waves = (np.sin if wave == "sin" else np.cos)(2 * np.pi * turn).astype(np.float32)
+        out[:, at] = waves if part == "hour" else waves[place]
     return out
+
+
+def _day_turn(days: np.ndarray, part: str) -> np.ndarray:
+    """How much of a week, month or year has passed on these days since 1970, 0 to 1."""
+    if part == "weekday":
+        return ((days + 3) % 7) / 7
+    stamps = days.astype("M8[D]")
+    months, years = stamps.astype("M8[M]"), stamps.astype("M8[Y]")
+    if part == "monthday":
+        return (stamps - months.astype("M8[D]")).astype(np.int64) / 31
+    if part == "yearday":
+        return (stamps - years.astype("M8[D]")).astype(np.int64) / 366
+    return (months - years.astype("M8[M]")).astype(np.int64) / 12

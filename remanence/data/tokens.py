@@ -8,25 +8,29 @@ subwords     pieces of words learnt by byte-pair encoding (the `tokenizers` libr
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
+from remanence.data.arrow import compute
 from remanence.errors import MachineError
 
 __all__ = ["PADDING", "UNKNOWN", "TokenKind", "Vocabulary", "choose_kind", "learn", "words"]
 
 PADDING, UNKNOWN = 0, 1
+_BETWEEN = -1
 TokenKind = Literal["characters", "words", "subwords"]
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f"
 _LETTER = rf"(?:(?![{_CJK}])[^\W\d_])"
 _WORD = re.compile(rf"\x00|{_LETTER}+(?:['’]{_LETTER}+)*|\d+|[^\s]")
+# The same for texts of ASCII alone, twice as quick.
+_PLAIN_WORD = re.compile(r"\x00|[a-z]+(?:'[a-z]+)*|\d+|[^\s]")
 _HAS_CJK = re.compile(rf"[{_CJK}]")
 _CODES = 0x110000
 _RARE_FROM = 1000
@@ -57,12 +61,12 @@ class Vocabulary(BaseModel):
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
-        return {token: number for number, token in enumerate(self.tokens, 2)}
+        return _Numbers({token: number for number, token in enumerate(self.tokens, 2)} | {"\0": _BETWEEN})
 
     @cached_property
     def _characters(self) -> np.ndarray:
         table = np.full(_CODES, UNKNOWN, np.int32)
-        for token, number in self._numbers.items():
+        for number, token in enumerate(self.tokens, 2):
             table[ord(token)] = number
         return table
 
@@ -80,9 +84,12 @@ class Vocabulary(BaseModel):
             codes, lengths = _codes(texts)
             return self._characters[codes], lengths
         if self.kind == "words":
-            tokens, lengths = words(texts)
-            find = self._numbers.get
-            return np.fromiter((find(token, UNKNOWN) for token in tokens), np.int32, len(tokens)), lengths
+            if not len(texts):
+                return np.zeros(0, np.int32), np.zeros(0, np.int64)
+            tokens = _cut(texts)
+            ids = np.fromiter(map(self._numbers.__getitem__, tokens), np.int32, len(tokens))
+            ends = np.append(np.flatnonzero(ids == _BETWEEN), len(ids))
+            return ids[ids != _BETWEEN], np.diff(ends, prepend=-1) - 1
         return _subword_ids(self._subwords, texts)
 
     def name(self, number: int) -> str:
@@ -108,11 +115,22 @@ def words(texts: pa.Array) -> tuple[list[str], np.ndarray]:
     """Cut texts into words; all tokens in one list, and how many each text has, int64 `[text]`."""
     if not len(texts):
         return [], np.zeros(0, np.int64)
-    joined = "\0".join(text.replace("\0", " ") for text in texts.to_pylist()).lower()
-    tokens = _WORD.findall(joined)
+    tokens = _cut(texts)
     ends = np.array([place for place, token in enumerate(tokens) if token == "\0"] + [len(tokens)], np.int64)
-    lengths = np.diff(ends, prepend=-1) - 1
-    return [token for token in tokens if token != "\0"], lengths
+    return [token for token in tokens if token != "\0"], np.diff(ends, prepend=-1) - 1
+
+
+def _cut(texts: pa.Array) -> list[str]:
+    """Words of all texts, a NUL between two texts."""
+    joined = "\0".join(text.replace("\0", " ") for text in texts.to_pylist()).lower()
+    return (_PLAIN_WORD if joined.isascii() else _WORD).findall(joined)
+
+
+class _Numbers(dict[str, int]):
+    """Numbers of tokens; what is not there is unknown."""
+
+    def __missing__(self, token: str) -> int:
+        return UNKNOWN
 
 
 def learn(chunks: Iterator[pa.Array], kind: TokenKind, limit: int) -> Vocabulary:
@@ -124,17 +142,17 @@ def learn(chunks: Iterator[pa.Array], kind: TokenKind, limit: int) -> Vocabulary
     """
     if kind == "subwords":
         return _learn_subwords(chunks, limit)
-    texts, counts = 0, {}
+    texts, counts = 0, Counter[str]()
     codes = np.zeros(_CODES, np.int64)
     for chunk in chunks:
         texts += len(chunk)
         if kind == "characters":
             codes += np.bincount(_codes(chunk)[0], minlength=_CODES)
         else:
-            for token in words(chunk)[0]:
-                counts[token] = counts.get(token, 0) + 1
+            counts.update(_cut(chunk))
     if kind == "characters":
-        counts = {chr(code): int(codes[code]) for code in np.flatnonzero(codes)}
+        counts = Counter({chr(code): int(codes[code]) for code in np.flatnonzero(codes)})
+    del counts["\0"]
     least = 2 if texts >= _RARE_FROM else 1
     kept = sorted(
         (token for token, count in counts.items() if count >= least), key=lambda token: (-counts[token], token)
@@ -144,7 +162,7 @@ def learn(chunks: Iterator[pa.Array], kind: TokenKind, limit: int) -> Vocabulary
 
 def _codes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Code points of all texts, white space as a space, and the length of each text."""
-    lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)
+    lengths = compute.utf8_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)
     codes = np.frombuffer("".join(texts.to_pylist()).encode("utf-32-le"), np.uint32).astype(np.int64)
     white = (codes >= 9) & (codes <= 13) | (codes == 0x3000) | (codes == 0xA0)
     return np.where(white, 32, codes), lengths

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from remanence.data import times as timing
 from remanence.data.encoders import ForecastEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.panel import Panel, open_panel
@@ -18,32 +17,18 @@ from remanence.data.plan import Plan, plan
 from remanence.data.scalers import Moments
 from remanence.data.schema import guess
 from remanence.data.sources import fingerprint
-from remanence.data.spills import Spill, drop_pages
+from remanence.data.spills import drop_pages
+from remanence.data.steps import Origins, Steps, scaled_steps
 from remanence.errors import DataError, SettingError
 from remanence.sequences import Sequences
 from remanence.settings import DataSettings
 
-__all__ = ["ForecastPart", "Steps", "prepare_forecast", "reopen_forecast"]
+__all__ = ["ForecastPart", "prepare_forecast", "reopen_forecast"]
 
 _SLAB_ROWS = 1 << 18
-_TOUCH = 256 << 20
-
-
-@dataclass(frozen=True)
-class Steps:
-    """Every row of every series as a model reads it.
-
-    Args:
-        inputs: float32 `[row, feature]`, scaled, without NaN.
-        absent: bool `[row, target]`, True where a target is missing, or None where none is.
-        panel: where the rows come from.
-        codes: place of each series of the panel in `encoders.series_names`, -1 for an unknown one.
-    """
-
-    inputs: np.ndarray
-    absent: np.ndarray | None
-    panel: Panel
-    codes: np.ndarray
+_TOUCH = 128 << 20
+_AROUND = 128 << 10
+"""Bytes that the system maps around a page that is touched."""
 
 
 class ForecastPart(Part):
@@ -52,19 +37,24 @@ class ForecastPart(Part):
     Args:
         steps: the rows.
         encoders: what was fitted.
-        origins: row of the first step that each window forecasts, int64 `[window]`.
+        origins: row of the first step that each window forecasts.
         answers: whether targets are known.
     """
 
-    def __init__(self, steps: Steps, encoders: ForecastEncoders, origins: np.ndarray, *, answers: bool = True) -> None:
+    def __init__(
+        self, steps: Steps, encoders: ForecastEncoders, origins: np.ndarray | Origins, *, answers: bool = True
+    ) -> None:
         self.encoders, self.origins = encoders, origins
         self._steps, self._answers = steps, answers
         self._touched = 0
         self._future = np.array([encoders.features.index(name) for name in encoders.future_features], np.int64)
-        if answers:
+        if answers or isinstance(origins, Origins):
             self.lengths = np.broadcast_to(np.int64(encoders.context), len(origins))
         else:
             self.lengths = np.minimum(encoders.context, origins - self._first(origins))
+
+    def _origin(self, index: int) -> int:
+        return int(self.origins[np.array([index])][0])
 
     def _places(self, rows: np.ndarray) -> np.ndarray:
         return np.searchsorted(self._steps.panel.starts, rows, "right") - 1
@@ -86,7 +76,7 @@ class ForecastPart(Part):
             ahead = self._steps.inputs[origin[:, None] + np.arange(horizon)]
         else:
             ahead = values[:, longest:]
-        self._touch(values.nbytes)
+        self._touch(values.nbytes + len(index) * _AROUND)
         return Batch(
             Sequences(torch.from_numpy(np.ascontiguousarray(inputs)), torch.from_numpy(lengths)),
             torch.from_numpy(self._targets(ahead, origin)) if self._answers else None,
@@ -111,16 +101,16 @@ class ForecastPart(Part):
     def name(self, index: int) -> str:
         """Where a window stands: its series, and the first time that it forecasts."""
         series = self.series(index)
-        when = self._steps.panel.shown(int(self.origins[index]))
+        when = self._steps.panel.shown(self._origin(index))
         return f"series {series}, {when}" if series else when
 
     def series(self, index: int) -> str:
         """Name of the series of a window; empty where the file holds one."""
-        return self._steps.panel.names[int(self._places(self.origins[[index]])[0])]
+        return self._steps.panel.names[int(self._places(np.array([self._origin(index)]))[0])]
 
     def times(self, index: int) -> list[str]:
         """The `horizon` times that a window forecasts, as text."""
-        origin = int(self.origins[index])
+        origin = self._origin(index)
         return [self._steps.panel.shown(row) for row in range(origin, origin + self.encoders.horizon)]
 
     def past(self, index: np.ndarray, steps: int) -> np.ndarray:
@@ -150,7 +140,7 @@ def prepare_forecast(path: str | Path, settings: DataSettings) -> DataParts[Fore
     panel = open_panel(path, guessed.settings)
     planned = plan(panel, guessed.settings)
     encoders, notes = _fit(panel, planned)
-    steps = _steps(panel, encoders)
+    steps = scaled_steps(panel, encoders)
     parts = [_part(steps, encoders, planned, part) for part in range(3)]
     _refuse_few(panel, planned, parts)
     return DataParts(
@@ -194,17 +184,17 @@ def reopen_forecast(
     panel = replace(panel, frequency=encoders.frequency)
     if answers:
         origins = [
-            np.arange(start + encoders.context, stop - encoders.horizon + 1, settings.stride or 1)
+            range(start + encoders.context, stop - encoders.horizon + 1, settings.stride or 1)
             for start, stop in _spans(panel)
         ]
-        steps = _steps(panel, encoders)
-        part = ForecastPart(steps, encoders, _scored(steps, encoders, np.concatenate(origins)))
+        steps = scaled_steps(panel, encoders)
+        part = ForecastPart(steps, encoders, _scored(steps, encoders, origins))
         if not len(part):
             raise _too_few(panel, encoders.context, encoders.horizon)
         return part
     ends = [_end(panel, start, stop, encoders) for start, stop in _spans(panel)]
     panel, origins = _lengthened(panel, ends, encoders)
-    return ForecastPart(_steps(panel, encoders), encoders, origins, answers=False)
+    return ForecastPart(scaled_steps(panel, encoders), encoders, origins, answers=False)
 
 
 def _spans(panel: Panel) -> list[tuple[int, int]]:
@@ -215,7 +205,7 @@ def _end(panel: Panel, start: int, stop: int, encoders: ForecastEncoders) -> int
     """Where a series' past ends: before its trailing rows without targets, where some columns are known ahead."""
     if not encoders.known:
         return stop
-    empty = np.isnan(panel.values[start:stop, : len(encoders.target)]).all(1)
+    empty = np.all(np.isnan(panel.values[start:stop, : len(encoders.target)]), axis=1)
     tail = int(np.argmin(empty[::-1])) if not empty.all() else stop - start
     known = panel.values[stop - tail : stop, -len(encoders.known) :]
     if tail < encoders.horizon or tail == stop - start or np.isnan(known[: encoders.horizon]).any():
@@ -227,7 +217,7 @@ def _end(panel: Panel, start: int, stop: int, encoders: ForecastEncoders) -> int
         )
     inner = panel.values[start : stop - tail]
     if encoders.missing == "refuse" and np.isnan(inner).any():
-        row = int(np.isnan(inner).any(1).argmax())
+        row = int(np.argmax(np.any(np.isnan(inner), axis=1)))
         raise DataError(
             f"an empty cell at {panel.shown(start + row)}", path=panel.path, remedy="mend it; --missing was refuse"
         )
@@ -304,36 +294,6 @@ def _fit(panel: Panel, planned: Plan) -> tuple[ForecastEncoders, list[str]]:
     return encoders, notes
 
 
-def _steps(panel: Panel, encoders: ForecastEncoders) -> Steps:
-    """Scale, fill or mask, and add the calendar, slab by slab."""
-    inputs, flags = Spill(np.float32, len(encoders.features)), Spill(np.bool_, len(encoders.target))
-    known = {name: code for code, name in enumerate(encoders.series_names)}
-    codes = np.array([known.get(name, -1) for name in panel.names], np.int64)
-    targets, any_absent = len(encoders.target), False
-    for start, stop in _spans(panel):
-        # Before its first value a filled column holds the mean of the training part, which is 0 once scaled.
-        last = np.zeros(len(panel.columns), np.float32)
-        for row in range(start, stop, _SLAB_ROWS):
-            rows = slice(row, min(row + _SLAB_ROWS, stop))
-            scaled = encoders.scaler.apply(panel.values[rows])
-            absent = np.isnan(scaled)
-            any_absent |= bool(absent[:, :targets].any())
-            filled = np.where(absent, np.float32(0), scaled) if encoders.missing == "mask" else _forward(scaled, last)
-            last = filled[-1]
-            parts = [filled, timing.calendar_values(panel.times[rows], encoders.calendar)]
-            inputs.append(np.concatenate([*parts, absent] if encoders.missing == "mask" else parts, 1))
-            flags.append(absent[:, :targets])
-            drop_pages(panel.values)
-    return Steps(inputs.finish(), flags.finish() if any_absent else None, panel, codes)
-
-
-def _forward(values: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Fill NaN with the value above, and `last` at the top."""
-    values = np.concatenate([last[None], values])
-    rows = np.where(np.isnan(values), 0, np.arange(len(values))[:, None])
-    return np.take_along_axis(values, np.maximum.accumulate(rows, 0), 0)[1:]
-
-
 def _part(steps: Steps, encoders: ForecastEncoders, planned: Plan, part: int) -> ForecastPart:
     """All windows whose targets lie inside one part of their series; the context may reach back into earlier parts."""
     stride = (planned.settings.stride or 1) if part else 1
@@ -341,15 +301,15 @@ def _part(steps: Steps, encoders: ForecastEncoders, planned: Plan, part: int) ->
     for place, (start, _) in enumerate(_spans(steps.panel)):
         first = start if part == 0 else int(planned.ends[place, part - 1])
         stop = int(planned.ends[place, part])
-        origins.append(np.arange(max(first, start + encoders.context), stop - encoders.horizon + 1, stride))
-    joined = np.concatenate(origins).astype(np.int64)
-    return ForecastPart(steps, encoders, _scored(steps, encoders, joined))
+        origins.append(range(max(first, start + encoders.context), stop - encoders.horizon + 1, stride))
+    return ForecastPart(steps, encoders, _scored(steps, encoders, origins))
 
 
-def _scored(steps: Steps, encoders: ForecastEncoders, origins: np.ndarray) -> np.ndarray:
+def _scored(steps: Steps, encoders: ForecastEncoders, ranges: Sequence[range]) -> np.ndarray | Origins:
     """Leave out windows without a single known target."""
-    if steps.absent is None or not len(origins):
-        return origins
+    if steps.absent is None:
+        return Origins(ranges)
+    origins = np.concatenate([np.arange(span.start, span.stop, span.step) for span in ranges])
     known = np.concatenate([[0], np.cumsum(~steps.absent.all(1))])
     return origins[known[origins + encoders.horizon] > known[origins]]
 

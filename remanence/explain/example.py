@@ -66,7 +66,7 @@ def _tokens(part: Any, index: int) -> tuple[str, ...]:
 
 
 def typical(part: Part) -> int:
-    """Choose an example that shows well: the first whose length is nearest to the median, or to 24 where that is longer.
+    """Choose an example that shows well: the first whose length is nearest to the median, 24 at most.
 
     Raises:
         DataError: the part is empty.

@@ -21,6 +21,9 @@ __all__ = ["Curve", "ForecastExample", "comparison", "confusion", "forecasts", "
 WIDTH = 620
 """Pixels of a full-width figure; the report narrows it on a phone."""
 
+SPACING = {"row": 92, "column": 56}
+"""Pixels between the plots of panels, room for an axis and a title: `flush` lines the plots up and leaves none."""
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -84,13 +87,14 @@ def learning_curves(curves: Sequence[Curve], *, measure: str = "", language: Lan
         language: of the words in the figure.
     """
     models = list(dict.fromkeys(curve.model for curve in curves))
-    panels = [_learning_panel([c for c in curves if c.model == model], measure, language) for model in models]
+    seeds = list(dict.fromkeys(str(curve.seed) for curve in curves))
+    panels = [_learning_panel([c for c in curves if c.model == model], seeds, measure, language) for model in models]
     if len(panels) == 1:
         return styled(panels[0].properties(width=WIDTH))
-    return styled(alt.concat(*panels, columns=2).resolve_scale(color="shared"))
+    return styled(alt.concat(*panels, columns=2, bounds="flush", spacing=SPACING).resolve_scale(color="shared"))
 
 
-def _learning_panel(curves: list[Curve], measure: str, language: Language) -> Any:
+def _learning_panel(curves: list[Curve], seeds: list[str], measure: str, language: Language) -> Any:
     names = (
         Words("training loss", "训练损失").pick(language),
         Words("validation", "验证误差").pick(language) + (f" {measure}" if measure else ""),
@@ -103,9 +107,10 @@ def _learning_panel(curves: list[Curve], measure: str, language: Language) -> An
             parts["value"] += list(np.asarray(values)[known])
             parts["line"] += [name] * int(known.sum())
             parts["seed"] += [str(curve.seed)] * int(known.sum())
-    seeds = list(dict.fromkeys(parts["seed"]))
-    # As few ticks as there are points, so that two epochs do not show "1.2".
-    axis = alt.Axis(tickMinStep=1, format="d", title=UNITS[curves[0].unit].pick(language), grid=False)
+    # Whole epochs only, and no more than eight of them.
+    last = int(max(parts["step"], default=1))
+    ticks = list(range(1, last + 1, max(1, -(-last // 8)))) or [last]
+    axis = alt.Axis(values=ticks, format="d", title=UNITS[curves[0].unit].pick(language), grid=False)
     base = (
         alt.Chart(columns(**parts))
         .transform_flatten(list(parts))
@@ -115,6 +120,7 @@ def _learning_panel(curves: list[Curve], measure: str, language: Language) -> An
             color=alt.Color(
                 "seed:N",
                 title=Words("seed", "种子").pick(language),
+                scale=alt.Scale(domain=seeds),
                 legend=None if len(seeds) == 1 else alt.Legend(orient="bottom"),
             ),
             tooltip=[
@@ -126,14 +132,11 @@ def _learning_panel(curves: list[Curve], measure: str, language: Language) -> An
         )
     )
     lines = base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=18)).encode(
-        strokeDash=alt.StrokeDash(
-            "line:N",
-            title=None,
-            scale=alt.Scale(domain=list(names), range=[[4, 3], [1, 0]]),
-            legend=alt.Legend(orient="bottom", symbolStrokeColor=GREY),
-        )
+        strokeDash=alt.StrokeDash("line:N", scale=alt.Scale(domain=list(names), range=[[4, 3], [1, 0]]), legend=None)
     )
-    return lines.properties(width=280, height=200, title=curves[0].model)
+    said = Words(f"dashed: {names[0]}; solid: {names[1]}", f"虚线：{names[0]}；实线：{names[1]}").pick(language)
+    title = alt.TitleParams(curves[0].model, subtitle=said)
+    return lines.properties(width=280, height=200, title=title)
 
 
 def forecasts(examples: Sequence[ForecastExample], *, language: Language = "en") -> Any:
@@ -141,7 +144,7 @@ def forecasts(examples: Sequence[ForecastExample], *, language: Language = "en")
     panels = [_forecast_panel(example, language) for example in examples]
     if len(panels) == 1:
         return styled(panels[0].properties(width=WIDTH))
-    return styled(alt.concat(*panels, columns=2))
+    return styled(alt.concat(*panels, columns=2, bounds="flush", spacing=SPACING))
 
 
 def _forecast_panel(example: ForecastExample, language: Language) -> Any:
@@ -222,7 +225,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str], *, language: Language 
     said = Words("answer", "模型的回答").pick(language)
     across, labels = axis_of_steps(names, title=said, most=most, labelAngle=0 if size <= 3 else -40)
     down, _ = axis_of_steps(names, title=side, most=most)
-    cell = max(14, min(46, 420 // max(size, 1)))
+    cell = max(14, min(64, 420 // max(size, 1)))
     base = (
         alt.Chart(data)
         .transform_flatten(["truth", "answer", "count", "share", "true", "said"])
@@ -258,12 +261,13 @@ KINDS = {
 }
 
 
-def comparison(rows: Sequence[Mapping[str, Any]], *, metric: str, language: Language = "en") -> Any:
+def comparison(rows: Sequence[Mapping[str, Any]], *, metric: str, title: str = "", language: Language = "en") -> Any:
     """Draw the error of each model with its interval, best first; a dot for each seed.
 
     Args:
         rows: as `compare` gives them: `model`, `kind`, `metrics`, `seeds`, `interval`.
         metric: which of their metrics.
+        title: what people call it.
         language: of the words in the figure.
     """
     known = [row for row in rows if np.isfinite(_number(row["metrics"].get(metric)))]
@@ -293,7 +297,7 @@ def comparison(rows: Sequence[Mapping[str, Any]], *, metric: str, language: Lang
         alt.Tooltip("low:Q", format=".4g"),
         alt.Tooltip("high:Q", format=".4g"),
     ]
-    x = alt.X("low:Q", title=metric, scale=alt.Scale(zero=False))
+    x = alt.X("low:Q", title=title or metric, scale=alt.Scale(zero=False))
     bars = base.mark_rule(strokeWidth=3, opacity=0.55).encode(x=x, x2="high:Q", y=y, color=colour, tooltip=tooltip)
     dots = base.mark_point(filled=True, size=90, opacity=1).encode(x="value:Q", y=y, color=colour, tooltip=tooltip)
     return styled((bars + dots).add_params(labels).properties(width=WIDTH - 140, height=alt.Step(26)))

@@ -73,16 +73,21 @@ def _gate_panel(name: str, values: np.ndarray, gates: Gates, steps: np.ndarray, 
             tooltip=[place, alt.Tooltip("unit:O"), alt.Tooltip("value:Q", format=".3f")],
         )
     )
-    of = (
-        ""
-        if len(units) == values.shape[1]
-        else Words(
+    notes = []
+    if len(units) < values.shape[1]:
+        most_changed = Words(
             f"{len(units)} of {values.shape[1]} units, those that change most",
             f"{values.shape[1]} 个单元中变化最大的 {len(units)} 个",
-        ).pick(language)
-    )
-    title = alt.TitleParams(name, subtitle=of) if of else alt.TitleParams(name)
+        )
+        notes.append(most_changed.pick(language))
+    if len(steps) < len(gates.labels):
+        notes.append(_thinned(len(steps), len(gates.labels)).pick(language))
+    title = alt.TitleParams(name, subtitle=notes) if notes else alt.TitleParams(name)
     return chart.add_params(labels).properties(width=290, height=max(60, min(190, 6 * len(units))), title=title)
+
+
+def _thinned(shown: int, length: int) -> Words:
+    return Words(f"{shown} of {length} steps, evenly chosen", f"从 {length} 步中均匀取 {shown} 步")
 
 
 def _step_axis(labels: tuple[str, ...], title: str, most: int, **options: Any) -> tuple[Any, Any]:
@@ -114,7 +119,8 @@ def memory_heatmaps(memories: Sequence[Memory], *, reading: str = "reach", langu
     if reading not in ("reach", "path") or not chosen:
         raise SettingError(f"no model here has the reading '{reading}'", name="reading", remedy="use 'reach'")
     panels = [_memory_panel(memory, reading, language) for memory in chosen]
-    return styled(alt.concat(*panels, columns=2, spacing=24).resolve_scale(color="shared"))
+    columns = 3 if len(panels) == 3 else 2
+    return styled(alt.concat(*panels, columns=columns, spacing=24).resolve_scale(color="shared"))
 
 
 def _memory_panel(memory: Memory, reading: str, language: Language) -> Any:
@@ -122,7 +128,7 @@ def _memory_panel(memory: Memory, reading: str, language: Language) -> Any:
     assert left is not None
     s, t = np.nonzero(np.isfinite(left))
     data = columns(s=s, t=t, left=left[s, t], input=[memory.labels[i] for i in s], at=[memory.labels[i] for i in t])
-    size = max(170, min(300, 24 * len(memory.steps)))
+    size = max(170, min(330, 24 * len(memory.steps)))
     across, labels = _step_axis(memory.labels, Words("at step t", "在第 t 步").pick(language), 40)
     down, _ = axis_of_steps(
         memory.labels,
@@ -167,16 +173,17 @@ def _notes(memory: Memory, reading: str, language: Language) -> list[str]:
     """What a reader must know of how the figure was made, a line each."""
     life = memory.half_life(reading)
     half = Words(f"half is left after {life:.1f} steps", f"{life:.1f} 步后剩下一半")
-    if not np.isfinite(life):
+    if np.isinf(life):
         half = Words("more than half is left to the end", "到最后仍剩一半以上")
+    if np.isnan(life):
+        half = Words("nothing gets in: this model does not react to its input", "什么都没进来：模型对输入没有反应")
     notes = [half.pick(language)]
+    left = memory.reach if reading == "reach" else memory.path
+    highest = 0.0 if left is None else float(np.nanmax(left, initial=0.0))
+    if highest > 1.005:
+        notes.append(Words(f"up to {highest:.0%}, drawn as 100%", f"最高 {highest:.0%}，按 100% 着色").pick(language))
     if len(memory.steps) < memory.length:
-        notes.append(
-            Words(
-                f"{len(memory.steps)} of {memory.length} steps, evenly chosen",
-                f"从 {memory.length} 步中均匀取 {len(memory.steps)} 步",
-            ).pick(language)
-        )
+        notes.append(_thinned(len(memory.steps), memory.length).pick(language))
     if reading == "reach" and memory.probes:
         notes.append(
             Words(f"estimated with {memory.probes} random directions", f"用 {memory.probes} 个随机方向估计").pick(
@@ -201,12 +208,16 @@ def first_input(memories: Sequence[Memory], *, reading: str = "reach", language:
         left = memory.reach if reading == "reach" else memory.path
         if left is None:
             continue
-        # A logarithm has no zero: what is less than a ten-thousandth is drawn there.
-        known = np.isfinite(left[0])
+        # A logarithm has no zero: a line ends where less than a ten-thousandth is left.
+        known = np.isfinite(left[0]) & (left[0] >= 1e-4)
         parts["step"] += list(np.arange(len(memory.steps))[known])
-        parts["left"] += list(np.maximum(left[0][known], 1e-4))
+        parts["left"] += list(left[0][known])
         parts["model"] += [_title(memory)] * int(known.sum())
-    axis, labels = _step_axis(memories[0].labels, STEP_OF.pick(language), 40)
+    one = memories[0]
+    title = STEP_OF.pick(language)
+    if len(one.steps) < one.length:
+        title += f" ({_thinned(len(one.steps), one.length).pick(language)})"
+    axis, labels = _step_axis(one.labels, title, 40)
     most = max([1.0, *parts["left"]])
     scale = alt.Scale(type="log", domain=[1e-4, most], nice=False)
     percent = alt.Axis(
@@ -286,7 +297,7 @@ def _before_activation(gates: Gates, inverse: Any, low: float) -> np.ndarray:
     """Pre-activations of the quantities whose range is that of the function, got back through its inverse."""
     found = [np.zeros(0)]
     for name, values in gates.values.items():
-        gate = bool(values.size) and 0.0 < values.min() and values.max() < 1.0
+        gate = bool(values.size) and values.min() > 0.0 and values.max() < 1.0
         # States are sums and products, no activations: only what the cell computes from scratch counts.
         if (
             name.rpartition(".")[2] in ("h", "c")

@@ -31,7 +31,7 @@ EXACT_BUDGET = 2.0e11
 """Floating-point operations up to which every unit gets a backward pass of its own (some seconds on two cores)."""
 
 PROBES = 16
-"""Random directions in place of units where the exact way is too dear: a relative error of about 1 / sqrt(2 · probes)."""
+"""Random directions in place of units where the exact way is too dear: an error of about 1 / sqrt(2 · probes)."""
 
 NUMBERS_AT_ONCE = 2.0e7
 """Roughly how many numbers the copies of the example that run side by side may hold (some 80 MB)."""
@@ -63,8 +63,8 @@ class Memory:
         length: steps of the whole example.
         reach: ∂h_t/∂x_s over its value at t = s, `[time s, time t]`; NaN where t < s or where the divisor is 0.
         method: `exact` or `probes`, how `reach` was computed; `probes` how many random directions.
-        path: product of the forget-like factors, mean over units, `[time s, time t]`; NaN where t < s; None where the cell
-            declares no additive path.
+        path: product of the forget-like factors, mean over units, `[time s, time t]`; NaN where t < s;
+            None where the cell declares no additive path.
         path_units: the same for each unit, `[time s, time t, unit]`, or None.
         path_state: the state that the path belongs to (`c`), or empty.
         layer: the layer that `path` belongs to, from 0. `reach` is through all of them.

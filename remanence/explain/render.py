@@ -1,7 +1,7 @@
 """A chart into a file, without a browser: PNG, SVG, or the specification that a page draws.
 
-vl-convert draws with the fonts of this machine. Where a figure holds Chinese and no font has it, the file would show empty
-boxes: that is an error here, never a picture.
+vl-convert draws with the fonts of this machine. Where a figure holds Chinese and no font has it, the file would
+show empty boxes: that is an error here, never a picture.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from remanence.errors import MachineError
 from remanence.explain.words import has_chinese
 
-__all__ = ["require_font", "save_png", "save_svg", "specification"]
+__all__ = ["chinese_font", "require_font", "save_png", "save_svg", "specification"]
 
 FONT_FILES = (
     "notosanscjk",
@@ -55,7 +55,7 @@ FONT_FILES = (
 
 
 def specification(chart: Any) -> dict[str, Any]:
-    """Give the Vega-Lite specification of a chart, without the address of its schema: a page must name nothing outside."""
+    """Give the Vega-Lite specification of a chart, without the address of its schema: a page names nothing outside."""
     spec = chart.to_dict()
     spec.pop("$schema", None)
     return spec

@@ -26,7 +26,7 @@ LEFT_RANGE = ("#f4f8fc", "#d6e6f4", "#9ec9e2", "#4a98c9", "#1764ab", "#08306b", 
 
 
 def columns(**values: Any) -> alt.InlineData:
-    """Hold data as columns in a single row, to be spread by `transform_flatten`: small, and free of Altair's row limit."""
+    """Hold data as columns in a single row, to be spread by `transform_flatten`: small, free of Altair's row limit."""
     return alt.InlineData(values=[{name: _plain(column) for name, column in values.items()}])
 
 
@@ -38,12 +38,12 @@ def _plain(column: Any) -> list[Any]:
     return [float(f"{value:.4g}") if np.isfinite(value) else None for value in array.ravel()]
 
 
-def token_text(token: str, longest: int = 20) -> str:
+def token_text(token: str, longest: int = 30) -> str:
     """Make a step's label visible and short: what is only blanks gets signs, a long word an ellipsis.
 
     Example:
-        >>> token_text(" "), token_text("internationalisations")
-        ('␣', 'internationalisati…')
+        >>> token_text(" "), token_text("internationalisation of everything")
+        ('␣', 'internationalisation of ever…')
     """
     if not token.strip():
         token = "".join({"\n": "↵", "\r": "↵", "\t": "⇥"}.get(sign, "␣") for sign in token)
@@ -53,7 +53,7 @@ def token_text(token: str, longest: int = 20) -> str:
 
 def axis_of_steps(
     labels: tuple[str, ...], *, title: str, most: int = 64, **options: Any
-) -> tuple[alt.Axis, alt.VariableParameter]:
+) -> tuple[alt.Axis, alt.Parameter]:
     """Build an axis whose positions 0, 1, 2, … carry labels, so that a repeated token keeps its own place.
 
     Args:
@@ -83,7 +83,7 @@ def axis_of_steps(
 
 def styled(chart: Any, *, config: Mapping[str, Any] | None = None) -> Any:
     """Give a finished chart the house's theme."""
-    text = {"labelFont": FONT, "titleFont": FONT, "labelColor": GREY, "titleColor": INK}
+    text: dict[str, Any] = {"labelFont": FONT, "titleFont": FONT, "labelColor": GREY, "titleColor": INK}
     return chart.configure(
         background="#ffffff",
         font=FONT,

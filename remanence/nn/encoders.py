@@ -8,10 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from remanence.nn.convolution import surround
 from remanence.nn.pool import State, latest
 from remanence.sequences import Sequences
 
 __all__ = ["NumberEncoder", "TokenEncoder"]
+
+_DIFFERENCE_SCALE = 3.0
 
 
 class NumberEncoder(nn.Module):
@@ -22,6 +25,7 @@ class NumberEncoder(nn.Module):
         convolution: channels of the convolution; 0 passes the numbers on as they are.
         width: steps that the convolution sees.
         causal: it sees only steps up to the present one; otherwise as many after as before.
+        differences: read each step's change beside its numbers, three times as large (neighbours are much alike).
         noise: standard deviation of Gaussian noise added in training.
         dropout: rate of dropout of what it gives, in training.
     """
@@ -33,15 +37,17 @@ class NumberEncoder(nn.Module):
         convolution: int = 0,
         width: int = 5,
         causal: bool = True,
+        differences: bool = False,
         noise: float = 0.0,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.features, self.width, self.causal, self.noise = features, width, causal, noise
+        self.width, self.causal, self.differences, self.noise = width, causal, differences, noise
+        self.features = features = 2 * features if differences else features
         self.convolution = nn.Conv1d(features, convolution, width) if convolution else None
         self.norm = nn.LayerNorm(convolution) if convolution else None
         self.dropout = nn.Dropout(dropout)
-        self.output_size = convolution or features
+        self.output_size = convolution or self.features
 
     def forward(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:
         """Encode `[batch, time, features]`; the state holds the last `width - 1` steps of a causal convolution."""
@@ -50,25 +56,32 @@ class NumberEncoder(nn.Module):
         if self.training and self.noise > 0:
             data = data + self.noise * torch.randn_like(data) * mask
         carried: State = {}
+        if self.differences:
+            data, carried = _with_differences(Sequences(data, inputs.lengths), state)
+            data = torch.where(mask, data, 0.0)
         if self.convolution is not None and self.norm is not None:
-            padded, carried = self._surround(Sequences(data, inputs.lengths), state)
+            past = state["encoder.past"].transpose(0, 1) if state and self.causal else None
+            padded, past = surround(Sequences(data, inputs.lengths), self.width, self.causal, past)
+            if past is not None:
+                carried["encoder.past"] = past.transpose(0, 1)
             data = torch.relu(self.norm(self.convolution(padded.transpose(1, 2)).transpose(1, 2)))
             data = torch.where(mask, data, 0.0)
         return Sequences(self.dropout(data), inputs.lengths), carried
 
-    def _surround(self, inputs: Sequences, state: State) -> tuple[Tensor, State]:
-        """The steps with `width - 1` others before them (causal), or zeros on both sides."""
-        reach = self.width - 1
-        data = inputs.data
-        if not self.causal:
-            left = reach // 2
-            return nn.functional.pad(data, (0, 0, left, reach - left)), {}
-        before = state["encoder.past"].transpose(0, 1) if state else data.new_zeros(inputs.batch, reach, self.features)
-        padded = torch.cat([before, data], dim=1)
-        # The last `reach` valid steps of each row begin at its own length, `before` being `reach` long.
-        at = inputs.lengths.to(data.device)[:, None] + torch.arange(reach, device=data.device)
-        past = torch.gather(padded, 1, at[..., None].expand(-1, -1, self.features))
-        return padded, {"encoder.past": past.transpose(0, 1)}
+
+def _with_differences(inputs: Sequences, state: State) -> tuple[Tensor, State]:
+    """The numbers and their changes `[batch, time, 2 × feature]`; a sequence's first change is 0."""
+    data = inputs.data
+    if state:
+        before, began = state["encoder.numbers"][0], state["encoder.began"][0]
+    else:
+        before, began = data.new_zeros(inputs.batch, data.shape[2]), data.new_zeros(inputs.batch, 1)
+    moves = data - torch.cat([before[:, None], data[:, :-1]], dim=1)[:, : inputs.time]
+    if inputs.time:
+        moves = torch.cat([moves[:, :1] * began[:, None], moves[:, 1:]], dim=1)
+    began = torch.maximum(began, (inputs.lengths > 0).to(data)[:, None])
+    carried = {"encoder.numbers": latest(inputs, before)[None], "encoder.began": began[None]}
+    return torch.cat([data, _DIFFERENCE_SCALE * moves], dim=-1), carried
 
 
 class TokenEncoder(nn.Module):
@@ -94,7 +107,7 @@ class TokenEncoder(nn.Module):
         self.pair_vectors = nn.Embedding(pairs, size) if pairs else None
         for table in (self.vectors, self.pair_vectors):
             if table is not None:
-                nn.init.normal_(table.weight, std=0.3)
+                nn.init.normal_(table.weight, std=0.1)
         self.dropout = nn.Dropout(dropout)
         self.output_size = size
 

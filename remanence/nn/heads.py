@@ -17,19 +17,32 @@ class ClassifyHead(nn.Module):
     Args:
         size: features of a step.
         classes: labels to choose from.
-        pool: `last`, `mean`, `max` or `attention`.
+        pool: see `Pool`.
         dropout: rate before the linear layer.
         backward: features, at the end, of the backward direction.
+        beside: features of a vector that comes from beside the recurrent layers.
     """
 
-    def __init__(self, size: int, classes: int, *, pool: str = "last", dropout: float = 0.0, backward: int = 0) -> None:
+    def __init__(
+        self,
+        size: int,
+        classes: int,
+        *,
+        pool: str = "last",
+        dropout: float = 0.0,
+        backward: int = 0,
+        beside: int = 0,
+    ) -> None:
         super().__init__()
         self.pool = Pool(pool, size, backward=backward)
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(size, classes)
+        self.linear = nn.Linear(self.pool.output_size + beside, classes)
 
-    def forward(self, steps: Sequences, state: State) -> tuple[Tensor, State]:
+    def forward(self, steps: Sequences, state: State, beside: Tensor | None = None) -> tuple[Tensor, State]:
+        """Steps `[batch, time, size]`, and a vector `[batch, beside]` → logits, and the pool's state."""
         pooled, state = self.pool(steps, state)
+        if beside is not None:
+            pooled = torch.cat([pooled, beside], dim=1)
         return self.linear(self.dropout(pooled)), state
 
 

@@ -1,8 +1,8 @@
 """The one model: encoder → recurrent layers → head.
 
 A long sequence may come in chunks. All that a later chunk must know of an earlier one is in the state: the recurrent
-states (`h`, `c`), the pool's accumulators (`pool.…`), the encoder's past (`encoder.…`), and the level of each window
-(`window.…`, which `begin` takes from the whole window). Every tensor of the state has the batch at axis 1.
+states (`h`, `c`), the pool's accumulators (`pool.…`), the past of convolutions (`encoder.…`, `branch.…`), and the level
+of each window (`window.…`, which `begin` takes from the whole window). Every tensor of it has the batch at axis 1.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from remanence.data.examples import Batch
 from remanence.errors import SettingError
+from remanence.nn.convolution import Branch
 from remanence.nn.encoders import NumberEncoder, TokenEncoder
 from remanence.nn.heads import ClassifyHead, ForecastHead, StepHead
 from remanence.nn.pool import State, latest
@@ -31,6 +32,7 @@ class SequenceModel(nn.Module):
         encoder: what turns a batch's inputs into features.
         recurrent: the recurrent layers, as wide as the encoder's output.
         head: what answers.
+        branch: convolutions beside encoder and recurrent layers, for a classifier of numbers.
         layout: where the features of a forecast's inputs stand; None for a classifier.
         normalise: `none`, `last` or `window`: what each window of a forecast is made relative to.
 
@@ -44,12 +46,13 @@ class SequenceModel(nn.Module):
         recurrent: Recurrent,
         head: ClassifyHead | ForecastHead | StepHead,
         *,
+        branch: Branch | None = None,
         layout: InputLayout | None = None,
         normalise: str = "none",
     ) -> None:
         super().__init__()
         self.encoder, self.recurrent, self.head = encoder, recurrent, head
-        self.layout, self.normalise = layout, normalise
+        self.branch, self.layout, self.normalise = branch, layout, normalise
         if recurrent.bidirectional and isinstance(head, StepHead):
             raise SettingError(
                 "a recursive forecast cannot read from both ends", name="bidirectional", remedy="--strategy direct"
@@ -107,7 +110,11 @@ class SequenceModel(nn.Module):
         elif isinstance(self.head, ForecastHead):
             answer, pool = self.head(steps, carried, batch.future)
         else:
-            answer, pool = self.head(steps, carried)
+            beside = None
+            if self.branch is not None:
+                beside, past = self.branch(inputs, _part(state, "branch."))
+                following.update(past)
+            answer, pool = self.head(steps, carried, beside)
         following.update(pool)
         return (answer if self.layout is None else denormalise(answer, following)), following
 

@@ -15,7 +15,7 @@ from remanence.sequences import Sequences
 __all__ = ["POOLS", "Pool", "State", "latest"]
 
 State = dict[str, Tensor]
-POOLS = ("last", "mean", "max", "attention")
+POOLS = ("last", "mean", "max", "mean-max", "attention")
 
 
 def latest(steps: Sequences, before: Tensor) -> Tensor:
@@ -34,11 +34,12 @@ def latest(steps: Sequences, before: Tensor) -> Tensor:
 
 
 class Pool(nn.Module):
-    """Gather the steps of each sequence into one vector of the same size.
+    """Gather the steps of each sequence into one vector of `output_size`: that of a step, twice for `mean-max`.
 
     Args:
-        kind: `last` (the last valid step; of the backward direction its first), `mean`, `max` or `attention` (a mean
-            whose weights are a softmax over time of a learnt score of each step: equations 9–11 of Zhou et al. 2016).
+        kind: `last` (the last valid step; of the backward direction its first), `mean`, `max`, `mean-max` (both) or
+            `attention` (a mean whose weights are a softmax over time of a learnt score of each step: equations 9–11 of
+            Zhou et al. 2016).
         size: features of a step.
         backward: how many of the features, at the end, come from the backward direction.
 
@@ -52,10 +53,11 @@ class Pool(nn.Module):
         if kind not in POOLS:
             raise SettingError(f"no such pool '{kind}'", name="pool", remedy=f"one of {', '.join(POOLS)}")
         self.kind, self.size, self.backward = kind, size, backward
+        self.output_size = 2 * size if kind == "mean-max" else size
         self.score = nn.Linear(size, 1, bias=False) if kind == "attention" else None
 
     def forward(self, steps: Sequences, state: State) -> tuple[Tensor, State]:
-        """Pool `[batch, time, size]` after what `state` has seen: a vector `[batch, size]`, and the new state."""
+        """Pool `[batch, time, size]` after what `state` has seen: `[batch, output_size]`, and the new state."""
         data = steps.data
         if self.kind == "last":
             pooled = latest(steps, state["pool.last"][0] if state else data.new_zeros(steps.batch, self.size))
@@ -68,6 +70,9 @@ class Pool(nn.Module):
             return self._mean(steps, state)
         if self.kind == "max":
             return self._max(steps, state)
+        if self.kind == "mean-max":
+            (mean, seen), (highest, peak) = self._mean(steps, state), self._max(steps, state)
+            return torch.cat([mean, highest], dim=1), seen | peak
         return self._attention(steps, state)
 
     def _mean(self, steps: Sequences, state: State) -> tuple[Tensor, State]:

@@ -17,7 +17,7 @@ from remanence.compiler import emit_torch
 from remanence.compiler.emit_torch import Run
 from remanence.compiler.schedule import schedule
 from remanence.errors import SettingError, ShapeError
-from remanence.nn import twin
+from remanence.nn import fused, twin
 from remanence.nn.weights import CellWeights
 from remanence.sequences import Sequences
 
@@ -47,13 +47,14 @@ class RecurrentOptions:
         proj_size: units of the output, for cells whose output is a projection; None: half of the hidden size.
         forget_bias: added to the forget gates' biases at the start (1 is usual).
         recurrent_init: "uniform" (as torch.nn) or "orthogonal".
-        path: "auto" takes torch's own kernel where there is one; "eager" always runs the equations.
+        path: "auto" takes torch's own kernel where there is one; "eager" always runs the equations; "cpu-fused" compiles
+            them to one time loop (some seconds at first use, then kept on disk) where it can, and says where it cannot.
     """
 
     proj_size: int | None = None
     forget_bias: float = 0.0
     recurrent_init: Literal["uniform", "orthogonal"] = "uniform"
-    path: Literal["auto", "eager"] = "auto"
+    path: Literal["auto", "eager", "cpu-fused"] = "auto"
 
 
 class Recurrent(nn.Module):
@@ -113,7 +114,7 @@ class Recurrent(nn.Module):
 
     @property
     def path(self) -> str:
-        """ "torch" or "eager": the way that a call without a trace takes."""
+        """ "torch", "eager" or "cpu-fused": the way that a call without a trace takes."""
         return self._choose(())[0]
 
     @property
@@ -182,7 +183,9 @@ class Recurrent(nn.Module):
             return "eager", "asked for by options.path"
         if quantities:
             return "eager", "a trace was asked for"
-        return twin.choose(self.cell, next(self.parameters()), data)
+        if self.options.path == "cpu-fused":
+            return fused.choose(next(self.parameters(), None), data)
+        return twin.choose(self.cell, next(self.parameters(), None), data)
 
     def _run(
         self,
@@ -199,6 +202,8 @@ class Recurrent(nn.Module):
             flow = _turn(flow, back)
         if path == "torch":
             done = twin.run(self.cell, weights, flow, initial, lengths)
+        elif path == "cpu-fused":
+            done = fused.run(self.cell, weights, flow, initial, lengths)
         else:
             done = emit_torch.run(self.plan, weights, flow, initial, lengths=lengths, trace=quantities)
         if back is None:
@@ -228,7 +233,9 @@ class Recurrent(nn.Module):
             raise ShapeError(what, axis="number of axes", expected="3 (batch, time, feature)", came=data.ndim)
         if data.shape[2] != self.input_size:
             raise ShapeError(what, axis="feature", expected=self.input_size, came=data.shape[2])
-        weight = next(self.parameters())
+        weight = next(self.parameters(), None)
+        if weight is None:
+            return
         if data.dtype != weight.dtype and not torch.is_autocast_enabled(data.device.type):
             raise ShapeError(
                 what, axis="dtype", expected=weight.dtype, came=data.dtype, remedy="convert the input or the layer"

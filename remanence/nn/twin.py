@@ -18,14 +18,14 @@ from torch import Tensor
 from remanence.cells import Cell, TorchTwin
 from remanence.compiler.emit_torch import Run
 
-__all__ = ["choose", "run"]
+__all__ = ["choose", "run", "transformed"]
 
 _KERNELS = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu"}
 
 
-def choose(cell: Cell, weight: Tensor, data: Tensor | None) -> tuple[str, str]:
+def choose(cell: Cell, weight: Tensor | None, data: Tensor | None) -> tuple[str, str]:
     """The path of a call, and why."""
-    if cell.torch_twin is None:
+    if cell.torch_twin is None or weight is None:
         return "eager", f"torch has no kernel for {cell.name}"
     if weight.device.type not in ("cpu", "cuda"):
         return "eager", f"torch's kernels were not tried on {weight.device.type}"
@@ -33,12 +33,13 @@ def choose(cell: Cell, weight: Tensor, data: Tensor | None) -> tuple[str, str]:
         return "eager", f"torch's kernels were not tried in {weight.dtype}"
     if data is not None and 0 in data.shape:
         return "eager", "an axis is empty"
-    if _transformed():
+    if transformed():
         return "eager", "torch's kernels do not run under torch.func transforms"
     return "torch", f"torch's own {cell.torch_twin.kind} kernel computes these equations"
 
 
-def _transformed() -> bool:
+def transformed() -> bool:
+    """Whether a transform of torch.func (vmap, grad, jacrev) is running."""
     active = getattr(torch._C, "_are_functorch_transforms_active", None)
     return bool(active is not None and active())
 
@@ -53,15 +54,17 @@ def run(
     if lengths is not None:
         steps = torch.arange(inputs.shape[0], device=inputs.device)
         valid = (steps[:, None] < lengths.to(inputs.device)[None, :])[..., None]
-        inputs = torch.where(valid, inputs, torch.zeros((), dtype=inputs.dtype))
+        inputs = inputs.masked_fill(~valid, 0)
         if twin.keep:
             inputs = torch.cat([inputs, (~valid).to(inputs.dtype)], dim=-1)
     stacked = _stack(twin, weights, bool(twin.keep) and valid is not None)
     output, finals = _call(twin, inputs, [state[name][None].contiguous() for name in _order(cell)], stacked)
-    final = dict(zip(_order(cell), (value[0] for value in finals), strict=True))
+    # Under autocast the kernel answers in a narrower dtype; a state must fit the next call.
+    output = output.to(inputs.dtype)
+    final = {name: value[0].to(inputs.dtype) for name, value in zip(_order(cell), finals, strict=True)}
     if lengths is not None and valid is not None:
         final[cell.output] = _at_end(output, state[cell.output], lengths)
-        output = torch.where(valid, output, torch.zeros((), dtype=output.dtype))
+        output = output.masked_fill(~valid, 0)
     return Run(output, final, {})
 
 

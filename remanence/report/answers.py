@@ -117,8 +117,9 @@ def _forecast(run: Any, part: Any, index: int, spread: np.ndarray | None) -> fig
         low, high = unscaled(answer[:, 0] + spread[0]), unscaled(answer[:, 0] + spread[1])
     truth = np.full(horizon, np.nan) if batch.target is None else unscaled(batch.target[0, :, 0].numpy())
     series = part.series(index)
-    title = ", ".join(filter(None, (encoders.target[0], series)))
-    labels = (*(f"−{seen - step}" for step in range(seen)), *part.times(index))
+    times = part.times(index)
+    title = ", ".join(filter(None, (encoders.target[0], series, times[0])))
+    labels = (*(f"−{seen - step}" for step in range(seen)), *times)
     return figures.ForecastExample(
         title, labels, past[-seen:], truth, unscaled(answer[:, 0]), naive, low, high, coverage
     )

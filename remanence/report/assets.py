@@ -42,7 +42,8 @@ details { margin: 10px 0; }
 summary { cursor: pointer; color: var(--blue); }
 nav button { font: inherit; font-size: 14px; padding: 4px 12px; border: 1px solid #c9d1d9; background: #fff;
   color: var(--grey); cursor: pointer; }
-nav button:first-child { border-radius: 6px 0 0 6px; } nav button:last-child { border-radius: 0 6px 6px 0; border-left: 0; }
+nav button:first-child { border-radius: 6px 0 0 6px; }
+nav button:last-child { border-radius: 0 6px 6px 0; border-left: 0; }
 nav button[aria-pressed=true] { background: var(--ink); border-color: var(--ink); color: #fff; }
 nav { white-space: nowrap; }
 footer { max-width: 1000px; margin: 40px auto 30px; padding: 12px 20px; color: var(--grey); font-size: 13.5px; }
@@ -129,7 +130,7 @@ def bundle() -> str:
     """Give the drawing library (Vega, Vega-Lite, Vega-Embed) as one script that names no address to load from."""
     import vl_convert
 
-    text = vl_convert.javascript_bundle()
+    text = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     # An editor that we do not offer, a schema's name, and a hint in a warning: nothing that is loaded.
     for address in ("https://vega.github.io/", "https://github.com/"):
         text = text.replace(address, "offline:")

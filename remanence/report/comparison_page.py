@@ -8,19 +8,13 @@ from typing import Any
 
 from remanence.explain import figures
 from remanence.explain.example import Example
-from remanence.explain.words import Words
+from remanence.explain.words import Language, Words
 from remanence.report.answers import answers_section
 from remanence.report.captions import HOW
+from remanence.report.names import metric_title, model_words, number
 from remanence.report.page import Figure, Page, Section, Table, write_page
 from remanence.report.run_page import typical_example
-from remanence.report.sections import (
-    learning_section,
-    memory_section,
-    model_title,
-    notes_section,
-    number,
-    settings_section,
-)
+from remanence.report.sections import learning_section, memory_section, notes_section, settings_section
 from remanence.run import Run
 
 __all__ = ["comparison_page", "write_comparison_report"]
@@ -113,17 +107,17 @@ def _models_section(rows: Sequence[Mapping[str, Any]], metric: str) -> Section:
     order = sorted(scored, key=lambda row: _or_infinite(row["metrics"].get(metric)))
     order += [row for row in rows if not row.get("metrics")]
     header = (
-        Words("model", "模型"), Words("kind", "类别"), *(Words(name, name) for name in metrics),
-        Words(f"95 % of {metric}", f"{metric} 的 95 % 区间"), Words("seeds", "种子数"), Words("seconds", "秒"),
+        Words("model", "模型"), Words("kind", "类别"), *(metric_title(name) for name in metrics),
+        Words("95 % interval", "95 % 区间"), Words("seeds", "种子数"), Words("seconds", "秒"),
         Words("parameters", "参数"),
     )  # fmt: skip
     cells = tuple(
         (
-            str(row["model"]) if row["kind"] != "recurrent" else model_title(str(row["model"])),
+            model_words(str(row["model"]), recurrent=row["kind"] == "recurrent"),
             figures.KINDS.get(row["kind"], Words(str(row["kind"]), str(row["kind"]))),
             *(number((row.get("metrics") or {}).get(name)) for name in metrics),
             _interval(row.get("interval")),
-            str(len(row["seeds"]) if isinstance(row["seeds"], Sequence) else row["seeds"]),
+            str(len(row["seeds"]) or "–"),
             number(row.get("seconds")),
             number(row.get("parameters")),
         )
@@ -134,12 +128,25 @@ def _models_section(rows: Sequence[Mapping[str, Any]], metric: str) -> Section:
         blocks.append(
             Figure(
                 "comparison",
-                lambda language: figures.comparison(scored, metric=metric, language=language),
+                lambda language: figures.comparison(
+                    _named(scored, language),
+                    metric=metric,
+                    title=metric_title(metric).pick(language),
+                    language=language,
+                ),
                 how=HOW["comparison"],
             )
         )
     blocks.append(Table(header, cells, tuple(range(2, len(header))), 0 if scored else None))
     return Section(Words("Models", "模型"), tuple(blocks))
+
+
+def _named(rows: Sequence[Mapping[str, Any]], language: Language) -> list[dict[str, Any]]:
+    """Rows with the names that people call the models by."""
+    return [
+        {**row, "model": model_words(str(row["model"]), recurrent=row["kind"] == "recurrent").pick(language)}
+        for row in rows
+    ]
 
 
 def _interval(ends: Any) -> str:

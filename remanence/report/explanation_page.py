@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from remanence.explain.example import Example
+from remanence.data.examples import Part
+from remanence.errors import SettingError
+from remanence.explain.example import Example, example_of, typical
 from remanence.explain.memory import memory
 from remanence.explain.words import Words
 from remanence.prediction.outputs import forward
+from remanence.report.names import model_title, number
 from remanence.report.page import Page, write_page
 from remanence.report.run_page import models_of
-from remanence.report.sections import memory_section, model_title, number, settings_section
+from remanence.report.sections import memory_section, settings_section
 from remanence.run import Run
 
-__all__ = ["explanation_page", "write_explanation"]
+__all__ = ["choose_example", "explain_run", "explanation_page", "write_explanation"]
 
 
 def write_explanation(run: Run | str | Path, example: Example, out: str | Path) -> Path:
@@ -35,6 +41,54 @@ def write_explanation(run: Run | str | Path, example: Example, out: str | Path) 
     return write_page(explanation_page(run if isinstance(run, Run) else Run.load(run), example), out)
 
 
+def explain_run(
+    run: Run, out: str | Path, *, text: str | None = None, row: int | None = None, file: str | Path | None = None
+) -> Path:
+    """Choose an example and write its page; arguments as `choose_example` and `write_explanation`."""
+    return write_explanation(run, choose_example(run, text=text, row=row, file=file), out)
+
+
+def choose_example(
+    run: Run, *, text: str | None = None, row: int | None = None, file: str | Path | None = None
+) -> Example:
+    """Find what to look into: a text, an example of a file, or one of the test part.
+
+    Args:
+        run: whose encoders read it.
+        text: a text, for a run that reads texts.
+        row: an example of the file, or of the test part, from 0; one that shows well when None.
+        file: a file like that of the training; answers may be absent.
+
+    Raises:
+        SettingError: a text for a run that reads numbers; a text and a file or row; no such row.
+        DataError: the file cannot be read, or the part is empty.
+    """
+    if text is not None:
+        if row is not None or file is not None:
+            raise SettingError("goes without --row and --file", name="text", remedy="give one or the other")
+        return _example_of_text(run, text)
+    part = run.open(file) if file is not None else _scored_part(run)
+    return example_of(part, typical(part) if row is None else row)
+
+
+def _scored_part(run: Run) -> Part:
+    """The test part, or the validation part where there is none."""
+    return run.prepared.test if len(run.prepared.test) else run.prepared.valid
+
+
+def _example_of_text(run: Run, text: str) -> Example:
+    """Read a text as the run would read it from a file."""
+    if getattr(run.encoders, "vocabulary", None) is None:
+        raise SettingError("this run reads numbers, not texts", name="text", remedy="use --row or --file")
+    column = run.encoders.input[0]  # type: ignore[attr-defined]
+    data = run.settings.data.model_copy(update={"format": "jsonl", "delimiter": None, "split_column": None})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "text.jsonl"
+        path.write_text(json.dumps({column: text}, ensure_ascii=False) + "\n", encoding="utf-8")
+        example = example_of(run.task.reopen(path, data, run.encoders, answers=False), 0)
+    return replace(example, title=text)
+
+
 def explanation_page(run: Run, example: Example) -> Page:
     """Put the page together."""
     models = models_of(run)
@@ -44,7 +98,7 @@ def explanation_page(run: Run, example: Example) -> Page:
     sections.append(
         settings_section({"equations": run.manifest["cell"]["equations"], "settings": run.manifest["settings"]})
     )
-    return Page(run.path.name, title, _verdict(run, models, example), tuple(sections))
+    return Page(Path(run.manifest["data"]["path"]).name, title, _verdict(run, models, example), tuple(sections))
 
 
 def _verdict(run: Run, models: dict[str, Any], example: Example) -> Words:
@@ -52,7 +106,9 @@ def _verdict(run: Run, models: dict[str, Any], example: Example) -> Words:
     lives = {model_title(name): memory(model, example, name=name).half_life() for name, model in models.items()}
 
     def said(life: float) -> Words:
-        if not np.isfinite(life):
+        if np.isnan(life):
+            return Words("nothing gets in", "什么都没进来")
+        if np.isinf(life):
             return Words("more than half is left to the end", "到最后仍剩一半以上")
         return Words(f"half is left after {life:.1f} steps", f"{life:.1f} 步后剩下一半")
 

@@ -1,7 +1,7 @@
 """Blocks → one HTML file that needs nothing else: no network, no server, no other file.
 
-Every text of a user's is escaped, every script is listed by its hash in the page's security policy, so that nothing which
-came from data can run or load anything.
+Every text of a user's is escaped, every script is listed by its hash in the page's security policy, so that nothing
+which came from data can run or load anything.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from remanence.explain.words import Language, Words
 from remanence.report.assets import SCRIPT, STYLE, bundle
 from remanence.storage import no_write_errors, write_file
 
-__all__ = ["Details", "Figure", "Page", "Section", "Table", "Text", "page_html", "save_figures", "write_page"]
+__all__ = [
+    "Block", "Details", "Figure", "Page", "Section", "Table", "Text", "page_html", "save_figures", "write_page",
+]  # fmt: skip
 
 CANVAS_FROM = 2500
 """Marks from which a figure is drawn as pixels: as shapes, a browser would take seconds."""
@@ -263,8 +265,3 @@ def _data(content: Any) -> str:
 def _hash(script: str) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return f"'sha256-{digest}'"
-
-
-def rows_of(pairs: Sequence[tuple[str, Any]]) -> tuple[tuple[str | Words, ...], ...]:
-    """Names and values as rows of a table."""
-    return tuple((name, value if isinstance(value, Words) else str(value)) for name, value in pairs)

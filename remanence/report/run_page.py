@@ -8,18 +8,12 @@ from typing import Any
 from remanence.explain.example import Example, example_of, typical
 from remanence.explain.words import Words
 from remanence.report.answers import answers_section
+from remanence.report.names import metric_title, model_title, model_words, number
 from remanence.report.page import Page, Section, Table, write_page
-from remanence.report.sections import (
-    learning_section,
-    memory_section,
-    model_title,
-    notes_section,
-    number,
-    settings_section,
-)
+from remanence.report.sections import learning_section, memory_section, notes_section, settings_section
 from remanence.run import Run
 
-__all__ = ["models_of", "run_page", "write_run_report"]
+__all__ = ["models_of", "run_page", "typical_example", "write_run_report"]
 
 
 def write_run_report(run: Run | str | Path, out: str | Path | None = None, *, prepared: Any = None) -> Path:
@@ -69,7 +63,7 @@ def run_page(run: Run, example: Example | None = None) -> Page:
     words = {"forecast": ("forecasts", "预测"), "classify": ("classifies", "分类")}
     doing = words.get(run.task.name, (run.task.name, run.task.name))
     title = Words(f"{cell} {doing[0]} {source}", f"{cell}：{doing[1]} {source}")
-    return Page(run.path.name, title, _verdict(manifest), tuple(section for section in sections if section))
+    return Page(source, title, _verdict(manifest), tuple(section for section in sections if section))
 
 
 def models_of(run: Run) -> dict[str, Any]:
@@ -89,16 +83,19 @@ def typical_example(run: Run) -> Example | None:
 def _scores(manifest: Any) -> list[dict[str, Any]]:
     """Every model that the manifest has test scores of: the run's seeds, companions, simple models."""
     cell = str(manifest["settings"]["model"]["cell"])
+    title = model_title(cell)
     rows = [
         {
-            "name": f"{model_title(cell)}, seed {facts['seed']}",
+            "name": Words(f"{title}, seed {facts['seed']}", f"{title}，种子 {facts['seed']}"),
             "facts": facts,
             "best": facts["seed"] == manifest["best_seed"],
         }
         for facts in manifest["seeds"]
     ]
-    rows += [{"name": model_title(name), "facts": facts} for name, facts in manifest["beside"].items()]
-    return rows + [{"name": facts["name"], "facts": facts} for facts in manifest["baselines"]]
+    rows += [{"name": model_words(name, recurrent=True), "facts": facts} for name, facts in manifest["beside"].items()]
+    return rows + [
+        {"name": model_words(facts["name"], recurrent=False), "facts": facts} for facts in manifest["baselines"]
+    ]
 
 
 def _models(manifest: Any) -> Table:
@@ -107,7 +104,7 @@ def _models(manifest: Any) -> Table:
     best = next((at for at, row in enumerate(rows) if row.get("best")), None)
     header = (
         Words("model", "模型"),
-        *(Words(name, name) for name in metrics),
+        *(metric_title(name) for name in metrics),
         Words("seconds", "秒"),
         Words("parameters", "参数"),
     )
@@ -133,18 +130,17 @@ def _verdict(manifest: Any) -> Words:
             f"{cell} is trained; there is no test part to score it on.", f"{cell} 已训练；没有测试部分可供评分。"
         )
     simple = {row["name"]: row["test"][metric] for row in manifest["baselines"] if row["test"].get(metric) is not None}
-    here = Words(
-        f"{cell} reaches {metric} {number(own)} on the test part", f"{cell} 在测试部分的 {metric} 为 {number(own)}"
-    )
+    title = metric_title(metric)
+    here = Words(f"{cell}: {title.en} {number(own)} on the test part", f"{cell}：测试部分的{title.zh} {number(own)}")
     if not simple:
         return Words(here.en + ".", here.zh + "。")
-    name = min(simple, key=lambda key: simple[key])
-    rival = simple[name]
-    share = abs(1 - own / rival) if rival else 0.0
-    less = own < rival
+    rival = min(simple, key=lambda key: simple[key])
+    name, error = model_words(rival, recurrent=False), simple[rival]
+    share = f"{abs(1 - own / error):.0%}" if error else "–"
+    less = own < error
     return Words(
-        f"{here.en}; the best of the cheap simple models ({name}) {number(rival)}: "
-        f"{share:.0%} {'less' if less else 'more'} error. Whether memory is the reason, `remanence compare` tells.",
-        f"{here.zh}；最好的廉价简单模型（{name}）为 {number(rival)}：误差{'小' if less else '大'} {share:.0%}。"
-        "是否因为记忆，请用 `remanence compare` 判断。",
+        f"{here.en}. The best of the cheap simple models, {name.en}, has {number(error)}: "
+        f"{share} {'less' if less else 'more'} error than it. Whether memory is the reason, “remanence compare” tells.",
+        f"{here.zh}。最好的廉价简单模型（{name.zh}）是 {number(error)}：误差比它{'小' if less else '大'} {share}。"
+        "是否因为记忆，请用“remanence compare”判断。",
     )

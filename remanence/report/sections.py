@@ -14,32 +14,10 @@ from remanence.explain.gates import Gates, gates
 from remanence.explain.memory import Memory, memory
 from remanence.explain.words import Words
 from remanence.report.captions import HOW
+from remanence.report.names import model_title
 from remanence.report.page import Block, Details, Figure, Section, Table, Text
 
-__all__ = [
-    "curves_of", "learning_section", "memory_section", "model_title", "notes_section", "number", "settings_section",
-    "shorten",
-]  # fmt: skip
-
-
-def model_title(name: str) -> str:
-    """`LSTM` for lstm, `GRU-before` for gru-before; names with blanks stay as they are."""
-    first, dash, rest = name.partition("-")
-    return name if " " in name else first.upper() + dash + rest
-
-
-def number(value: Any) -> str:
-    """Four digits that matter, or a dash where there is no number.
-
-    Example:
-        >>> number(0.123456), number(14), number(None), number(1234567)
-        ('0.1235', '14', '–', '1,234,567')
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        return "–"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.0f}" if abs(value) >= 10000 else f"{value:.4g}"
+__all__ = ["curves_of", "learning_section", "memory_section", "notes_section", "settings_section", "shorten"]
 
 
 def shorten(text: str, longest: int = 400) -> str:
@@ -128,6 +106,13 @@ def memory_section(models: Mapping[str, Any], example: Example, *, title: Words 
     ]
 
 
+UNKNOWN_SIGN = "�"
+UNKNOWN_NOTE = Words(
+    "� stands where the model met a token that it did not see in training; to it, all of these are alike.",
+    "� 表示训练时没见过的词或字；对模型来说它们都一样。",
+)
+
+
 def _shown(example: Example) -> tuple[Text, ...]:
     title = Text((Words(example.title, example.title),))
     tokens = any(not label.lstrip("−").isdigit() for label in example.labels)
@@ -136,24 +121,27 @@ def _shown(example: Example) -> tuple[Text, ...]:
     # Signs of Chinese stand close, words apart.
     joint = "" if sum(len(label) <= 1 for label in example.labels) > 0.8 * len(example.labels) else " "
     text = shorten(joint.join(example.labels))
-    return (
-        (Text((Words(text, text),), "example"),)
-        if text == example.title
-        else (title, Text((Words(text, text),), "example"))
-    )
+    shown = [] if text == example.title else [title]
+    shown.append(Text((Words(text, text),), "example"))
+    if UNKNOWN_SIGN in example.labels:
+        shown.append(Text((UNKNOWN_NOTE,), "how"))
+    return tuple(shown)
 
 
 def _gate_figures(traced: Gates) -> tuple[Block, ...]:
     layers = traced.layers()
     blocks: list[Block] = []
     for layer in layers[:2]:
-        name = f"{model_title(traced.model)}" + (f", {layer}" if len(layers) > 1 else "")
+        name = _layer_title(traced.model, layer if len(layers) > 1 else "")
         blocks.append(
             Figure(
-                "gates" if layer == layers[0] else f"gates-{layer}",
+                "gates" if not blocks else f"gates-{layer}",
                 lambda language, layer=layer: inside.gate_heatmaps(traced, layer=layer, language=language),
-                Words(f"Gates and states of {name}", f"{name} 的门与状态"),
-                HOW["gates"] if layer == layers[0] else None,
+                Words(
+                    f"Gates and states of {name.en}",
+                    f"{name.zh}的门与状态" if name.zh.endswith("）") else f"{name.zh} 的门与状态",
+                ),
+                None if blocks else HOW["gates"],
             )
         )
     if len(layers) > 2:
@@ -162,6 +150,17 @@ def _gate_figures(traced: Gates) -> tuple[Block, ...]:
             Text((Words(f"{more} more layers and directions are not shown.", f"另有 {more} 个层与方向没有画出。"),))
         )
     return tuple(blocks)
+
+
+def _layer_title(model: str, layer: str) -> Words:
+    """`LSTM, layer 1, forward` for lstm and layer0.forward."""
+    title = model_title(model)
+    if not layer:
+        return Words(title, title)
+    place, _, direction = layer.partition(".")
+    count = int(place.removeprefix("layer")) + 1
+    ways = {"forward": "正向", "reverse": "反向"}
+    return Words(f"{title}, layer {count}, {direction}", f"{title}（第 {count} 层，{ways.get(direction, direction)}）")
 
 
 def _memory_figures(left: Sequence[Memory]) -> list[Block]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from remanence.data.encoders import ClassifyEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.labelled import prepare_classify, reopen_classify
+from remanence.nn.convolution import Branch
 from remanence.nn.encoders import NumberEncoder, TokenEncoder
 from remanence.nn.heads import ClassifyHead
 from remanence.nn.model import SequenceModel
@@ -69,8 +70,12 @@ class Classify(Task):
             pool=chosen.pool or "last",
             dropout=dropout,
             backward=recurrent.output_size // 2 if bidirectional else 0,
+            beside=chosen.branch or 0 if isinstance(encoder, NumberEncoder) else 0,
         )
-        return SequenceModel(encoder, recurrent, head)
+        branch = None
+        if chosen.branch and isinstance(encoder, NumberEncoder):
+            branch = Branch(len(encoders.features), chosen.branch, causal=not bidirectional)
+        return SequenceModel(encoder, recurrent, head, branch=branch)
 
     def loss(self, output: Tensor, batch: Batch, settings: Settings) -> Tensor:
         """Cross entropy, with label smoothing if set."""
@@ -107,12 +112,13 @@ def _encoder(encoders: ClassifyEncoders, settings: Settings) -> NumberEncoder | 
             chosen.embedding or 64,
             token_dropout=chosen.embedding_dropout or 0.0,
             pairs=PAIR_ROWS if chosen.ngrams else 0,
-            dropout=(chosen.dropout or 0.0) / 2,
+            dropout=chosen.dropout or 0.0,
         )
     return NumberEncoder(
         len(encoders.features),
         convolution=chosen.convolution or 0,
         causal=not chosen.bidirectional,
+        differences=bool(chosen.differences),
         noise=settings.train.noise or 0.0,
         dropout=(chosen.dropout or 0.0) / 2 if chosen.convolution else 0.0,
     )

@@ -25,6 +25,8 @@ __all__ = ["classify_defaults", "forecast_defaults"]
 
 Values = dict[str, Any]
 
+_FINE = 48
+"""Mean steps of a sequence from which on it counts as finely sampled."""
 _LOOKED_AT = 2_000
 """Training windows that a choice looks at."""
 
@@ -82,14 +84,14 @@ def _text_defaults(prepared: Prepared, settings: Settings) -> Settings:
     large = len(prepared.train) >= 2000
     model: Values = {
         "cell": "lstm",
-        "hidden": 128 if large else 64,
+        "hidden": 64,
         "layers": 1,
         "bidirectional": True,
         "dropout": 0.5,
-        "embedding": 128 if large else 64,
-        "embedding_dropout": 0.3 if large else 0.1,
+        "embedding": 100 if large else 64,
+        "embedding_dropout": 0.1,
         "ngrams": large,
-        "pool": "max",
+        "pool": "mean-max",
     }
     train: Values = {
         "batch_size": 32,
@@ -102,20 +104,25 @@ def _text_defaults(prepared: Prepared, settings: Settings) -> Settings:
         "noise": 0.0,
         "patience": 20,
     }
-    return _filled(settings, model, train, {"epochs": 8 if large else 30})
+    return _filled(settings, model, train, {"epochs": 6 if large else 30})
 
 
 def _number_defaults(prepared: Prepared, settings: Settings) -> Settings:
     examples = len(prepared.train)
     small = examples < 1000
+    steps = float(prepared.train.lengths.mean()) if examples else 0.0
     model: Values = {
         "cell": "lstm",
         "hidden": 64,
         "layers": 1,
         "bidirectional": True,
         "dropout": 0.3,
-        "convolution": 32,
-        "pool": "mean",
+        "differences": True,
+        # Finely sampled sequences are made of short shapes, which a convolution reads as one step.
+        "convolution": 32 if steps >= _FINE else 0,
+        "pool": "mean-max",
+        # Shapes that stand anywhere in a sequence: from few examples, recurrent layers alone are slow to learn them.
+        "branch": 32 if small else 0,
     }
     train: Values = {
         "batch_size": 16 if small else 64,
@@ -135,6 +142,9 @@ def _number_defaults(prepared: Prepared, settings: Settings) -> Settings:
 def _filled(settings: Settings, model: Values, train: Values, budget: Values) -> Settings:
     """The settings with values where there were none; the budget only where no other was given."""
     given = settings.train
+    if given.truncate is not None:
+        # Layers that read from both ends cannot carry their state from chunk to chunk.
+        model = model | {"bidirectional": False}
     if given.epochs is None and given.steps is None and given.minutes is None:
         train = train | budget
     # A part that only the user asks for (an embedding of numbers, say) stays as it was given.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,24 +16,23 @@ from typing import Any
 import torch
 
 from remanence.data.examples import Part
-from remanence.errors import RunError, SettingError
+from remanence.errors import MachineError, RunError, SettingError
 from remanence.prediction.outputs import measure
-from remanence.run import Run
+from remanence.run import Run, seal
 from remanence.settings import Settings, settings_from
 from remanence.storage import no_write_errors, publish
+from remanence.tasks.task import Prepared
 from remanence.train.determinism import reproducible
+from remanence.train.events import Events, require_tensorboard
 from remanence.train.interrupt import Interrupt
 from remanence.train.job import Hooks, Job, plain_metrics
 from remanence.train.loop import train
 from remanence.train.manifest import assemble
 from remanence.train.opening import Opened, open_data, with_cell
 from remanence.train.progress import Progress, progress_for
-from remanence.train.session import Session, partial_folder, same_plan, stored_plan
+from remanence.train.session import Session, check_target, free_name, stored_plan
 
 __all__ = ["fit", "resume", "train_run"]
-
-CHEAP_BASELINES = frozenset({"naive", "seasonal-naive", "drift", "mean", "majority"})
-"""Simple models that are ready in a moment: a single fit shows them too; `compare` fits all."""
 
 
 def fit(
@@ -62,9 +61,11 @@ def fit(
     """
     settings = settings_from(options)
     source = Path(path)
+    if out is not None:
+        check_target(Path(out), overwrite=overwrite)
     plan = {
-        "path": str(path), "absolute": str(source.absolute()), "settings": settings.model_dump(mode="json"),
-        "beside": list(beside), "threads": settings.train.threads or torch.get_num_threads(),
+        "command": "fit", "path": str(path), "absolute": str(source.absolute()),
+        "settings": settings.model_dump(mode="json"), "beside": list(beside), "threads": settings.train.threads or torch.get_num_threads(),
     }  # fmt: skip
     return _fit(source, Path(out) if out else None, plan, overwrite, progress_for(progress))
 
@@ -82,19 +83,23 @@ def resume(out: str | Path, *, progress: bool | Progress | None = None) -> Run:
     plan = stored_plan(target)
     if plan is None:
         raise RunError(f"{target}: nothing to continue", remedy="only an interrupted training can be resumed")
+    if plan["command"] != "fit":
+        raise RunError(f"{target}: an unfinished {plan['command']}", remedy="give the command it was begun with again")
     source = Path(plan["path"])
     return _fit(source if source.exists() else Path(plan["absolute"]), target, plan, False, progress_for(progress))
 
 
 def _fit(source: Path, out: Path | None, plan: dict[str, Any], overwrite: bool, progress: Progress) -> Run:
     settings = Settings.model_validate(plan["settings"])
+    if settings.train.tensorboard:
+        require_tensorboard()
     with reproducible(settings.train.device, plan["threads"]):
         opened = open_data(source, settings)
         for note in opened.prepared.notes:
             progress.note(note)
         plan = {**plan, "fingerprint": opened.prepared.fingerprint}
         with no_write_errors(out or "runs"):
-            target = out or _free_name(source, opened, plan)
+            target = out or free_name(f"{source.name.split('.')[0] or 'run'}-{opened.settings.model.cell}", plan)
             target.parent.mkdir(parents=True, exist_ok=True)
         return train_run(opened, source, target, plan, overwrite=overwrite, progress=progress)
 
@@ -119,7 +124,8 @@ def train_run(
         fitting = _Fitting(opened, session, progress, plan)
         fitting.train()
         folder = assemble(session, fitting.content(source, time.monotonic() - began), fitting.interrupted)
-        _report(folder, progress)
+        if not fitting.interrupted:
+            _report(folder, opened.prepared, progress)
         publish(folder, target)
         session.discard()
     return Run.load(target)
@@ -167,13 +173,25 @@ class _Fitting:
         opened = self.opened
         title = f"{settings.model.cell}, seed {seed}"
         session = self.session
-        hooks = Hooks(self.progress, interrupt, session.log, session.mark, session.rewind)
+        hooks = Hooks(self.progress, interrupt, self._log(label), session.mark, session.rewind)
         job = Job(opened.task, opened.prepared, settings, seed, title)
         trained = train(job, session.begin(label), hooks)
         facts = trained.facts() | {"test": _scores(opened, trained.model, opened.prepared.test, settings)}
         self.interrupted = trained.stopped == "interrupted"
         session.keep(label, facts, trained.model.state_dict(), done=not self.interrupted)
         return _Fitted(label, facts, settings)
+
+    def _log(self, label: str) -> Callable[[dict[str, Any]], None]:
+        """What takes the rows of metrics: the session, and TensorBoard where it is asked for."""
+        if not self.opened.settings.train.tensorboard:
+            return self.session.log
+        events = Events(self.session.folder / "tensorboard" / label)
+
+        def both(row: dict[str, Any]) -> None:
+            self.session.log(row)
+            events.add(row)
+
+        return both
 
     def content(self, source: Path, seconds: float) -> dict[str, Any]:
         """What the manifest says of this run, its files left out."""
@@ -223,7 +241,7 @@ def _trivial_baselines(opened: Opened) -> Iterator[dict[str, Any]]:
     """What any network has to beat."""
     prepared = opened.prepared
     for baseline in opened.task.baselines(prepared, opened.settings):
-        if baseline.name not in CHEAP_BASELINES:
+        if not baseline.trivial:
             continue
         row: dict[str, Any] = {"name": baseline.name, "test": {}, "parameters": 0, "error": ""}
         try:
@@ -235,17 +253,14 @@ def _trivial_baselines(opened: Opened) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _free_name(source: Path, opened: Opened, plan: Mapping[str, Any]) -> Path:
-    """`runs/<file>-<cell>`, or with the first number at which no run stands that this plan would not continue."""
-    base = Path("runs") / f"{source.name.split('.')[0] or 'run'}-{opened.settings.model.cell}"
-    number = 1
-    while True:
-        name = base if number == 1 else base.with_name(f"{base.name}-{number}")
-        taken = name.exists() or partial_folder(name).exists()
-        if not taken or same_plan(stored_plan(name) or {}, plan):
-            return name
-        number += 1
-
-
-def _report(folder: Path, progress: Progress) -> None:
+def _report(folder: Path, prepared: Prepared, progress: Progress) -> None:
     """Write report.html into a run that is complete otherwise, and seal it again."""
+    from remanence.report import write_run_report
+
+    run = Run.load(folder)
+    try:
+        write_run_report(run, folder / "report.html", prepared=prepared)
+    except MachineError as error:
+        # A page that cannot be drawn here is no reason to lose the weights; it can be drawn later.
+        progress.note(f"no report: {error}")
+    seal(folder, run.manifest)

@@ -51,6 +51,8 @@ def assemble(session: Session, content: dict[str, Any], interrupted: bool) -> Pa
             _copy(session.place(facts.pop("label")) / "model.safetensors", folder / facts["file"])
         session.mark()
         _copy(session.folder / "metrics.jsonl", folder / "metrics.jsonl")
+        if (session.folder / "tensorboard").exists():
+            shutil.copytree(session.folder / "tensorboard", folder / "tensorboard")
         if interrupted:
             shutil.copytree(session.folder, folder / "checkpoints", ignore=shutil.ignore_patterns("run", "lock", ".*"))
     cell = CELLS[content["settings"]["model"]["cell"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from remanence.cells import cell
 from remanence.errors import DataError
@@ -52,10 +53,11 @@ def open_data(path: Path, settings: Settings) -> Opened:
     return Opened(chosen, prepared, complete)
 
 
-def with_cell(settings: Settings, name: str) -> Settings:
-    """The same settings for another cell.
+def with_cell(settings: Settings, name: str, hidden: int | None = None) -> Settings:
+    """The same settings for another cell, of another hidden size where one is given.
 
     Raises:
         SettingError: no such cell.
     """
-    return settings.model_copy(update={"model": settings.model.model_copy(update={"cell": cell(name).name})})
+    changes: dict[str, Any] = {"cell": cell(name).name} | ({} if hidden is None else {"hidden": hidden})
+    return settings.model_copy(update={"model": settings.model.model_copy(update=changes)})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 
-__all__ = ["Progress", "Terminal", "progress_for"]
+__all__ = ["Notes", "Progress", "Terminal", "progress_for"]
 
 
 class Progress:
@@ -37,6 +37,9 @@ class Progress:
 
 class Notes(Progress):
     """Notes alone, a line each on stderr: where stderr is a file or a pipe."""
+
+    def begin(self, title: str) -> None:
+        self.note(f"training {title}")
 
     def note(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)

@@ -26,7 +26,7 @@ from remanence.errors import SettingError
 from remanence.run import is_run
 from remanence.storage import no_write_errors, read_sealed, read_tensors, write_sealed, write_tensors
 
-__all__ = ["Session", "partial_folder", "same_plan", "stored_plan"]
+__all__ = ["Session", "check_target", "free_name", "partial_folder", "same_plan", "stored_plan"]
 
 _REMEDY = "start again with --overwrite"
 PLAN = "plan.json"
@@ -43,6 +43,21 @@ def stored_plan(target: Path) -> dict[str, Any] | None:
         if (folder / PLAN).exists():
             return read_sealed(folder / PLAN, _REMEDY)
     return None
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse a place where something stands that must not be replaced, before any work is done.
+
+    Raises:
+        SettingError: a folder that is no run, or a run that is neither interrupted nor to be overwritten.
+    """
+    if not target.exists() or _is_empty(target):
+        return
+    if not is_run(target):
+        raise SettingError(f"{target} is not a run, and is not replaced", name="out", remedy="choose another name")
+    # An unfinished training was begun with leave to replace what stands here, or was killed just as it had.
+    if not overwrite and stored_plan(target) is None:
+        raise SettingError(f"{target} exists already", name="out", remedy="choose another, or --overwrite")
 
 
 class Session:
@@ -62,15 +77,12 @@ class Session:
         self.target, self.folder = target, partial_folder(target)
         before = stored_plan(target)
         self.continued = before is not None and same_plan(before, plan)
-        interrupted = (target / "checkpoints" / PLAN).exists()
-        if target.exists() and not overwrite and not (self.continued and interrupted):
-            raise SettingError(f"{target} exists already", name="out", remedy="choose another, or --overwrite")
-        if target.exists() and not (is_run(target) or _is_empty(target)):
-            raise SettingError(f"{target} is not a run, and is not replaced", name="out", remedy="choose another name")
-        if before is not None and not self.continued and not overwrite and not target.exists():
+        check_target(target, overwrite=overwrite)
+        if before is not None and not self.continued and not overwrite:
+            where = self.folder if self.folder.exists() else target
             raise SettingError(
-                f"an unfinished training stands in {self.folder}, with {_change(before, plan)}", name="out",
-                remedy=f"--overwrite discards it; `remanence fit --resume {target}` continues it",
+                f"an unfinished training stands in {where}, with {_change(before, plan)}", name="out",
+                remedy="--overwrite discards it; the command it was begun with continues it",
             )  # fmt: skip
         with no_write_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -186,13 +198,25 @@ class Session:
                 shutil.copyfile(entry, self.folder / entry.name)
 
 
+def free_name(name: str, plan: Mapping[str, Any]) -> Path:
+    """`runs/<name>`, or with the first number at which nothing stands that this plan would not continue."""
+    base = Path("runs") / name
+    number = 1
+    while True:
+        target = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        taken = target.exists() or partial_folder(target).exists()
+        if not taken or same_plan(stored_plan(target) or {}, plan):
+            return target
+        number += 1
+
+
 def _is_empty(folder: Path) -> bool:
     return folder.is_dir() and not any(folder.iterdir())
 
 
 def same_plan(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether two plans train the same; where the file lies does not matter."""
-    return all(before.get(name) == now.get(name) for name in ("settings", "beside", "threads", "fingerprint"))
+    return all(before.get(name) == now.get(name) for name in {*before, *now} - {"path", "absolute"})
 
 
 def _change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -68,3 +68,20 @@ def test_cell_parameter_count_matches_a_number_worked_by_hand():
     # 4 gates of 5 × 3 + 5 × 5 + 5
     assert CELLS["lstm"].parameter_count(input=3, hidden=5) == 4 * (15 + 25 + 5)
     assert CELLS["gru"].parameter_count(input=3, hidden=5) == 3 * (15 + 25 + 5) + 5
+
+
+def test_cell_that_reads_no_input_is_refused():
+    with pytest.raises(CellError, match="reads the input x"):
+        Cell("still", ("h",), "h", "h = 0.5 * h", "none")
+    with pytest.raises(CellError, match="tuple of names"):
+        Cell("still", "h", "h", "h = W @ x", "none")  # pyright: ignore[reportArgumentType]
+
+
+def test_cell_without_parameters_runs():
+    from torch import ones
+
+    from remanence.nn.recurrent import Recurrent
+
+    layer = Recurrent(Cell("sum", ("h",), "h", "h = h + mean(x)", "none"), 2, 1)
+    assert layer(ones(1, 3, 2)).output.flatten().tolist() == [1.0, 2.0, 3.0]
+    assert layer.path == "eager"

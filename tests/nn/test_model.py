@@ -7,6 +7,7 @@ import torch
 
 from remanence.data.examples import Batch
 from remanence.errors import SettingError
+from remanence.nn.convolution import MaskedNorm
 from remanence.nn.encoders import NumberEncoder, TokenEncoder
 from remanence.nn.heads import ClassifyHead, ForecastHead, StepHead
 from remanence.nn.model import SequenceModel
@@ -170,3 +171,25 @@ def test_trace_and_encode_show_what_the_layers_read() -> None:
     traced = model.trace(batch, ("f", "c"))
     assert set(traced.trace) == {"layer0.forward.f", "layer0.forward.c"}
     torch.testing.assert_close(traced.output, model.recurrent(model.encode(batch)).output, rtol=0, atol=1e-5)
+
+
+def test_masked_norm_matches_torch_on_the_valid_steps() -> None:
+    torch.manual_seed(0)
+    ours, theirs = MaskedNorm(3), torch.nn.BatchNorm1d(3)
+    inputs = _numbers(3)
+    mask = inputs.mask()
+    for _ in range(2):
+        found = ours(inputs.data, mask)
+        torch.testing.assert_close(found[mask], theirs(inputs.data[mask]), rtol=0, atol=1e-5)
+        assert found[~mask].abs().sum() == 0
+    torch.testing.assert_close(ours.mean, theirs.running_mean)
+    torch.testing.assert_close(ours.variance, theirs.running_var)
+    torch.testing.assert_close(
+        ours.eval()(inputs.data, mask)[mask], theirs.eval()(inputs.data[mask]), rtol=0, atol=1e-5
+    )
+
+
+def test_differences_are_steps_and_begin_at_zero() -> None:
+    encoder = NumberEncoder(1, differences=True).eval()
+    inputs = Sequences(torch.tensor([[[5.0], [7.0], [4.0]]]), torch.tensor([3]))
+    assert encoder(inputs, {})[0].data[0].tolist() == [[5, 0], [7, 6], [4, -9]]

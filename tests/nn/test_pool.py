@@ -19,13 +19,15 @@ def _steps() -> Sequences:
 
 def _naive(pool: Pool, values: torch.Tensor) -> torch.Tensor:
     if not len(values):
-        return torch.zeros(3)
+        return torch.zeros(pool.output_size)
     if pool.kind == "last":
         return values[-1]
     if pool.kind == "mean":
         return values.mean(0)
     if pool.kind == "max":
         return values.amax(0)
+    if pool.kind == "mean-max":
+        return torch.cat([values.mean(0), values.amax(0)])
     weights = torch.softmax(torch.tanh(values) @ pool.score.weight[0], dim=0)
     return weights @ values
 
@@ -59,7 +61,7 @@ def test_pool_gradient_is_finite_with_empty_sequences(kind: str) -> None:
 @pytest.mark.parametrize("kind", POOLS)
 def test_pool_of_no_step_at_all_is_zero(kind: str) -> None:
     pooled, _ = Pool(kind, 3)(Sequences(torch.zeros(2, 0, 3), torch.zeros(2, dtype=torch.int64)), {})
-    assert pooled.tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert pooled.shape[0] == 2 and pooled.abs().sum() == 0
 
 
 def test_last_takes_the_backward_direction_at_its_own_end() -> None:

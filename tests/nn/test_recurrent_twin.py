@@ -71,8 +71,9 @@ def test_layer_matches_torch_nn(name: str, path: str, dtype: torch.dtype, length
     assert ours.path == ("torch" if path == "auto" else "eager")
     mine = torch.randn(3, 63, 3, dtype=dtype, requires_grad=True)
     other = mine.detach().clone().requires_grad_()
-    start = {state: torch.rand(4, 3, hidden, dtype=dtype) for state in ours.cell.state}
-    hx = (start["h"], start["c"]) if "c" in start else start["h"]
+    start = {state: torch.rand(4, 3, hidden, dtype=dtype, requires_grad=True) for state in ours.cell.state}
+    begin = {state: value.detach().clone().requires_grad_() for state, value in start.items()}
+    hx = (begin["h"], begin["c"]) if "c" in begin else begin["h"]
     if lengths is None:
         done = ours(mine, start)
         output, last = theirs(other, hx)
@@ -90,6 +91,8 @@ def test_layer_matches_torch_nn(name: str, path: str, dtype: torch.dtype, length
     their_loss = (output * weigh).mean() + sum(finals[s].sin().mean() for s in finals)
     for ours_grad, theirs_grad in _gradients(ours, theirs, mine, mine_loss, other, their_loss):
         torch.testing.assert_close(ours_grad, theirs_grad, atol=loose * 0.1, rtol=loose)
+    for state, value in start.items():
+        torch.testing.assert_close(value.grad, begin[state].grad, atol=loose * 0.1, rtol=loose)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -128,3 +131,31 @@ def test_transforms_take_the_eager_path():
     mapped = torch.func.vmap(lambda x: layer(x).output)(data)
     for index in range(4):
         torch.testing.assert_close(mapped[index], layer(data[index]).output, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("path", ["auto", "eager"])
+def test_autocast_gives_a_state_that_the_next_call_takes(name: str, path: str):
+    layer = Recurrent(name, 3, 5, options=RecurrentOptions(path=path))
+    data = Sequences(torch.randn(2, 7, 3), torch.tensor([7, 3]))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        first = layer(data)
+        second = layer(data, first.state)
+    assert first.output.dtype == torch.float32
+    torch.testing.assert_close(second.output, layer(data, layer(data).state).output, atol=0.03, rtol=0.03)
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
+def test_torch_path_has_batched_and_second_gradients(name: str):
+    torch.manual_seed(0)
+    layers = [Recurrent(name, 3, 5, options=RecurrentOptions(path=path)) for path in ("auto", "eager")]
+    layers[1].load_state_dict(layers[0].state_dict())
+    data = torch.randn(1, 6, 3, requires_grad=True)
+    rows, squares = [], []
+    for layer in layers:
+        last = layer(data).output[0, -1]
+        rows.append(torch.autograd.grad(last, data, torch.eye(5), is_grads_batched=True, retain_graph=True)[0])
+        slope = torch.autograd.grad(last.sin().sum(), data, create_graph=True)[0]
+        squares.append(torch.autograd.grad(slope.square().sum(), data)[0])
+    torch.testing.assert_close(rows[0], rows[1], atol=1e-5, rtol=0)
+    torch.testing.assert_close(squares[0], squares[1], atol=1e-5, rtol=0)

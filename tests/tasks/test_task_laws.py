@@ -54,9 +54,13 @@ CASES = {
     "texts": Case("classify", made.made_texts, {"ngrams": True, "pool": "max"}),
     "texts-forward": Case("classify", made.made_texts, {"ngrams": True, "pool": "attention", "bidirectional": False}),
     "numbers": Case("classify", made.made_numbers, {"pool": "mean"}),
+    "numbers-branch": Case("classify", made.made_numbers, {"pool": "mean-max", "branch": 4, "bidirectional": False}),
+    "numbers-branch-both-ends": Case("classify", made.made_numbers, {"branch": 4}),
     "numbers-last": Case("classify", made.made_numbers, {"pool": "last", "layers": 2, "convolution": 0}),
     "numbers-forward": Case(
-        "classify", made.made_numbers, {"pool": "last", "bidirectional": False, "cell": "lstm-peephole"}
+        "classify",
+        made.made_numbers,
+        {"pool": "last", "bidirectional": False, "cell": "lstm-peephole", "differences": True},
     ),
 }
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())

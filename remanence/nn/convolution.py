@@ -1,0 +1,106 @@
+"""Convolutions over time: padding that a next chunk can carry on, and a branch beside the recurrent layers.
+
+References:
+    Karim, Majumdar, Darabi & Chen 2018, LSTM fully convolutional networks, doi:10.1109/ACCESS.2017.2779939, figure 1.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from remanence.nn.pool import State
+from remanence.sequences import Sequences
+
+__all__ = ["Branch", "MaskedNorm", "surround"]
+
+
+def surround(inputs: Sequences, width: int, causal: bool, past: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Pad so that a convolution of that width keeps the number of steps.
+
+    Args:
+        inputs: `[batch, time, feature]`, zeros beyond the lengths.
+        width: steps that the convolution sees.
+        causal: all of the padding goes before; otherwise half of it.
+        past: the last `width - 1` steps of the chunk before `[batch, width - 1, feature]`, or None at the beginning.
+
+    Returns:
+        The padded steps, and the `past` of the next chunk (None unless causal).
+    """
+    reach, data = width - 1, inputs.data
+    if not causal:
+        return nn.functional.pad(data, (0, 0, reach // 2, reach - reach // 2)), None
+    before = data.new_zeros(inputs.batch, reach, data.shape[2]) if past is None else past
+    padded = torch.cat([before, data], dim=1)
+    # The last `reach` valid steps of each row begin at its own length, `before` being `reach` long.
+    at = inputs.lengths.to(data.device)[:, None] + torch.arange(reach, device=data.device)
+    return padded, torch.gather(padded, 1, at[..., None].expand(-1, -1, data.shape[2]))
+
+
+class MaskedNorm(nn.Module):
+    """Batch normalisation whose moments in training are those of the valid steps alone.
+
+    References:
+        Ioffe & Szegedy 2015, Batch normalization, arXiv:1502.03167, algorithms 1 and 2.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, channels: int, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.ones(channels))
+
+    def forward(self, data: Tensor, mask: Tensor) -> Tensor:
+        """Normalise `[batch, time, channel]` where `mask` `[batch, time]` holds; zeros elsewhere."""
+        mean, variance = self.mean, self.variance
+        count = int(mask.sum())
+        if self.training and count > 1:
+            share = mask[..., None] / count
+            mean = (data * share).sum((0, 1))
+            variance = ((data - mean) ** 2 * share).sum((0, 1))
+            with torch.no_grad():
+                self.mean.lerp_(mean, self.momentum)
+                self.variance.lerp_(variance * count / (count - 1), self.momentum)
+        scaled = (data - mean) * torch.rsqrt(variance + 1e-5) * self.weight + self.bias
+        return torch.where(mask[..., None], scaled, 0.0)
+
+
+class Branch(nn.Module):
+    """Three convolutions beside the recurrent layers, averaged over time: one vector a sequence.
+
+    Args:
+        features: numbers of one step.
+        channels: of the first and the last convolution; the middle one has twice as many.
+        causal: see `surround`; only then may a sequence come in chunks.
+    """
+
+    widths = (7, 5, 3)
+
+    def __init__(self, features: int, channels: int, *, causal: bool) -> None:
+        super().__init__()
+        self.causal, self.output_size = causal, channels
+        sizes = (features, channels, 2 * channels, channels)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(sizes[at], sizes[at + 1], width) for at, width in enumerate(self.widths)
+        )
+        self.norms = nn.ModuleList(MaskedNorm(size) for size in sizes[1:])
+
+    def forward(self, inputs: Sequences, state: State) -> tuple[Tensor, State]:
+        """Read `[batch, time, features]`: the mean over all steps so far `[batch, channels]`, and the state."""
+        mask, carried = inputs.mask(), {}
+        data = torch.where(mask[..., None], inputs.data, 0.0)
+        for at, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
+            past = state[f"branch.past{at}"].transpose(0, 1) if state and self.causal else None
+            padded, past = surround(Sequences(data, inputs.lengths), self.widths[at], self.causal, past)
+            if past is not None:
+                carried[f"branch.past{at}"] = past.transpose(0, 1)
+            data = torch.relu(norm(convolution(padded.transpose(1, 2)).transpose(1, 2), mask))
+        total, count = data.sum(1), inputs.lengths.to(data)[:, None]
+        if state:
+            total, count = total + state["branch.sum"][0], count + state["branch.count"][0]
+        return total / count.clamp(min=1), carried | {"branch.sum": total[None], "branch.count": count[None]}

@@ -1,0 +1,76 @@
+"""What people call models and metrics, in both languages, and how a number is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from remanence.explain.words import Words
+
+__all__ = ["metric_title", "model_title", "model_words", "number"]
+
+METRICS = {
+    "mae": Words("MAE", "MAE"),
+    "mse": Words("MSE", "MSE"),
+    "mae_units": Words("MAE, own units", "MAE（原单位）"),
+    "smape": Words("sMAPE, %", "sMAPE（%）"),
+    "mase": Words("MASE", "MASE"),
+    "pinball": Words("pinball", "分位损失"),
+    "coverage": Words("coverage", "覆盖率"),
+    "accuracy": Words("accuracy", "准确率"),
+    "macro_f1": Words("macro-F1", "宏平均 F1"),
+    "log_loss": Words("log loss", "对数损失"),
+    "error": Words("error rate", "错误率"),
+    "error_rate": Words("error rate", "错误率"),
+}
+
+MODELS = {
+    "naive": Words("naive (last value)", "朴素（最后一个值）"),
+    "seasonal-naive": Words("seasonal naive (last season)", "季节朴素（上一季）"),
+    "drift": Words("drift", "漂移"),
+    "mean": Words("mean", "均值"),
+    "ridge": Words("ridge autoregression", "岭自回归"),
+    "majority": Words("majority class", "多数类"),
+    "bag-of-words": Words("bag of words", "词袋"),
+    "summary": Words("summary statistics", "汇总统计"),
+    "nearest-dtw": Words("nearest neighbour (DTW)", "最近邻（DTW）"),
+}
+
+
+def metric_title(name: str) -> Words:
+    """What people call a metric."""
+    plain = name.replace("_", " ")
+    return METRICS.get(name, Words(plain, plain))
+
+
+def model_title(name: str) -> str:
+    """`LSTM` for lstm, `GRU-before` for gru-before; names with blanks stay as they are."""
+    first, dash, rest = name.partition("-")
+    return name if " " in name else first.upper() + dash + rest
+
+
+def model_words(name: str, *, recurrent: bool) -> Words:
+    """What people call a model.
+
+    Example:
+        >>> model_words("lstm", recurrent=True).en, model_words("mean", recurrent=False).zh
+        ('LSTM', '均值')
+    """
+    if recurrent:
+        return Words(model_title(name), model_title(name))
+    return MODELS.get(name, Words(name, name))
+
+
+def number(value: Any) -> str:
+    """Four digits that matter, or a dash where there is no number.
+
+    Example:
+        >>> number(0.123456), number(14), number(None), number(1234567)
+        ('0.1235', '14', '–', '1,234,567')
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        return "–"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if abs(value) >= 10000 else f"{value:.4g}"

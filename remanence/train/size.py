@@ -1,0 +1,48 @@
+"""Models of like size: the hidden size at which a cell has as many parameters as another.
+
+A GRU of the same hidden size has three quarters of an LSTM's weights; to compare memory and not size, each cell gets
+the hidden size whose whole model comes closest to a given count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from pydantic import BaseModel
+
+from remanence.settings import Settings
+from remanence.tasks.task import Task
+
+__all__ = ["TOLERANCE", "hidden_for", "parameters"]
+
+TOLERANCE = 0.05
+"""Models whose counts differ by no more than this share are called the same size."""
+
+_LARGEST = 8192
+
+
+def parameters(task: Task, encoders: BaseModel, settings: Settings) -> int:
+    """Count the trained numbers of the model these settings would make; allocates no memory for them."""
+    with torch.device("meta"):
+        model = task.model(encoders, settings)
+    return sum(weight.numel() for weight in model.parameters())
+
+
+def hidden_for(count: Callable[[int], int], wanted: int) -> int:
+    """Find the hidden size whose count comes closest to `wanted`.
+
+    Args:
+        count: parameters of a model of that hidden size; rises with it.
+
+    Example:
+        >>> hidden_for(lambda hidden: 4 * hidden * hidden, 4 * 33 * 33 + 5)
+        33
+    """
+    low, high = 1, 1
+    while count(high) < wanted and high < _LARGEST:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(middle) < wanted else (low, middle)
+    return min((low, high), key=lambda hidden: abs(count(hidden) - wanted))

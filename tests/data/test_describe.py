@@ -1,0 +1,80 @@
+"""Descriptions: what is found, what is guessed, and that a flaw is shown instead of refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from remanence.data.describe import describe
+from remanence.data.schema import guess
+from remanence.settings import DataSettings
+
+
+def write(folder: Path, text: str, name: str = "data.csv") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("date,load\n2024-01-01,1\n2024-01-02,2\n", {"task": "forecast", "time": "date", "target": ("load",)}),
+        ("日期,销量\n2024-01-01,1\n2024-01-02,2\n", {"task": "forecast", "time": "日期", "target": ("销量",)}),
+        ("a,b\n1,2\n3,4\n", {"task": "forecast", "time": None, "target": ("b",)}),
+        (
+            "name,date,price\nA,Jan 1 2000,1\nA,Feb 1 2000,2\nB,Jan 1 2000,3\nB,Feb 1 2000,4\n",
+            {"task": "forecast", "time": "date", "series": ("name",), "target": ("price",)},
+        ),
+        (
+            "review,sentiment\ngood film,1\nbad film,0\n",
+            {"task": "classify", "input": ("review",), "label": "sentiment"},
+        ),
+        ("文本,标签\n很好,正\n很差,负\n", {"task": "classify", "input": ("文本",), "label": "标签"}),
+        (
+            "seq,t,x,y,label\n1,0,2,3,a\n1,1,2,3,a\n2,0,2,3,b\n2,1,4,5,b\n",
+            {"task": "classify", "sequence": ("seq",), "time": "t", "input": ("x", "y"), "label": "label"},
+        ),
+    ],
+)
+def test_columns_are_guessed_and_each_guess_is_noted(text: str, expected: dict[str, object], tmp_path: Path) -> None:
+    found = guess(write(tmp_path, text), DataSettings())
+    assert {name: getattr(found.settings, name) for name in expected} == expected
+    for name in expected:
+        if name != "task" and expected[name]:
+            assert any(f"--{name}" in note for note in found.notes)
+
+
+def test_what_is_given_is_not_guessed(tmp_path: Path) -> None:
+    path = write(tmp_path, "date,load,wind\n2024-01-01,1,2\n2024-01-02,2,3\n")
+    found = guess(path, DataSettings(target=("wind",), time="date"))
+    assert found.settings.target == ("wind",)
+    assert not any("--target" in note for note in found.notes)
+
+
+def test_flaws_are_shown_with_their_line(tmp_path: Path) -> None:
+    text = "date,load\n2024-01-01,1\n2024-01-02,\n2024-01-04,5\n2024-01-05,4\n2024-01-06,4\n"
+    found = describe(write(tmp_path, text))
+    assert any(":3, column 'load'" in line for line in found.suspicious)
+    assert any("a gap" in line for line in found.suspicious)
+    assert found.facts["rows"] == 6
+    assert found.facts["frequency"] == "daily"
+
+
+def test_series_are_described(tmp_path: Path) -> None:
+    text = "name,date,price\nA,2000-01-01,1\nA,2000-02-01,2\nB,2000-01-01,3\nB,2000-02-01,4\n"
+    found = describe(write(tmp_path, text))
+    assert found.facts["a row is"] == "one step of one of 2 series, monthly"
+    assert found.facts["series"] == {"A": 2, "B": 2}
+    assert json.loads(json.dumps(found.as_json()))["task"] == "forecast"
+    assert "monthly" in found.text()
+
+
+def test_texts_are_described(tmp_path: Path) -> None:
+    found = describe(write(tmp_path, "text,label\n" + "很好,1\n" * 9 + "差,0\n"))
+    assert found.facts["a step is"] == "one of the characters of 'text'"
+    assert found.facts["classes"] == {"1": 9, "0": 1}
+    assert any("8 texts stand in the file more than once" in line for line in found.suspicious)
+    assert any("macro-F1" in line for line in found.suspicious)

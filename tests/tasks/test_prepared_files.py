@@ -1,0 +1,119 @@
+"""Tasks on files: the test part changes nothing that was fitted; what was prepared is trained and answered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from remanence.settings import settings_from
+from remanence.tasks import TASKS, task
+from remanence.tasks.task import Prepared
+
+ROWS = 120
+
+
+def _forecast_file(folder: Path, test_value: float) -> tuple[Path, dict]:
+    random = np.random.default_rng(0)
+    values = np.sin(np.arange(ROWS) / 3) + 0.1 * random.standard_normal((2, ROWS))
+    values[:, int(0.8 * ROWS) :] += test_value
+    lines = [f"2024-01-{1 + row // 24:02d} {row % 24:02d}:00,{values[0, row]},{values[1, row]}" for row in range(ROWS)]
+    path = folder / "load.csv"
+    path.write_text("time,load,wind\n" + "\n".join(lines) + "\n")
+    options = {"time": "time", "target": "load", "observed": "wind", "horizon": 3, "context": 8, "season": 6}
+    return path, options | {"task": "forecast"}
+
+
+def _text_file(folder: Path, test_value: float) -> tuple[Path, dict]:
+    random = np.random.default_rng(1)
+    rows = []
+    for row in range(ROWS):
+        words = [["good", "bad", "so", "so", "very"][at] for at in random.integers(0, 5, 6)]
+        part = ("train", "valid", "test")[0 if row < 72 else 1 if row < 96 else 2]
+        rows.append((part, "yes" if "good" in words else "no", words))
+    lines = [
+        f"{part},{label},{' '.join([*words, 'novel' * int(part == 'test' and test_value != 0)])}"
+        for part, label, words in rows
+    ]
+    path = folder / "texts.csv"
+    path.write_text("part,label,text\n" + "\n".join(lines) + "\n")
+    return path, {"task": "classify", "input": "text", "label": "label", "split_column": "part"}
+
+
+def _number_file(folder: Path, test_value: float) -> tuple[Path, dict]:
+    random = np.random.default_rng(2)
+    lines = []
+    for sequence in range(40):
+        part = ("train", "valid", "test")[0 if sequence < 24 else 1 if sequence < 32 else 2]
+        rise = sequence % 2
+        for step in range(5):
+            value = (2 * rise - 1) * step + random.standard_normal() + test_value * (part == "test")
+            lines.append(f"{part},s{sequence},{'up' if rise else 'down'},{value}")
+    path = folder / "steps.csv"
+    path.write_text("part,person,label,x\n" + "\n".join(lines) + "\n")
+    options = {"input": "x", "label": "label", "sequence": "person", "split_column": "part"}
+    return path, options | {"task": "classify"}
+
+
+FILES = {"forecast": _forecast_file, "texts": _text_file, "numbers": _number_file}
+every_file = pytest.mark.parametrize("write", FILES.values(), ids=FILES.keys())
+
+
+def _prepared(write, folder: Path, test_value: float = 0.0) -> tuple[Prepared, dict]:
+    folder.mkdir()
+    path, options = write(folder, test_value)
+    return task(options["task"]).prepare(path, settings_from(options).data), options
+
+
+def test_every_task_has_a_file_here(tmp_path: Path) -> None:
+    assert {write(tmp_path, 0.0)[1]["task"] for write in FILES.values()} == set(TASKS)
+
+
+@every_file
+def test_the_test_part_changes_nothing_that_was_fitted(write, tmp_path: Path) -> None:
+    plain, options = _prepared(write, tmp_path / "plain")
+    changed, _ = _prepared(write, tmp_path / "changed", test_value=7.0)
+    assert plain.encoders.model_dump_json().encode() == changed.encoders.model_dump_json().encode()
+    found = task(options["task"])
+    trained = [found.defaults(data, settings_from({"hidden": 3})) for data in (plain, changed)]
+    assert trained[0] == trained[1]
+    weights = []
+    for data in (plain, changed):
+        torch.manual_seed(0)
+        model = found.model(data.encoders, trained[0])
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+        batch = data.train.batch(np.arange(8))
+        found.loss(model(batch)[0], batch, trained[0]).backward()
+        optimiser.step()
+        weights.append(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
+    assert torch.equal(*weights)
+    # The change must be one that reaches the test part, or this test would be empty.
+    first, second = (data.test.batch(np.arange(3)).inputs for data in (plain, changed))
+    assert first.data.shape != second.data.shape or not torch.equal(first.data, second.data)
+
+
+@every_file
+def test_baselines_and_rows_of_a_file(write, tmp_path: Path) -> None:
+    data, options = _prepared(write, tmp_path / "file")
+    found = task(options["task"])
+    settings = found.defaults(data, settings_from({"quantiles": "0.1,0.9"}))
+    batch = data.test.batch(np.arange(min(4, len(data.test))))
+    for baseline in found.baselines(data, settings):
+        baseline.fit(data.train, data.valid)
+        rows = list(found.rows(baseline.predict(batch), batch, data.test, data.encoders, settings))
+        assert len(rows) == len(batch.index) * (3 if options["task"] == "forecast" else 1)
+        json.dumps(rows, allow_nan=False)
+
+
+def test_forecast_rows_are_in_the_users_units_and_times(tmp_path: Path) -> None:
+    data, _ = _prepared(_forecast_file, tmp_path / "file")
+    found, settings = task("forecast"), settings_from({})
+    batch = data.test.batch(np.arange(1))
+    rows = list(found.rows(batch.target, batch, data.test, data.encoders, settings))
+    lines = (tmp_path / "file" / "load.csv").read_text().splitlines()
+    at = next(place for place, line in enumerate(lines) if line.startswith(rows[0]["time"][:13].replace("T", " ")))
+    for step, row in enumerate(rows):
+        assert row["load"] == pytest.approx(float(lines[at + step].split(",")[1]), abs=1e-5)
