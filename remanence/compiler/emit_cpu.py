@@ -181,14 +181,13 @@ class _Rows:
     def single_numbers(self, level: int) -> list[str]:
         """Values of size 1 at a level, each in every lane of a register."""
         lines: list[str] = []
-        for slot, instruction in self.layout.origin.items():
-            mine = isinstance(instruction, Compute) and self.loop.sizes[slot] == SCALAR
-            if not mine or self.layout.level(slot) != level:
+        for instruction in self.loop.instructions:
+            if not isinstance(instruction, Compute) or self.loop.sizes[instruction.out] != SCALAR:
                 continue
-            if instruction.op in SUMS:
-                if slot in self.layout.stored and slot in self.scalars:
-                    lines.append(self.store(self.layout.homes[slot], "0", f"v{slot}"))
-            elif slot in self.layout.stored or slot not in self.layout.homes:
+            slot = instruction.out
+            if self.layout.level(slot) != level:
+                continue
+            if instruction.op not in SUMS and (slot in self.layout.stored or slot not in self.layout.homes):
                 self.value(slot, (level, SCALAR), {}, lines, lines)
                 if slot in self.layout.stored:
                     lines.append(self.store(self.layout.homes[slot], "0", f"v{slot}"))
@@ -227,6 +226,8 @@ class _Rows:
             whole = f"splat(w, lane_sum(sum{instruction.out}))"
             final = {"norm": f"sqrt({whole})", "mean": f"{whole} / n_{size}", "sum": whole}[instruction.op]
             after.append(f"v{instruction.out} = {final}")
+            if instruction.out in self.layout.stored:
+                after.append(self.store(self.layout.homes[instruction.out], "0", f"v{instruction.out}"))
             self.scalars.add(instruction.out)
         lines = [f"            {line}" for line in before]
         lines.append(f"            for j in range(0, {size}, one):")

@@ -114,7 +114,9 @@ class Layout:
         if isinstance(reader, Multiply | Back):
             return True
         if self.loop.sizes[slot] == SCALAR:
-            return self.level(slot) != max(self.level(out) for out in writes(reader))  # type: ignore[arg-type]
+            # A reduction ends with the loop that sums; what reads it may come after a product.
+            summed = isinstance(instruction, Compute) and instruction.op in SUMS
+            return summed or self.level(slot) != max(self.level(out) for out in writes(reader))  # type: ignore[arg-type]
         assert isinstance(reader, Compute)
         here = self.level(reader.out) - (reader.op in SUMS)
         size = self.loop.sizes[slot if reader.op in SUMS else reader.out]

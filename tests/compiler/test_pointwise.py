@@ -1,0 +1,50 @@
+"""Functions on registers against numpy in float64, and what they do with NaN and infinities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import njit
+
+from remanence.compiler import pointwise
+from remanence.compiler.vector import MACHINE, load, store
+
+BYTES = MACHINE.bytes
+# Largest absolute error, float32 then float64.
+BOUNDS = {
+    "tanh": (np.tanh, 4e-7, 1e-15),
+    "sigmoid": (lambda a: 1 / (1 + np.exp(-a)), 4e-7, 1e-15),
+    "relu": (lambda a: np.maximum(a, 0), 0.0, 0.0),
+    "softplus": (lambda a: np.logaddexp(0, a), 2e-6, 1e-14),
+}
+
+
+def _over(function: Callable[[Any], Any]) -> Callable[[np.ndarray, np.ndarray], None]:
+    @njit
+    def run(x, y):
+        for j in range(0, x.size, BYTES // x.itemsize):
+            store(y, j, function(load(x, j)))
+
+    return run
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_function_is_close_and_keeps_nan(name: str) -> None:
+    reference, single, double = BOUNDS[name]
+    run = _over(getattr(pointwise, name))
+    for dtype, bound in ((np.float32, single), (np.float64, double)):
+        x = np.concatenate([np.linspace(-20, 20, 64_000), np.linspace(-1e-3, 1e-3, 6_400)]).astype(dtype)
+        y = np.empty_like(x)
+        run(x, y)
+        assert np.abs(y - reference(x.astype(np.float64))).max() <= bound
+        odd = np.zeros(64, dtype)
+        odd[:3] = np.nan, np.inf, -np.inf
+        y = np.empty_like(odd)
+        run(odd, y)
+        with np.errstate(all="ignore"):
+            expected = reference(odd[:3].astype(np.float64))
+        assert np.isnan(y[0])
+        assert np.allclose(y[1:3], expected[1:3], atol=4e-7)

@@ -1,0 +1,100 @@
+"""Fused kernels against the eager reference: outputs, final states and every gradient, at odd sizes.
+
+Compiling takes seconds a cell, so a few cells that differ most stand for the zoo; REMANENCE_FULL=1 runs all of them.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+from torch import Tensor
+
+from remanence.cells import CELLS
+from remanence.compiler import emit_torch, run_cpu
+from remanence.compiler.kernel import build
+
+TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-10}
+SHAPES = [(1, 1, 1, 1), (2, 3, 3, 5), (7, 3, 4, 33), (5, 13, 2, 16)]
+# A product of the second level; peepholes and vectors; reductions in the loop.
+FEW = [("gru-before", torch.float64), ("lstm-peephole", torch.float32), ("lstm-layernorm", torch.float64)]
+ALL = [(name, dtype) for name in CELLS for dtype in TOLERANCE]
+
+
+def _tensors(name: str, dtype: torch.dtype, shape: tuple[int, int, int, int]) -> tuple[dict, Tensor, dict]:
+    time, batch, features, hidden = shape
+    step = CELLS[name].step
+    sizes = {"input": features, "hidden": hidden, "proj": max(hidden // 2, 1)}
+    weights = {p.name: (0.3 * torch.randn(p.shape(sizes), dtype=dtype)).requires_grad_() for p in step.parameters}
+    inputs = torch.randn(time, batch, features, dtype=dtype, requires_grad=True)
+    state = {s: torch.randn(batch, sizes[step.sizes[s]], dtype=dtype, requires_grad=True) for s in step.state}
+    return weights, inputs, state
+
+
+def _worst(one: Tensor | None, other: Tensor | None) -> float:
+    if one is None or other is None:
+        return max(float(t.abs().max()) for t in (one, other) if t is not None) if one is not other else 0.0
+    assert torch.isfinite(other).all()
+    return float((one - other).abs().max() / one.abs().max().clamp_min(1e-30)) if bool(one.any()) else float(other.abs().max())
+
+
+@pytest.mark.parametrize(("name", "dtype"), ALL if os.environ.get("REMANENCE_FULL") else FEW)
+def test_fused_kernel_equals_the_eager_reference(name: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    kernel = build(CELLS[name].step)
+    for shape in SHAPES:
+        for lengths in (None, torch.randint(0, shape[0] + 1, (shape[1],)), torch.zeros(shape[1], dtype=torch.int64)):
+            weights, inputs, state = _tensors(name, dtype, shape)
+            leaves = [inputs, *weights.values(), *state.values()]
+            eager = emit_torch.run(kernel.plan, weights, inputs, state, lengths=lengths)
+            fused = run_cpu.run(kernel, weights, inputs, state, lengths=lengths)
+            outputs = [[run.output, *(run.state[s] for s in kernel.step.state)] for run in (eager, fused)]
+            arriving = [torch.randn_like(output) for output in outputs[0]]
+            gradients = [torch.autograd.grad(out, leaves, arriving, allow_unused=True) for out in outputs]
+            for one, other in (*zip(*outputs, strict=True), *zip(*gradients, strict=True)):
+                assert _worst(one, other) <= TOLERANCE[dtype], (shape, lengths)
+
+
+def test_threads_do_not_change_a_result() -> None:
+    torch.manual_seed(0)
+    kernel = build(CELLS["gru-before"].step)
+    weights, inputs, state = _tensors("gru-before", torch.float64, (9, 7, 3, 5))
+    lengths = torch.tensor([9, 0, 4, 4, 1, 9, 2])
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(run_cpu.run(kernel, weights, inputs, state, lengths=lengths).output)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*found)
+
+
+def test_second_derivatives_come_from_the_reference() -> None:
+    torch.manual_seed(0)
+    kernel = build(CELLS["gru-before"].step)
+    weights, inputs, state = _tensors("gru-before", torch.float64, (3, 2, 2, 3))
+
+    def output(x: Tensor) -> Tensor:
+        return run_cpu.run(kernel, weights, x, state).output
+
+    assert torch.autograd.gradcheck(output, inputs)
+    assert torch.autograd.gradgradcheck(output, inputs)
+
+
+def test_backward_may_run_twice_over_one_graph() -> None:
+    torch.manual_seed(0)
+    kernel = build(CELLS["gru-before"].step)
+    weights, inputs, state = _tensors("gru-before", torch.float64, (4, 3, 2, 5))
+    total = run_cpu.run(kernel, weights, inputs, state).output.sum()
+    first = torch.autograd.grad(total, inputs, retain_graph=True)[0]
+    assert torch.equal(first, torch.autograd.grad(total, inputs)[0])
+
+
+def test_kernel_says_what_it_does() -> None:
+    kernel = build(CELLS["gru-before"].step)
+    told = str(kernel)
+    assert "saved             r, z, n" in told
+    assert "U_r U_z (level 1); U_n (level 2)" in told
+    assert "n = tanh(W_n @ x + U_n @ (r * h) + b_n)" in kernel.source.split('"""')[1]
