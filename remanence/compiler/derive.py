@@ -229,6 +229,7 @@ def derive(step: Step, forward: Loop) -> Loop:
     for slot, leaf in forward.leaves.items():
         if slot in work.adjoints:
             results[leaf] = work.adjoints[slot]
-        elif leaf[0] == "previous":
-            results[leaf] = work.number(0.0)
+    # A state that no equation reads sends nothing back, and must say so: its adjoint would linger otherwise.
+    for name in step.state:
+        results.setdefault(("previous", name), work.number(0.0))
     return Loop(tuple(work.instructions), tuple(work.sizes), work.numbers, work.leaves | dict(forward.leaves), results)

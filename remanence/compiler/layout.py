@@ -262,7 +262,7 @@ def lay_out_backward(loop: Loop, forward: Layout) -> Layout:
     _place_adjoints(layout, forward)
     for leaf, slot in loop.results.items():
         if leaf[0] == "previous":
-            layout.place(slot, Home(f"y_{leaf[1]}"), loop.sizes[_leaf_slot(loop, leaf)])
+            layout.place(slot, Home(f"y_{leaf[1]}"), loop.sizes[_leaf_slot(loop, ("carry", leaf[1]))])
         elif leaf[0] == "vector":
             layout.extra.append((slot, Home("a", forward.homes[int(leaf[1])].before), loop.sizes[slot]))
     layout.merge_sums(())
