@@ -3,9 +3,9 @@
     Loop       the instructions of one step, forward or backward, over numbered slots
     Back       an instruction of backward alone: the transposed matrices times the adjoints of their products, summed
 
-The backward tape reads slots of the forward one (they keep their numbers), the adjoint of each state as the following
-step left it (`carry`) and the gradient of the output (`arrive`). A sigmoid's and a tanh's derivative come from the value
-itself. Sums need no instruction: their operands share one adjoint slot.
+The backward tape reads slots of the forward one (they keep their numbers), the adjoint of each state as the
+following step left it (`carry`) and the gradient of the output (`arrive`). A sigmoid's and a tanh's derivative come
+from the value itself. Sums need no instruction: their operands share one adjoint slot.
 """
 
 from __future__ import annotations

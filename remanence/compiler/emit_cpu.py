@@ -1,6 +1,6 @@
 """IR → Numba: one time loop forward and one backward, written as source that can be read. No torch here.
 
-    Layout → for each level: products by tiles, then one loop over units for each size → `_rows_forward`, `_rows_backward`
+    Layout → for each level: products by tiles, then a loop over units of each size → `_rows_forward`, `_rows_backward`
            → `forward`, `backward`: pack the matrices once, then each thread runs the whole time loop over its rows
 
 Each thread owns its rows of the batch, so no step waits for another thread.
@@ -170,7 +170,7 @@ class _Rows:
                 inner += self.units(level, size)
         if not inner:
             return
-        homes = {h for h in (*self.layout.homes.values(), *(home for _, home, _ in self.layout.extra))}
+        homes = {*self.layout.homes.values(), *(home for _, home, _ in self.layout.extra)}
         text = "\n".join(inner)
         used = sorted({(self.name(h), self.base(h, "r")) for h in homes if f"{self.name(h)} " in text + " "
                        or f"{self.name(h)}," in text})  # fmt: skip

@@ -2,8 +2,9 @@
 
     Step → schedule → forward loop → derive → layouts → source → a file named by its hash → Numba
 
-The hash covers the source, the compiler's own run-time files, the versions of Numba and llvmlite, the vector unit and the
-processor. A file is written beside its place and renamed, and never written again, so two processes may build at once.
+The hash covers the source, the compiler's own run-time files, the versions of Numba and llvmlite, the vector unit
+and the processor. A file is written beside its place and renamed, and never written again, so two processes may
+build at once.
 """
 
 from __future__ import annotations
@@ -84,11 +85,12 @@ class Kernel:
         return "\n".join(
             [
                 f"kernel {self.key[:12]} on {vector.MACHINE.name}, {len(sizes_of(self.step))} sizes at run time",
-                f"  before the loop   {len(self.plan.stages[1])} instructions give {len(self.plan.sliced)} values a step",
+                f"  before the loop   {len(self.plan.stages[1])} instructions give {len(self.plan.sliced)} values",
                 f"  in the loop       {len(self.forward.loop.instructions)} instructions",
                 f"  products          {'; '.join(products) or 'none'}",
                 f"  backward          {'; '.join(back) or 'none'}; weights in one product after the loop",
-                f"  saved             {', '.join(saved) or 'the states alone'}" + (f" and {unnamed} more" * bool(unnamed)),
+                f"  saved             {', '.join(saved) or 'the states alone'}"
+                + (f" and {unnamed} more" * bool(unnamed)),
                 f"  lanes a step      {', '.join(f'{name} {count}' for name, count in width.items())}",
                 f"  file              {self.path}",
             ]
@@ -121,7 +123,7 @@ def _surroundings() -> bytes:
 
 
 def _written(source: str, key: str, kind: str = "kernel") -> Path:
-    """The file of a kernel, written if it is not there; in a folder for this process where the cache cannot be written."""
+    """The file of a kernel, written if it is not there; in a temporary folder where the cache is read-only."""
     folder = cache_folder()
     path = folder / f"{kind}_{key[:32]}.py"
     if path.is_file() and path.read_text(encoding="utf-8") == source:

@@ -1,4 +1,4 @@
-"""Where every slot of a time loop lives, and in which order loops over units and products follow one another. No torch here.
+"""Where every slot of a time loop lives, and in which order products and loops over units follow. No torch here.
 
 Arrays, all flat and of one dtype; a lane is one slot's units, padded to whole registers:
 

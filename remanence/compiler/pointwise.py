@@ -11,9 +11,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
-from remanence.compiler.vector import Vector, call_lanes, where_positive, zero_like
+from remanence.compiler.vector import Vector, call_lanes, intrinsic, where_positive, zero_like
 
 __all__ = ["absolute", "exp", "log", "maximum", "minimum", "relu", "sigmoid", "softplus", "sqrt", "tanh"]
 

@@ -1,7 +1,7 @@
-"""Run a cell's fused kernels on PyTorch tensors: same arguments and results as `emit_torch.run`, float32 or float64, CPU.
+"""Run a cell's fused kernels on PyTorch tensors: arguments and results of `emit_torch.run`, float32 or float64, CPU.
 
-What stands before the loop (`W @ x`, and all that knows no state) runs in torch; the loop runs in `kernel`. The whole is
-one autograd function. When a second derivative is asked for, backward runs the eager reference instead.
+What stands before the loop (`W @ x`, and all that knows no state) runs in torch; the loop runs in `kernel`. The
+whole is one autograd function. When a second derivative is asked for, backward runs the eager reference instead.
 """
 
 from __future__ import annotations
@@ -93,13 +93,17 @@ def _before(call: _Call, parameters: Mapping[str, Tensor], inputs: Tensor) -> tu
     lanes = sorted((len(forward.homes[s].before), s) for s, leaf in forward.loop.leaves.items() if leaf[0] == "sliced")
     affine = [_affine(call, slot) for _, slot in lanes]
     if lanes and all(found is not None for found in affine):
-        g = _one_product(call, parameters, values, inputs, [(found, s) for found, (_, s) in zip(affine, lanes) if found])
+        g = _one_product(
+            call, parameters, values, inputs, [(found, s) for found, (_, s) in zip(affine, lanes, strict=True) if found]
+        )
     else:
         values[0] = inputs
         emit_torch.interpret(plan.stages[BEFORE], values, weights)
         parts = [_lane(call, values[slot], slot, inputs) for _, slot in lanes]
         g = torch.cat(parts, -1) if parts else inputs.new_empty(call.time, call.batch, 0)
-    vectors = sorted((len(forward.homes[s].before), s) for s, leaf in forward.loop.leaves.items() if leaf[0] == "vector")
+    vectors = sorted(
+        (len(forward.homes[s].before), s) for s, leaf in forward.loop.leaves.items() if leaf[0] == "vector"
+    )
     rows = [_vector(call, values[slot], slot, inputs) for _, slot in vectors]
     return g, torch.cat(rows) if rows else inputs.new_empty(0)
 
@@ -178,7 +182,9 @@ class _Fused(torch.autograd.Function):
             size = call.true[call.step.sizes[name]]
             at = call.time if call.lengths is None else call.lengths
             states = arrays[f"x_{name}"]
-            finals.append((states[at] if call.lengths is None else states[at, torch.arange(call.batch)])[:, :size].clone())
+            finals.append(
+                (states[at] if call.lengths is None else states[at, torch.arange(call.batch)])[:, :size].clone()
+            )
         output = arrays[f"x_{call.step.output}"][1:, :, : call.true[call.step.sizes[call.step.output]]]
         if call.lengths is not None:
             output = output.clone()
@@ -204,9 +210,7 @@ class _Fused(torch.autograd.Function):
         return None, early[0], *(found[name] for name in call.names), *starts
 
 
-def _forward_arrays(
-    call: _Call, g: Tensor, v: Tensor, state: Mapping[str, Tensor], training: bool
-) -> dict[str, Any]:
+def _forward_arrays(call: _Call, g: Tensor, v: Tensor, state: Mapping[str, Tensor], training: bool) -> dict[str, Any]:
     kernel, time, batch = call.kernel, call.time, call.batch
     # Steps that a short sequence never takes are read again by whole-array products: they must be zero.
     make = g.new_empty if call.lengths is None else g.new_zeros
@@ -265,7 +269,9 @@ def _early_gradients(call: _Call, ctx: Any, arrays: Mapping[str, Any]) -> list[T
     if not outputs or not asked:
         return [None] * len(local)
     found = iter(
-        torch.autograd.grad([t for t, _ in outputs], asked, [x for _, x in outputs], retain_graph=True, allow_unused=True)
+        torch.autograd.grad(
+            [t for t, _ in outputs], asked, [x for _, x in outputs], retain_graph=True, allow_unused=True
+        )
     )
     return [next(found) if tensor.requires_grad else None for tensor in local]
 
@@ -335,8 +341,8 @@ def run(
     order, counts, bounds = _dealt(batch, time, lengths, threads)
     if lengths is not None and order is not None:
         lengths = lengths[order]
-        steps = torch.arange(time)
-        inputs = torch.where((steps[:, None] < lengths[None, :])[..., None], inputs[:, order], inputs.new_zeros(()))
+        steps = torch.arange(time)[:, None]
+        inputs = torch.where((steps < lengths)[..., None], inputs[:, order], inputs.new_zeros(()))
         state = {name: value[order] for name, value in state.items()}
     numba.set_num_threads(max(1, len(bounds) - 1))
     tiles = tiles_address(str(inputs.dtype).removeprefix("torch."))

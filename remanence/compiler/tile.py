@@ -1,7 +1,7 @@
 """The matrix product inside a time loop: register tiles over packed column panels.
 
-A tile is `rows × vectors` accumulators that stay in registers while the inner dimension runs: broadcast one number of the
-left matrix, multiply-add it to every register of the panel's row. The right matrix is packed once per call:
+A tile is `rows × vectors` accumulators that stay in registers while the inner dimension runs: broadcast one number
+of the left matrix, multiply-add it to every register of the panel's row. The right matrix is packed once per call:
 
     columns, padded to whole registers, are cut into panels of `MACHINE.vectors` registers (the last may be narrower);
     within a panel, the inner dimension is the row: panel p starts at p · panel_width · depth, its row k at k · width(p)
@@ -21,14 +21,13 @@ from typing import Any
 from llvmlite import ir
 from numba import njit
 from numba.core import types
-from numba.extending import intrinsic
 
-from remanence.compiler.vector import MACHINE, address, call_lanes, element_ir, splat_value, vector_pointer
+from remanence.compiler.vector import MACHINE, address, call_lanes, element_ir, intrinsic, splat_value, vector_pointer
 
 __all__ = ["TILES", "accumulate", "multiply", "pack", "packed_size", "padded"]
 
 ROWS, VECTORS, MACHINE_BYTES = MACHINE.rows, MACHINE.vectors, MACHINE.bytes
-# Tiles with fewer accumulators than this wait for the latency of a multiply-add, unless the inner dimension is interleaved.
+# Tiles with fewer accumulators than this would wait for the latency of a multiply-add; they interleave.
 _BUSY = 10
 
 
@@ -44,7 +43,7 @@ def packed_size(columns: int, depth: int, itemsize: int) -> int:
 
 
 @njit(nogil=True)
-def pack(matrix, packed, packed_at, depth, columns, row_at, column_at, transposed):  # noqa: PLR0913 - a kernel's flat signature
+def pack(matrix, packed, packed_at, depth, columns, row_at, column_at, transposed):
     """Copy a matrix into panels, its inner dimension from `row_at` on, its columns from `column_at` on.
 
     Args:
@@ -147,8 +146,9 @@ class _Tile:
             ends.append(phi)
         return ends
 
-
-    def run(self, c_rows: list[ir.Value], a_rows: list[ir.Value], panel: ir.Value, depth: ir.Value, fresh: ir.Value) -> None:
+    def run(
+        self, c_rows: list[ir.Value], a_rows: list[ir.Value], panel: ir.Value, depth: ir.Value, fresh: ir.Value
+    ) -> None:
         """The whole tile: load the accumulators (zero if `fresh`), run the inner dimension, store them."""
         builder = self.builder
         places = [
@@ -173,8 +173,8 @@ class _Tile:
 
 
 @intrinsic
-def tile(typing_context, c, c_at, c_stride, a, a_at, a_stride, packed, packed_at, depth, rows, vectors, fresh):  # noqa: PLR0913
-    """`c[rows, vectors registers] += a[rows, depth] @ panel` (`=` if `fresh`), for 1 … ROWS rows and 1 … VECTORS registers."""
+def tile(typing_context, c, c_at, c_stride, a, a_at, a_stride, packed, packed_at, depth, rows, vectors, fresh):
+    """`c[rows, vectors registers] += a[rows, depth] @ panel` (`=` if `fresh`), for every smaller tile too."""
     size = types.intp
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -190,7 +190,9 @@ def tile(typing_context, c, c_at, c_stride, a, a_at, a_stride, packed, packed_at
                 choice.add_case(ir.Constant(args[9].type, n_rows * VECTORS + n_vectors), block)
                 builder.position_at_end(block)
                 work = _Tile(builder, c.dtype, n_rows, n_vectors)
-                work.run(work.row_pointers(c_first, args[2]), work.row_pointers(a_first, args[5]), panel, args[8], args[11])
+                work.run(
+                    work.row_pointers(c_first, args[2]), work.row_pointers(a_first, args[5]), panel, args[8], args[11]
+                )
                 builder.branch(after)
         builder.position_at_end(nowhere)
         builder.unreachable()
@@ -201,7 +203,9 @@ def tile(typing_context, c, c_at, c_stride, a, a_at, a_stride, packed, packed_at
 
 
 @intrinsic
-def multiply(typing_context, tiles, c, c_at, c_stride, a, a_at, a_stride, rows, packed, packed_at, depth, columns, fresh):  # noqa: PLR0913
+def multiply(
+    typing_context, tiles, c, c_at, c_stride, a, a_at, a_stride, rows, packed, packed_at, depth, columns, fresh
+):
     """`accumulate`, by the address that it was compiled to (an integer, `tiles`).
 
     The tiles are most of the machine code; kernels that call them by address need not compile them again.
@@ -242,8 +246,8 @@ def tiles(c, c_stride, a, a_stride, rows, packed, depth, columns, fresh):
 
 
 @njit(nogil=True)
-def accumulate(c, c_at, c_stride, a, a_at, a_stride, rows, packed, packed_at, depth, columns, fresh):  # noqa: PLR0913
-    """Add `a @ b` to `c` (set it if `fresh`): rows `rows`, inner dimension `depth`, `columns` padded columns of the packed `b`.
+def accumulate(c, c_at, c_stride, a, a_at, a_stride, rows, packed, packed_at, depth, columns, fresh):
+    """Add `a @ b` to `c` (set it if `fresh`): rows `rows`, inner dimension `depth`, `columns` of the packed `b`.
 
     `c_at`, `a_at` count elements to the first one of each; `c_stride`, `a_stride` from one row to the next.
     """
@@ -256,6 +260,19 @@ def accumulate(c, c_at, c_stride, a, a_at, a_stride, rows, packed, packed_at, de
         while row < rows:
             count = min(ROWS, rows - row)
             c_here, a_here = c_at + row * c_stride + column, a_at + row * a_stride
-            tile(c, c_here, c_stride, a, a_here, a_stride, packed, packed_at + column * depth, depth, count, vectors, fresh)
+            tile(
+                c,
+                c_here,
+                c_stride,
+                a,
+                a_here,
+                a_stride,
+                packed,
+                packed_at + column * depth,
+                depth,
+                count,
+                vectors,
+                fresh,
+            )
             row += count
         column += panel_width

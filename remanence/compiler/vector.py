@@ -1,11 +1,12 @@
 """Vectors of a fixed width as values inside Numba kernels: `load`, `store`, arithmetic, comparison by `where`.
 
-Loops over arrays leave it to LLVM whether a step is vectorised; it gives up once a cell reads more than a few arrays, for it
-cannot prove that they do not overlap. A `Vector` is one machine register (or a few) by type, so every cell's pointwise part
-runs at full width. No bounds are checked: an offset counts elements from the start of a C-contiguous array.
+Loops over arrays leave it to LLVM whether a step is vectorised; it gives up once a cell reads more than a few
+arrays, for it cannot prove that they do not overlap. A `Vector` is one machine register (or a few) by type, so
+every cell's pointwise part runs at full width. No bounds are checked: an offset counts elements from the start of a
+C-contiguous array.
 
-The width comes from the host, or from the environment variable REMANENCE_VECTOR (`avx512`, `avx2`, `neon`), so that narrow
-machines can be tested on wide ones.
+The width comes from the host, or from the environment variable REMANENCE_VECTOR (`avx512`, `avx2`, `neon`), so that
+narrow machines can be tested on wide ones.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from typing import Any
 
 import llvmlite.binding
 from llvmlite import ir
+from numba import extending
 from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import lower_builtin, models, register_model
 
 from remanence.errors import SettingError
+
+# Numba's decorator turns a typing rule into a function of other arguments, which no type checker can follow.
+intrinsic: Any = extending.intrinsic
 
 __all__ = [
     "MACHINE",
@@ -31,6 +36,7 @@ __all__ = [
     "Vector",
     "add_at",
     "host_machine",
+    "intrinsic",
     "lane_sum",
     "lanes_below",
     "load",
@@ -63,7 +69,7 @@ class Machine:
         return self.bytes // itemsize
 
 
-# Accumulators (rows × vectors), one row of the panel and one broadcast must fit the register file: 32, 16 and 32 registers.
+# Accumulators (rows × vectors), one row of the panel and one broadcast must fit 32, 16 and 32 registers.
 _MACHINES = {
     "avx512": Machine("avx512", 64, 6, 4),
     "avx2": Machine("avx2", 32, 6, 2),

@@ -47,8 +47,8 @@ class RecurrentOptions:
         proj_size: units of the output, for cells whose output is a projection; None: half of the hidden size.
         forget_bias: added to the forget gates' biases at the start (1 is usual).
         recurrent_init: "uniform" (as torch.nn) or "orthogonal".
-        path: "auto" takes torch's own kernel where there is one; "eager" always runs the equations; "cpu-fused" compiles
-            them to one time loop (some seconds at first use, then kept on disk) where it can, and says where it cannot.
+        path: "auto" takes torch's own kernel where there is one; "eager" always runs the equations; "cpu-fused"
+            compiles them to one time loop where it can (some seconds at first use, then kept on disk).
     """
 
     proj_size: int | None = None

@@ -34,9 +34,13 @@ def _tensors(name: str, dtype: torch.dtype, shape: tuple[int, int, int, int]) ->
 
 def _worst(one: Tensor | None, other: Tensor | None) -> float:
     if one is None or other is None:
-        return max(float(t.abs().max()) for t in (one, other) if t is not None) if one is not other else 0.0
+        return max(float(t.detach().abs().max()) for t in (one, other) if t is not None) if one is not other else 0.0
     assert torch.isfinite(other).all()
-    return float((one - other).abs().max() / one.abs().max().clamp_min(1e-30)) if bool(one.any()) else float(other.abs().max())
+    return (
+        float((one - other).abs().max() / one.abs().max().clamp_min(1e-30))
+        if bool(one.any())
+        else float(other.abs().max())
+    )
 
 
 @pytest.mark.parametrize(("name", "dtype"), ALL if os.environ.get("REMANENCE_FULL") else FEW)

@@ -33,7 +33,8 @@ for dtype in (np.float32, np.float64):
                     tile.pack(matrix, packed, 3, depth, wide, 0, 0, transposed)
                     for fresh in (True, False):
                         c = np.full((rows, wide), 7, dtype)
-                        tile.accumulate(c.reshape(-1), 0, wide, a.reshape(-1), 0, depth, rows, packed, 3, depth, wide, fresh)
+                        left, sum_ = a.reshape(-1), c.reshape(-1)
+                        tile.accumulate(sum_, 0, wide, left, 0, depth, rows, packed, 3, depth, wide, fresh)
                         expected = a @ b.T + (0 if fresh else 7)
                         assert (c[:, :columns] == expected).all(), (dtype, rows, columns, depth, transposed, fresh)
 assembly = "".join(tile.accumulate.inspect_asm().values())
