@@ -48,6 +48,7 @@ nav button[aria-pressed=true] { background: var(--ink); border-color: var(--ink)
 nav { white-space: nowrap; }
 footer { max-width: 1000px; margin: 40px auto 30px; padding: 12px 20px; color: var(--grey); font-size: 13.5px; }
 html[data-shown=en] [data-words]:lang(zh), html[data-shown=zh] [data-words]:lang(en) { display: none; }
+html:not([data-shown]) [data-words]:lang(zh)::before { content: " "; }
 html:not([data-shown]) nav { visibility: hidden; }
 @media (max-width: 640px) {
   body { font-size: 15.5px; } h1 { font-size: 21px; } .verdict { font-size: 17px; padding: 10px 14px; }
