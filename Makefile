@@ -14,9 +14,9 @@ help:  ## list the targets
 
 demo: .venv/run  ## does memory help? Asked of Beijing's air and of Tang couplets, offline, in a few minutes
 	.venv/bin/remanence compare examples/data/beijing-pm25-2014.csv --target pm25 --missing mask --horizon 12 --context 48 \
-	    --hidden 32 --steps 300 --seeds 2 --out runs/demo-beijing --overwrite
+	    --hidden 32 --steps 300 --seeds 2 --threads 1 --out runs/demo-beijing --overwrite
 	.venv/bin/remanence compare examples/data/tang-couplets.csv --label order --group poem --pool last --no-bidirectional \
-	    --no-ngrams --embedding 32 --hidden 64 --dropout 0.2 --epochs 10 --seeds 2 --out runs/demo-couplets --overwrite
+	    --ngrams 1 --embedding 32 --hidden 64 --dropout 0.2 --epochs 10 --seeds 2 --threads 1 --out runs/demo-couplets --overwrite
 
 test: .venv/dev  ## run every test; the slowest files and what was skipped are shown at the end
 	@.venv/bin/python -m pytest $(ARGS)

@@ -15,7 +15,20 @@ DATA = Path(__file__).parent / "data" / "tang-couplets.csv"
 
 
 def main(out: str = "runs/couplets-gru", **budget: int) -> None:
-    run = remanence.fit(DATA, task="classify", input="text", label="order", group="poem", cell="gru", out=out, **budget)
+    run = remanence.fit(
+        DATA,
+        task="classify",
+        input="text",
+        label="order",
+        group="poem",
+        cell="gru",
+        pool="last",
+        bidirectional=False,
+        embedding=32,
+        dropout=0.2,
+        out=out,
+        **budget,
+    )
     print(dict(run.evaluate().metrics))
 
 

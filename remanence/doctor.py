@@ -110,8 +110,8 @@ def _torch_works() -> Finding:
     layer = torch.nn.LSTM(3, 5, batch_first=True)
     output, _ = layer(torch.ones(2, 4, 3))
     output.sum().backward()
-    gradient = layer.weight_hh_l0.grad
-    if gradient is None or not bool(gradient.isfinite().all()):
+    gradients = [weights.grad for weights in layer.parameters()]
+    if not all(gradient is not None and bool(gradient.isfinite().all()) for gradient in gradients):
         return Finding("torch kernels", "broken", "an LSTM gives numbers that are not finite", "reinstall torch")
     kinds = [name for name, there in (("oneDNN", torch.backends.mkldnn.is_available()),
                                       ("OpenMP", torch.backends.openmp.is_available())) if there]  # fmt: skip

@@ -86,7 +86,8 @@ class Run:
         for name, facts in manifest["files"].items():
             _check_file(folder, name, facts)
         run = cls(folder, manifest)
-        run.settings, run.encoders, run.task  # noqa: B018 - read now, so that a foreign manifest is told here
+        # Read now, so that a foreign manifest is told here and not at first use.
+        _ = run.settings, run.task, run.encoders
         _check_cell(folder, manifest)
         return run
 

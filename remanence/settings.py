@@ -30,45 +30,52 @@ class _Frozen(BaseModel):
 class DataSettings(_Frozen):
     """What the file holds, which columns play which part, and how it is split."""
 
-    task: Literal["forecast", "classify"] | None = Field(None, description="What to do; guessed from the file.")
-    valid_file: str | None = Field(None, description="A file of its own for validation (instead of a split).")
-    test_file: str | None = Field(None, description="A file of its own for testing (instead of a split).")
+    task: Literal["forecast", "classify"] | None = Field(default=None, description="What to do; guessed from the file.")
+    valid_file: str | None = Field(default=None, description="A file of its own for validation (instead of a split).")
+    test_file: str | None = Field(default=None, description="A file of its own for testing (instead of a split).")
     split: tuple[float, ...] = Field(
-        (0.6, 0.2, 0.2),
+        default=(0.6, 0.2, 0.2),
         description="Train, validation, test: fractions of 1, or counts of rows (forecast) or sequences (classify).",
     )
-    split_column: str | None = Field(None, description="Column holding train, valid or test for each row.")
-    time: str | None = Field(None, description="Column of times (forecast), or of the order within a sequence.")
-    series: Names = Field((), description="Columns that name the series a row belongs to.")
-    target: Names = Field((), description="Columns to forecast.")
-    known: Names = Field((), description="Columns known ahead of time (holidays, prices set in advance).")
-    observed: Names = Field((), description="Columns known only up to now (weather, other loads).")
-    horizon: Positive | None = Field(None, description="Steps to forecast.")
-    context: Positive | None = Field(None, description="Steps the model sees before a forecast.")
-    season: Positive | None = Field(None, description="Steps of one season; guessed from the frequency.")
-    stride: Positive | None = Field(None, description="Steps between forecasts that are scored (default 1).")
-    calendar: bool | None = Field(None, description="Add hour, weekday, day and month as known inputs.")
-    input: Names = Field((), description="Columns that form a sequence: one text column, or numbers per step.")
-    label: str | None = Field(None, description="Column of the class.")
-    sequence: Names = Field((), description="Columns naming the sequence a row belongs to (numbers, a row a step).")
-    group: str | None = Field(None, description="Keep rows of one group (a person) on one side of the split.")
+    split_column: str | None = Field(default=None, description="Column holding train, valid or test for each row.")
+    time: str | None = Field(default=None, description="Column of times (forecast), or of the order within a sequence.")
+    series: Names = Field(default=(), description="Columns that name the series a row belongs to.")
+    target: Names = Field(default=(), description="Columns to forecast.")
+    known: Names = Field(default=(), description="Columns known ahead of time (holidays, prices set in advance).")
+    observed: Names = Field(default=(), description="Columns known only up to now (weather, other loads).")
+    horizon: Positive | None = Field(default=None, description="Steps to forecast.")
+    context: Positive | None = Field(default=None, description="Steps the model sees before a forecast.")
+    season: Positive | None = Field(default=None, description="Steps of one season; guessed from the frequency.")
+    stride: Positive | None = Field(default=None, description="Steps between forecasts that are scored (default 1).")
+    calendar: bool | None = Field(default=None, description="Add hour, weekday, day and month as known inputs.")
+    input: Names = Field(default=(), description="Columns that form a sequence: one text column, or numbers per step.")
+    label: str | None = Field(default=None, description="Column of the class.")
+    sequence: Names = Field(
+        default=(), description="Columns naming the sequence a row belongs to (numbers, a row a step)."
+    )
+    group: str | None = Field(default=None, description="Keep rows of one group (a person) on one side of the split.")
     tokens: Literal["characters", "words", "subwords"] | None = Field(
-        None, description="How text is cut; characters for Chinese, words for English."
+        default=None, description="How text is cut; characters for Chinese, words for English."
     )
-    vocabulary: Positive = Field(30000, description="Most tokens to keep.")
-    longest: Positive | None = Field(None, description="Keep only so many steps of a sequence (from its start).")
+    vocabulary: Positive = Field(default=30000, description="Most tokens to keep.")
+    longest: Positive | None = Field(
+        default=None, description="Keep only so many steps of a sequence (from its start)."
+    )
     missing: Literal["refuse", "mask", "fill"] = Field(
-        "refuse", description="Empty or NaN values: refuse; mask (0 and a flag input); fill (with the last value)."
+        default="refuse",
+        description="Empty or NaN values: refuse; mask (0 and a flag input); fill (with the last value).",
     )
-    gaps: Literal["refuse", "fill"] = Field("refuse", description="Missing steps: refuse, or insert as missing.")
+    gaps: Literal["refuse", "fill"] = Field(
+        default="refuse", description="Missing steps: refuse, or insert as missing."
+    )
     duplicates: Literal["refuse", "first", "last", "mean"] = Field(
-        "refuse", description="Two rows at one time: refuse, or keep which."
+        default="refuse", description="Two rows at one time: refuse, or keep which."
     )
-    sort: bool = Field(False, description="Sort rows by time instead of refusing unsorted ones.")
+    sort: bool = Field(default=False, description="Sort rows by time instead of refusing unsorted ones.")
     format: Literal["csv", "tsv", "jsonl", "parquet", "ts", "arff", "text"] | None = Field(
-        None, description="File format; guessed from the name."
+        default=None, description="File format; guessed from the name."
     )
-    delimiter: str | None = Field(None, description="Column separator of a CSV (default comma).")
+    delimiter: str | None = Field(default=None, description="Column separator of a CSV (default comma).")
 
     @field_validator("split")
     @classmethod
@@ -83,29 +90,36 @@ class DataSettings(_Frozen):
 class ModelSettings(_Frozen):
     """The recurrent model: encoder → recurrent stack → head."""
 
-    cell: str | None = Field(None, description="Recurrent cell by name (see `remanence cells`).")
-    hidden: Positive | None = Field(None, description="Units of a recurrent layer.")
-    layers: Positive | None = Field(None, description="Recurrent layers, one upon another.")
-    bidirectional: bool | None = Field(None, description="Read each sequence from both ends.")
-    dropout: Fraction | None = Field(None, description="Dropout between layers and before the head.")
-    embedding: Positive | None = Field(None, description="Size of a token's vector.")
-    embedding_dropout: Fraction | None = Field(None, description="Dropout of whole tokens' vectors.")
-    ngrams: bool | None = Field(None, description="Add vectors of hashed token pairs to each token's own.")
+    cell: str | None = Field(default=None, description="Recurrent cell by name (see `remanence cells`).")
+    hidden: Positive | None = Field(default=None, description="Units of a recurrent layer.")
+    layers: Positive | None = Field(default=None, description="Recurrent layers, one upon another.")
+    bidirectional: bool | None = Field(default=None, description="Read each sequence from both ends.")
+    dropout: Fraction | None = Field(default=None, description="Dropout between layers and before the head.")
+    embedding: Positive | None = Field(default=None, description="Size of a token's vector.")
+    embedding_dropout: Fraction | None = Field(default=None, description="Dropout of whole tokens' vectors.")
+    ngrams: Annotated[int, Field(ge=1, le=8)] | None = Field(
+        default=None, description="Add vectors of hashed runs of up to so many tokens to each token's own (1: none)."
+    )
+    skip: bool | None = Field(
+        default=None, description="Pool what the recurrent layers read beside what they give (classify)."
+    )
     convolution: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="Channels of a convolution before the recurrent layers (0: none)."
+        default=None, description="Channels of a convolution before the recurrent layers (0: none)."
     )
     branch: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="Channels of convolutions beside the recurrent layers (classify numbers; 0: none)."
+        default=None, description="Channels of convolutions beside the recurrent layers (classify numbers; 0: none)."
     )
-    differences: bool | None = Field(None, description="Read each step's change beside its numbers (classify).")
+    differences: bool | None = Field(default=None, description="Read each step's change beside its numbers (classify).")
     pool: Literal["last", "mean", "max", "mean-max", "attention"] | None = Field(
-        None, description="How the steps become one vector (classify)."
+        default=None, description="How the steps become one vector (classify)."
     )
     normalise: Literal["none", "last", "window"] | None = Field(
-        None, description="Per window: subtract the last value, or standardise by the window (forecast)."
+        default=None, description="Per window: subtract the last value, or standardise by the window (forecast)."
     )
-    strategy: Literal["direct", "recursive"] = Field("direct", description="Forecast all steps at once, or one by one.")
-    quantiles: tuple[float, ...] = Field((), description="Also forecast these quantiles, such as 0.1,0.5,0.9.")
+    strategy: Literal["direct", "recursive"] = Field(
+        default="direct", description="Forecast all steps at once, or one by one."
+    )
+    quantiles: tuple[float, ...] = Field(default=(), description="Also forecast these quantiles, such as 0.1,0.5,0.9.")
 
     @field_validator("quantiles")
     @classmethod
@@ -118,32 +132,37 @@ class ModelSettings(_Frozen):
 class TrainSettings(_Frozen):
     """How a model is trained, and for how long."""
 
-    epochs: Positive | None = Field(None, description="Budget: passes over the training part.")
-    steps: Positive | None = Field(None, description="Budget: updates of the weights.")
-    minutes: Annotated[float, Field(gt=0)] | None = Field(None, description="Budget: minutes of training.")
-    seeds: Positive = Field(1, description="How many seeds to train.")
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="The first seed.")
-    batch_size: Positive | None = Field(None, description="Sequences an update.")
-    learning_rate: Annotated[float, Field(gt=0)] | None = Field(None, description="Step size of the optimiser.")
-    schedule: Literal["constant", "cosine", "plateau"] | None = Field(None, description="How the step size falls.")
-    weight_decay: Annotated[float, Field(ge=0)] | None = Field(None, description="AdamW's weight decay.")
-    clip: Annotated[float, Field(gt=0)] | None = Field(None, description="Largest norm of the gradient.")
+    epochs: Positive | None = Field(default=None, description="Budget: passes over the training part.")
+    steps: Positive | None = Field(default=None, description="Budget: updates of the weights.")
+    minutes: Annotated[float, Field(gt=0)] | None = Field(default=None, description="Budget: minutes of training.")
+    seeds: Positive = Field(default=1, description="How many seeds to train.")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(default=0, description="The first seed.")
+    batch_size: Positive | None = Field(default=None, description="Sequences an update.")
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(default=None, description="Step size of the optimiser.")
+    schedule: Literal["constant", "cosine", "plateau"] | None = Field(
+        default=None, description="How the step size falls."
+    )
+    weight_decay: Annotated[float, Field(ge=0)] | None = Field(default=None, description="AdamW's weight decay.")
+    clip: Annotated[float, Field(gt=0)] | None = Field(default=None, description="Largest norm of the gradient.")
     average: Fraction | None = Field(
-        None, description="Decay of an exponential average of the weights, used for evaluation (0: none)."
+        default=None, description="Decay of an exponential average of the weights, used for evaluation (0: none)."
     )
-    loss: Literal["mse", "mae", "huber"] | None = Field(None, description="Loss of a point forecast.")
-    smoothing: Fraction | None = Field(None, description="Label smoothing (classify).")
-    noise: Annotated[float, Field(ge=0)] | None = Field(None, description="Gaussian noise on scaled numbers.")
+    loss: Literal["mse", "mae", "huber"] | None = Field(default=None, description="Loss of a point forecast.")
+    smoothing: Fraction | None = Field(default=None, description="Label smoothing (classify).")
+    noise: Annotated[float, Field(ge=0)] | None = Field(default=None, description="Gaussian noise on scaled numbers.")
+    keep: Literal["best", "last"] | None = Field(
+        default=None, description="Weights to keep: the best on the validation part, or the last."
+    )
     evaluate_every: Positive | None = Field(
-        None, description="Updates between evaluations (default: an epoch, but at most 1000 updates)."
+        default=None, description="Updates between evaluations (default: an epoch, but at most 1000 updates)."
     )
-    patience: Positive | None = Field(None, description="Evaluations without improvement before stopping.")
+    patience: Positive | None = Field(default=None, description="Evaluations without improvement before stopping.")
     truncate: Positive | None = Field(
-        None, description="Truncated backpropagation: steps a gradient reaches back, state carried on."
+        default=None, description="Truncated backpropagation: steps a gradient reaches back, state carried on."
     )
-    threads: Positive | None = Field(None, description="CPU threads (default: torch's own choice).")
-    device: str = Field("cpu", description="cpu, cuda or cuda:N.")
-    tensorboard: bool = Field(False, description="Also write TensorBoard events into the run.")
+    threads: Positive | None = Field(default=None, description="CPU threads (default: torch's own choice).")
+    device: str = Field(default="cpu", description="cpu, cuda or cuda:N.")
+    tensorboard: bool = Field(default=False, description="Also write TensorBoard events into the run.")
 
     @model_validator(mode="after")
     def _one_budget(self) -> TrainSettings:

@@ -50,9 +50,10 @@ def compare(
     """
     from remanence.train.compare import compare as judge
 
+    alike: Any = budget  # `compare` itself checks it
     names = tuple(name.strip() for name in cells.split(",") if name.strip())
     found = judge(
-        file, cells=names, budget=budget, out=out, overwrite=overwrite, progress=_progress(quiet), **options
+        file, cells=names, budget=alike, out=out, overwrite=overwrite, progress=_progress(quiet), **options
     )  # fmt: skip
     if json:
         print_json(found.to_json())

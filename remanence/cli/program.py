@@ -35,7 +35,9 @@ learn.add_to(app)
 use.add_to(app)
 
 # The base of what typer raises for a wrong command line; typer carries its own copy of click from some version on.
-_UsageError = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+_UsageError: type[Exception] = next(
+    base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException" and issubclass(base, Exception)
+)
 
 
 def _version(asked: bool) -> None:

@@ -139,6 +139,9 @@ def prepare_forecast(path: str | Path, settings: DataSettings) -> DataParts[Fore
             raise SettingError("a forecast is split by time", name=name, remedy="use --split or --split-column")
     panel = open_panel(path, guessed.settings)
     planned = plan(panel, guessed.settings)
+    context, horizon = planned.settings.context or 1, planned.settings.horizon or 1
+    if (planned.ends[:, 0] - panel.starts[:-1]).max() < context + horizon:
+        raise _too_few(panel, context, horizon, part="the training part")
     encoders, notes = _fit(panel, planned)
     steps = scaled_steps(panel, encoders)
     parts = [_part(steps, encoders, planned, part) for part in range(3)]

@@ -1,4 +1,4 @@
-"""From what a batch holds to what a recurrent layer reads: numbers, convolved if asked; tokens, with their pairs.
+"""From what a batch holds to what a recurrent layer reads: numbers, convolved if asked; tokens, with runs of them.
 
 An encoder carries what the next chunk of a sequence needs to know of this one in the model's state (`encoder.…`).
 """
@@ -85,51 +85,64 @@ def _with_differences(inputs: Sequences, state: State) -> tuple[Tensor, State]:
 
 
 class TokenEncoder(nn.Module):
-    """A learnt vector for each token; whole tokens dropped in training; optionally a vector of each pair of neighbours.
+    """A learnt vector for each token; whole tokens dropped in training; optionally vectors of runs of tokens added.
 
     Args:
         vocabulary: tokens known, those for padding and unknown tokens included.
         size: features of a token's vector.
-        token_dropout: rate at which a whole token's vector is dropped in training.
-        pairs: rows of the table of pairs, which a hash of the token before and the token shares out; 0 for none.
+        token_dropout: rate at which a token's own vector is dropped whole in training.
+        ngrams: longest runs, ending at the token, that have a vector too; 1 for none.
+        rows: rows of the table of each length of run, which a hash of the run shares out.
         dropout: rate of dropout of single features, in training.
 
     References:
-        Pairs shared out by a hash: Joulin, Grave, Bojanowski & Mikolov 2017, arXiv:1607.01759, §2.2.
+        Runs shared out by a hash: Joulin, Grave, Bojanowski & Mikolov 2017, arXiv:1607.01759, §2.2.
     """
 
     def __init__(
-        self, vocabulary: int, size: int, *, token_dropout: float = 0.0, pairs: int = 0, dropout: float = 0.0
+        self,
+        vocabulary: int,
+        size: int,
+        *,
+        token_dropout: float = 0.0,
+        ngrams: int = 1,
+        rows: int = 2**15,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.token_dropout, self.pairs = token_dropout, pairs
+        self.token_dropout, self.rows = token_dropout, rows
         self.vectors = nn.Embedding(vocabulary, size)
-        self.pair_vectors = nn.Embedding(pairs, size) if pairs else None
-        for table in (self.vectors, self.pair_vectors):
-            if table is not None:
-                nn.init.normal_(table.weight, std=0.1)
+        self.run_vectors = nn.ModuleList(nn.Embedding(rows, size) for _ in range(ngrams - 1))
+        nn.init.normal_(self.vectors.weight, std=0.1)
+        for table in self.run_vectors:
+            nn.init.normal_(table.weight, std=0.05)  # type: ignore[arg-type]
         self.dropout = nn.Dropout(dropout)
         self.output_size = size
 
     def forward(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:
-        """Encode tokens `[batch, time]`; the state holds the last token where pairs are used."""
+        """Encode tokens `[batch, time]`; the state holds the last tokens where runs are used."""
         mask = inputs.mask()
         tokens = torch.where(mask, inputs.data, 0)
         data = self.vectors(tokens)
-        carried: State = {}
-        if self.pair_vectors is not None:
-            before = state["encoder.token"][0] if state else tokens.new_zeros(inputs.batch, 1)
-            previous = torch.cat([before, tokens[:, :-1]], dim=1)[:, : inputs.time]
-            data = data + self.pair_vectors(_hash_pairs(previous, tokens, self.pairs))
-            carried = {"encoder.token": latest(Sequences(tokens[..., None], inputs.lengths), before)[None]}
         if self.training and self.token_dropout > 0:
             kept = torch.rand(tokens.shape, device=tokens.device) >= self.token_dropout
             data = data * (kept[..., None] / (1 - self.token_dropout))
+        carried: State = {}
+        reach = len(self.run_vectors)
+        if reach:
+            past = state["encoder.tokens"].transpose(0, 1)[..., None] if state else None
+            padded, past = surround(Sequences(tokens[..., None], inputs.lengths), reach + 1, True, past)
+            assert past is not None
+            carried["encoder.tokens"] = past[..., 0].transpose(0, 1)
+            code = tokens
+            for back, table in enumerate(self.run_vectors, start=1):
+                code = _mixed(code, padded[:, reach - back : reach - back + inputs.time, 0])
+                data = data + table(code % self.rows)
         data = torch.where(mask[..., None], self.dropout(data), 0.0)
         return Sequences(data, inputs.lengths), carried
 
 
-def _hash_pairs(left: Tensor, right: Tensor, rows: int) -> Tensor:
-    """A row for each pair of tokens: multiply by two odd constants and keep high bits, which are the mixed ones."""
-    mixed = left * 0x1E3779B1 + right * 0x05EBCA77
-    return ((mixed ^ (mixed >> 15)) * 0x2C1B3C6D >> 12) % rows
+def _mixed(code: Tensor, token: Tensor) -> Tensor:
+    """A code of a run from that of its end and the token before: odd constants, high bits kept, never negative."""
+    mixed = code * 0x1E3779B1 + (token + 1) * 0x05EBCA77
+    return ((mixed ^ (mixed >> 15)) * 0x2C1B3C6D >> 12) & 0x7FFFFFFF

@@ -10,6 +10,8 @@ from remanence.sequences import Sequences
 
 __all__ = ["ClassifyHead", "ForecastHead", "StepHead"]
 
+_READ = "pool.read."
+
 
 class ClassifyHead(nn.Module):
     """Pool the steps, drop out, one linear layer: logits `[batch, class]`.
@@ -21,6 +23,7 @@ class ClassifyHead(nn.Module):
         dropout: rate before the linear layer.
         backward: features, at the end, of the backward direction.
         beside: features of a vector that comes from beside the recurrent layers.
+        read: features of what the recurrent layers read, pooled like what they give; 0 to leave it out.
     """
 
     def __init__(
@@ -32,18 +35,28 @@ class ClassifyHead(nn.Module):
         dropout: float = 0.0,
         backward: int = 0,
         beside: int = 0,
+        read: int = 0,
     ) -> None:
         super().__init__()
         self.pool = Pool(pool, size, backward=backward)
+        self.read_pool = Pool(pool, read) if read else None
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(self.pool.output_size + beside, classes)
+        width = self.pool.output_size + beside + (self.read_pool.output_size if self.read_pool else 0)
+        self.linear = nn.Linear(width, classes)
 
-    def forward(self, steps: Sequences, state: State, beside: Tensor | None = None) -> tuple[Tensor, State]:
-        """Steps `[batch, time, size]`, and a vector `[batch, beside]` → logits, and the pool's state."""
-        pooled, state = self.pool(steps, state)
+    def forward(
+        self, steps: Sequences, state: State, *, read: Sequences, beside: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Steps `[batch, time, size]`, what was `read`, a vector `[batch, beside]` → logits, and the pools' state."""
+        pooled, carried = self.pool(steps, {name: value for name, value in state.items() if not name.startswith(_READ)})
+        if self.read_pool is not None:
+            before = {name.removeprefix(_READ): value for name, value in state.items() if name.startswith(_READ)}
+            also, after = self.read_pool(read, before)
+            pooled = torch.cat([pooled, also], dim=1)
+            carried |= {_READ + name: value for name, value in after.items()}
         if beside is not None:
             pooled = torch.cat([pooled, beside], dim=1)
-        return self.linear(self.dropout(pooled)), state
+        return self.linear(self.dropout(pooled)), carried
 
 
 class _Values(nn.Module):

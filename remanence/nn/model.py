@@ -100,7 +100,7 @@ class SequenceModel(nn.Module):
                 remedy="--no-bidirectional, or no --truncate",
             )
         inputs = self._relative(batch.inputs, state)
-        steps, following = self._read(inputs, state)
+        read, steps, following = self._read(inputs, state)
         if isinstance(self.head, StepHead):
             pooled, pool = self.head.pool(steps, carried)
             before = state["head.input"][0] if carried else inputs.data.new_zeros(inputs.batch, inputs.data.shape[-1])
@@ -114,7 +114,7 @@ class SequenceModel(nn.Module):
             if self.branch is not None:
                 beside, past = self.branch(inputs, _part(state, "branch."))
                 following.update(past)
-            answer, pool = self.head(steps, carried, beside)
+            answer, pool = self.head(steps, carried, read=read, beside=beside)
         following.update(pool)
         return (answer if self.layout is None else denormalise(answer, following)), following
 
@@ -126,14 +126,14 @@ class SequenceModel(nn.Module):
     def _relative(self, inputs: Sequences, state: State) -> Sequences:
         return inputs if self.layout is None else normalise(inputs, state, self.layout)
 
-    def _read(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:
-        """Encoder and recurrent layers: their output at each step, and the state after it."""
+    def _read(self, inputs: Sequences, state: State) -> tuple[Sequences, Sequences, State]:
+        """Encoder and recurrent layers: what was read and what they give at each step, and the state after it."""
         encoded, following = self.encoder(inputs, _part(state, "encoder."))
         following.update(_part(state, "window."))
         cell_state = {name: value for name, value in state.items() if "." not in name}
         read = self.recurrent(encoded, cell_state or None)
         following.update(read.state)
-        return Sequences(read.output, inputs.lengths), following
+        return encoded, Sequences(read.output, inputs.lengths), following
 
     def _recur(self, vector: Tensor, last: Tensor, future: Tensor | None, state: State) -> Tensor:
         """Forecast one step, feed it back, and so on: `[batch, horizon, …]`."""
@@ -147,8 +147,8 @@ class SequenceModel(nn.Module):
             if step + 1 < self.head.horizon:
                 point = answers[-1] if answers[-1].ndim == 2 else answers[-1][..., 0]
                 last = self.layout.follow(last, point, known)
-                read, state = self._read(Sequences(last[:, None], ones), state)
-                vector = read.data[:, 0]
+                _, steps, state = self._read(Sequences(last[:, None], ones), state)
+                vector = steps.data[:, 0]
         return torch.stack(answers, dim=1)
 
 

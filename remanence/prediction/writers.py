@@ -58,11 +58,11 @@ def write_rows(rows: Iterable[dict[str, Any]], out: Path) -> int:
 def write_rows_to_stdout(rows: Iterable[dict[str, Any]], stream: TextIO | None = None) -> int:
     """Write rows as CSV to standard output; how many there were. A reader that closes early (`| head`) ends it."""
     counted = _Counted(rows)
-    stream = stream or sys.stdout
+    output: TextIO = sys.stdout if stream is None else stream
     try:
         with no_write_errors("standard output"):
-            _write_csv_text(iter(counted), stream)
-            stream.flush()
+            _write_csv_text(iter(counted), output)
+            output.flush()
     except BrokenPipeError:
         # Python would complain once more when it flushes at exit.
         with suppress(OSError, ValueError):

@@ -32,7 +32,7 @@ th, td { padding: 6px 14px 6px 0; border-bottom: 1px solid var(--line); text-ali
 th { font-weight: 600; color: var(--grey); white-space: nowrap; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 tr.best td { font-weight: 600; }
-td.wide { white-space: pre-wrap; overflow-wrap: anywhere; }
+td.wide { white-space: pre-wrap; overflow-wrap: break-word; min-width: 8.5em; }
 figure { margin: 14px 0 6px; }
 .chart { overflow-x: auto; min-height: 40px; }
 .chart.vega-embed { display: block; padding: 0; }
@@ -48,6 +48,7 @@ nav button[aria-pressed=true] { background: var(--ink); border-color: var(--ink)
 nav { white-space: nowrap; }
 footer { max-width: 1000px; margin: 40px auto 30px; padding: 12px 20px; color: var(--grey); font-size: 13.5px; }
 html[data-shown=en] [data-words]:lang(zh), html[data-shown=zh] [data-words]:lang(en) { display: none; }
+html:not([data-shown]) [data-words]:lang(zh)::before { content: " "; }
 html:not([data-shown]) nav { visibility: hidden; }
 @media (max-width: 640px) {
   body { font-size: 15.5px; } h1 { font-size: 21px; } .verdict { font-size: 17px; padding: 10px 14px; }
@@ -77,7 +78,7 @@ SCRIPT = """
       if (typeof panel.width !== "number") continue;
       const square = panel.width === panel.height;
       const wanted = square ? panel.width : Math.max(panel.width, Math.min(most, 380 * (3 - beside)));
-      panel.width = Math.min(wanted, most);
+      panel.width = Math.min(wanted, square && narrow ? most - 25 : most);
       if (square) panel.height = panel.width;
     }
     return copy;

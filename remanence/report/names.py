@@ -32,6 +32,7 @@ MODELS = {
     "mean": Words("mean", "均值"),
     "ridge": Words("ridge autoregression", "岭自回归"),
     "majority": Words("majority class", "多数类"),
+    "bag-of-pairs": Words("bag of words and pairs", "词与词对袋"),
     "bag-of-words": Words("bag of words", "词袋"),
     "summary": Words("summary statistics", "汇总统计"),
     "nearest-dtw": Words("nearest neighbour (DTW)", "最近邻（DTW）"),

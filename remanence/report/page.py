@@ -227,7 +227,7 @@ def _words(words: Words | str) -> str:
     if words.en == words.zh:
         return html.escape(words.en)
     return (
-        f'<span data-words lang="en">{html.escape(words.en)}</span> '
+        f'<span data-words lang="en">{html.escape(words.en)}</span>'
         f'<span data-words lang="zh-CN">{html.escape(words.zh)}</span>'
     )
 

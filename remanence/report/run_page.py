@@ -140,7 +140,8 @@ def _verdict(manifest: Any) -> Words:
     less = own < error
     return Words(
         f"{here.en}. The best of the cheap simple models, {name.en}, has {number(error)}: "
-        f"{share} {'less' if less else 'more'} error than it. Whether memory is the reason, “remanence compare” tells.",
+        f"{share} {'less' if less else 'more'} error for {cell}. Whether memory is the reason, "
+        "“remanence compare” tells.",
         f"{here.zh}。最好的廉价简单模型（{name.zh}）是 {number(error)}：误差比它{'小' if less else '大'} {share}。"
         "是否因为记忆，请用“remanence compare”判断。",
     )

@@ -24,7 +24,7 @@ from remanence.sequences import Sequences
 from remanence.tasks.sample import thinned
 from remanence.tasks.task import Baseline
 
-__all__ = ["BagOfWords", "SummaryStatistics"]
+__all__ = ["BagOfPairs", "BagOfWords", "SummaryStatistics"]
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 MOST_EXAMPLES = 50_000
@@ -90,16 +90,15 @@ class _Logistic(Baseline):
         return error, float(-np.log(probabilities[np.arange(len(truth)), truth]).mean())
 
 
-@final
-class BagOfWords(_Logistic):
-    """Tokens and pairs of neighbours, weighted by tf-idf.
+class _Bag(_Logistic):
+    """What stands in a text, weighted by tf-idf.
 
     Args:
         classes: labels to choose from.
         vocabulary: tokens known; padding (0) is left out.
     """
 
-    name: ClassVar[str] = "bag-of-words"
+    pairs: ClassVar[bool]
 
     def __init__(self, classes: int, vocabulary: int) -> None:
         super().__init__(classes)
@@ -109,7 +108,10 @@ class BagOfWords(_Logistic):
 
     def learn(self, train: Part) -> None:
         codes = [np.zeros(0, np.int64)]
-        codes += [np.unique(_pair_codes(batch.inputs, self.vocabulary)[1]) for batch in thinned(train, MOST_EXAMPLES)]
+        if self.pairs:
+            codes += [
+                np.unique(_pair_codes(batch.inputs, self.vocabulary)[1]) for batch in thinned(train, MOST_EXAMPLES)
+            ]
         self._pairs = np.unique(np.concatenate(codes))
         counts = [self._counts(batch.inputs) for batch in thinned(train, MOST_EXAMPLES)]
         self._weights = TfidfTransformer(sublinear_tf=True).fit(sparse.vstack(counts))
@@ -131,6 +133,22 @@ class BagOfWords(_Logistic):
         every_column = np.concatenate([tokens, self.vocabulary + at[known]])
         shape = (inputs.batch, self.vocabulary + len(self._pairs))
         return sparse.csr_array((np.ones(len(every_row)), (every_row, every_column)), shape=shape)
+
+
+@final
+class BagOfWords(_Bag):
+    """Tokens alone: nothing of their order."""
+
+    name: ClassVar[str] = "bag-of-words"
+    pairs: ClassVar[bool] = False
+
+
+@final
+class BagOfPairs(_Bag):
+    """Tokens and pairs of neighbours, which know a little of the order."""
+
+    name: ClassVar[str] = "bag-of-pairs"
+    pairs: ClassVar[bool] = True
 
 
 @final

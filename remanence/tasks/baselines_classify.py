@@ -14,11 +14,11 @@ from torch import Tensor
 from remanence.data.encoders import ClassifyEncoders
 from remanence.data.examples import Batch, Part
 from remanence.settings import Settings
-from remanence.tasks.bags import BagOfWords, SummaryStatistics
+from remanence.tasks.bags import BagOfPairs, BagOfWords, SummaryStatistics
 from remanence.tasks.task import Baseline
 from remanence.tasks.warping import NearestNeighbour
 
-__all__ = ["BagOfWords", "Majority", "NearestNeighbour", "SummaryStatistics", "classify_baselines"]
+__all__ = ["BagOfPairs", "BagOfWords", "Majority", "NearestNeighbour", "SummaryStatistics", "classify_baselines"]
 
 _BATCH = 1024
 
@@ -27,7 +27,8 @@ def classify_baselines(encoders: ClassifyEncoders, settings: Settings) -> tuple[
     """The simple classifiers that suit the data: words for texts, statistics and neighbours for numbers."""
     classes = len(encoders.labels)
     if encoders.vocabulary is not None:
-        return Majority(classes), BagOfWords(classes, encoders.vocabulary.size)
+        size = encoders.vocabulary.size
+        return Majority(classes), BagOfWords(classes, size), BagOfPairs(classes, size)
     return Majority(classes), SummaryStatistics(classes), NearestNeighbour(classes)
 
 

@@ -26,9 +26,6 @@ from remanence.tasks.task import Baseline, Meter, Prepared, Task
 
 __all__ = ["Classify"]
 
-PAIR_ROWS = 2**14
-"""Rows that hashed pairs of tokens share: two pairs that fall on one row seldom stand in one text."""
-
 
 @final
 class Classify(Task):
@@ -71,6 +68,7 @@ class Classify(Task):
             dropout=dropout,
             backward=recurrent.output_size // 2 if bidirectional else 0,
             beside=chosen.branch or 0 if isinstance(encoder, NumberEncoder) else 0,
+            read=encoder.output_size if chosen.skip else 0,
         )
         branch = None
         if chosen.branch and isinstance(encoder, NumberEncoder):
@@ -111,7 +109,7 @@ def _encoder(encoders: ClassifyEncoders, settings: Settings) -> NumberEncoder | 
             encoders.vocabulary.size,
             chosen.embedding or 64,
             token_dropout=chosen.embedding_dropout or 0.0,
-            pairs=PAIR_ROWS if chosen.ngrams else 0,
+            ngrams=chosen.ngrams or 1,
             dropout=chosen.dropout or 0.0,
         )
     return NumberEncoder(

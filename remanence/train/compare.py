@@ -34,7 +34,7 @@ from remanence.train.job import plain_metrics
 from remanence.train.manifest import versions
 from remanence.train.opening import Opened, open_data, with_cell
 from remanence.train.progress import Progress, progress_for
-from remanence.train.session import Session, free_name
+from remanence.train.session import Session, check_target, free_name
 from remanence.train.size import TOLERANCE, hidden_for, parameters
 from remanence.verdict import Candidate, Verdict, judge
 
@@ -112,6 +112,8 @@ def compare(
         raise SettingError("no cell to compare", name="cells", remedy="such as rnn,lstm,gru")
     if budget not in ("parameters", "hidden"):
         raise SettingError(f"expected parameters or hidden, came '{budget}'", name="budget")
+    if out is not None:
+        check_target(Path(out), overwrite=overwrite)
     reference = "lstm" if "lstm" in names else names[0]
     settings = settings_from({"seeds": 3} | {k: v for k, v in options.items() if v is not None} | {"cell": reference})
     plan = {
@@ -202,7 +204,7 @@ class _Comparing:
             self.progress.note(f"interrupted; what is trained is in {self.session.folder}, the same command goes on")
             raise KeyboardInterrupt
         seeds = [
-            (seed, *(_scores(opened, model, settings, part) for part in ("valid", "test")))
+            (seed, _scores(opened, model, settings, "valid"), _scores(opened, model, settings, "test"))
             for seed, model in run.members.items()
         ]
         seconds = float(np.mean([facts["seconds"] for facts in run.manifest["seeds"]]))

@@ -65,7 +65,8 @@ def fit(
         check_target(Path(out), overwrite=overwrite)
     plan = {
         "command": "fit", "path": str(path), "absolute": str(source.absolute()),
-        "settings": settings.model_dump(mode="json"), "beside": list(beside), "threads": settings.train.threads or torch.get_num_threads(),
+        "settings": settings.model_dump(mode="json"), "beside": list(beside),
+        "threads": settings.train.threads or torch.get_num_threads(),
     }  # fmt: skip
     return _fit(source, Path(out) if out else None, plan, overwrite, progress_for(progress))
 

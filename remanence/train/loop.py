@@ -147,7 +147,7 @@ class _Training:
             first = next(iter(metrics), "")
             score = (scores.metrics[first], loss) if scores and loss is not None else None
             best = self.patience.improved(score, at.step)
-            if best:
+            if best or self.options.keep == "last":
                 self.best, at.valid = self.updater.weights(), {**metrics, "loss": loss} if loss is not None else {}
         at.seconds = time.monotonic() - self.started
         if first:

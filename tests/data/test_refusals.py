@@ -104,7 +104,7 @@ LONG: dict[str, Any] = {"input": ("x", "y"), "label": "label", "sequence": ("seq
 FORECAST = {
     "empty file": Case("", "the file is empty", "header"),
     "header only": Case("date,load\n", "no rows", "below the header", line=1),
-    "one row": Case("date,load\n2024-01-01,1\n", "constant", "--target", column="load"),
+    "one row": Case("date,load\n2024-01-01,1\n", "too few rows: context 4 + horizon 2 = 6", "give more rows"),
     "semicolons": Case(daily().replace(",", ";"), "';' the delimiter", "--delimiter ';'", line=1),
     "tabs": Case(daily().replace(",", "\t"), "'\\t' the delimiter", "--delimiter", line=1),
     "bad utf-8": Case(

@@ -65,13 +65,17 @@ def test_noise_and_token_dropout_act_in_training_only() -> None:
     torch.testing.assert_close(dropped[~gone][0], words.vectors.weight[3] / 0.75)
 
 
-def test_pairs_tell_orders_apart_and_are_carried() -> None:
-    encoder = TokenEncoder(9, 5, pairs=64).eval()
-    tokens = Sequences(torch.tensor([[2, 3, 4], [4, 3, 2]]), torch.tensor([3, 3]))
+@pytest.mark.parametrize("ngrams", [2, 3])
+def test_runs_tell_orders_apart_and_are_carried(ngrams: int) -> None:
+    encoder = TokenEncoder(9, 5, ngrams=ngrams, rows=64).eval()
+    tokens = Sequences(torch.tensor([[2, 3, 4, 5], [4, 3, 2, 5], [2, 3, 0, 0]]), torch.tensor([4, 4, 2]))
     whole = encoder(tokens, {})[0].data
     assert not torch.allclose(whole[0, 1], whole[1, 1])
+    # Two tokens back differ: a run of three sees it, a run of two does not.
+    alike = encoder(Sequences(torch.tensor([[2, 3, 5], [4, 3, 5]]), torch.tensor([3, 3])), {})[0].data
+    assert torch.equal(alike[0, 2], alike[1, 2]) == (ngrams == 2)
     first, state = encoder(tokens.chunk(0, 1), {})
-    rest, _ = encoder(tokens.chunk(1, 3), state)
+    rest, _ = encoder(tokens.chunk(1, 4), state)
     assert torch.equal(torch.cat([first.data, rest.data], 1), whole)
 
 

@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge as SklearnRidge
 from remanence.errors import SettingError
 from remanence.settings import settings_from
 from remanence.tasks import task
-from remanence.tasks.baselines_classify import BagOfWords, Majority, NearestNeighbour, SummaryStatistics
+from remanence.tasks.baselines_classify import BagOfPairs, BagOfWords, Majority, NearestNeighbour, SummaryStatistics
 from remanence.tasks.baselines_forecast import Drift, Mean, Naive, RidgeAutoregression, SeasonalNaive
 from remanence.tasks.warping import warping_distance
 from tests.tasks import made
@@ -126,11 +126,13 @@ def test_bag_of_words_learns_what_occurs_and_not_where() -> None:
     assert _error(BagOfWords(3, 10), data(lambda text: int(text[5] < 6))) > 0.3
 
 
-def test_bag_of_words_knows_pairs() -> None:
+def test_bag_of_pairs_knows_pairs_and_a_bag_of_words_does_not() -> None:
     # The same two tokens in another order.
     texts = [np.array([2, 3, 4, 5]), np.array([3, 2, 5, 4])] * 10
     part = made.MadeClassify(made.text_encoders(), texts, [0, 1] * 10)
-    assert _error(BagOfWords(3, 10), made.prepared(made.text_encoders(), part, part, part)) == 0
+    prepared = made.prepared(made.text_encoders(), part, part, part)
+    assert _error(BagOfPairs(3, 10), prepared) == 0
+    assert _error(BagOfWords(3, 10), prepared) == 0.5
 
 
 def test_number_baselines_learn_a_rise() -> None:

@@ -1,0 +1,115 @@
+"""What is looked into: a row, a text or a file, with what people call each step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from remanence import fit
+from remanence.errors import DataError, SettingError
+from remanence.explain.example import example_of, typical
+from remanence.report import choose_example, explain_run, write_run_report
+from remanence.report.answers import answers_section
+from remanence.run import Run
+
+ATTACK = "</script><script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def forecast_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Four updates on a wave, beside a column with a hostile name."""
+    folder = tmp_path_factory.mktemp("forecast")
+    rows = [f"{step},{np.sin(step / 3):.4f},{step % 5}" for step in range(120)]
+    (folder / "wave.csv").write_text(f"step,load,{ATTACK}\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return fit(
+        folder / "wave.csv", out=folder / "run", task="forecast", time="step", target="load", observed=ATTACK,
+        horizon=3, context=8, hidden=3, steps=4, progress=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def text_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Four updates on short texts of both languages."""
+    folder = tmp_path_factory.mktemp("texts")
+    texts = [("猫追老鼠", "animal"), ("它跑得很快", "animal"), ("股票跌了", "money"), ("银行关门了", "money")]
+    lines = [
+        json.dumps({"text": text + "！" * k, "kind": kind}, ensure_ascii=False)
+        for k in range(8)
+        for text, kind in texts
+    ]
+    (folder / "texts.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return fit(
+        folder / "texts.jsonl", out=folder / "run", task="classify", input="text", label="kind", hidden=3, embedding=3,
+        steps=4, progress=False,
+    )  # fmt: skip
+
+
+def test_steps_of_a_forecast_are_counted_back_from_its_origin(forecast_run: Run) -> None:
+    example = example_of(forecast_run.part("test"), 0)
+    assert example.labels == ("−8", "−7", "−6", "−5", "−4", "−3", "−2", "−1")
+
+
+def test_steps_of_a_text_are_its_tokens(text_run: Run) -> None:
+    example = choose_example(text_run, text="猫跑得很快")
+    assert (example.labels, example.title) == (tuple("猫跑得很快"), "猫跑得很快")
+
+
+def test_an_unknown_token_is_shown_as_the_model_sees_it(text_run: Run) -> None:
+    assert choose_example(text_run, text="猫Q").labels == ("猫", "�")
+
+
+def test_a_typical_example_has_the_median_length(text_run: Run) -> None:
+    part = text_run.part("test")
+    assert part.lengths[typical(part)] == pytest.approx(np.median(part.lengths), abs=1)
+
+
+def test_a_text_for_numbers_is_refused(forecast_run: Run) -> None:
+    with pytest.raises(SettingError, match="reads numbers"):
+        choose_example(forecast_run, text="猫")
+
+
+def test_a_text_and_a_row_are_refused(text_run: Run) -> None:
+    with pytest.raises(SettingError, match="--row"):
+        choose_example(text_run, text="猫", row=1)
+
+
+def test_an_empty_text_is_refused(text_run: Run) -> None:
+    with pytest.raises(DataError):
+        choose_example(text_run, text="")
+
+
+@pytest.mark.parametrize("row", [-1, 10_000])
+def test_a_row_that_is_not_there_is_refused(forecast_run: Run, row: int) -> None:
+    with pytest.raises(SettingError, match="--row"):
+        choose_example(forecast_run, row=row)
+
+
+def test_an_example_of_a_file_is_read_like_those_of_the_training(text_run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "new.jsonl"
+    path.write_text('{"text": "老鼠"}\n{"text": "很快的猫"}\n', encoding="utf-8")
+    assert choose_example(text_run, file=path, row=1).labels[0] == "很"
+
+
+def test_a_hostile_column_is_harmless_in_a_run_page(forecast_run: Run) -> None:
+    page = (forecast_run.path / "report.html").read_text(encoding="utf-8")
+    assert ATTACK not in page
+    assert page.count("<script") == 3
+
+
+def test_intervals_of_a_forecast_hold_the_forecast_errors_of_validation(forecast_run: Run) -> None:
+    section = answers_section(forecast_run)
+    assert section is not None
+    spec = section.blocks[0].draw("en").to_dict()  # type: ignore[union-attr]
+    bands = [rows[0] for rows in spec["datasets"].values() if "lower" in rows[0]]
+    assert len(bands) == 4
+    assert all(low <= high for band in bands for low, high in zip(band["lower"], band["upper"], strict=True))
+
+
+def test_pages_of_a_run_and_of_a_text_are_written(text_run: Run, tmp_path: Path) -> None:
+    page = explain_run(text_run, tmp_path / "猫.html", text="猫追老鼠").read_text(encoding="utf-8")
+    assert "猫追老鼠" in page
+    assert "%)" in page
+    assert "confusion" in write_run_report(text_run.path, tmp_path / "run.html").read_text(encoding="utf-8")
