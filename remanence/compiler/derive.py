@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from remanence.compiler.ir import REDUCTIONS, SCALAR, Step
 from remanence.compiler.schedule import LOOP, ONCE, Compute, Multiply, Schedule
 
-__all__ = ["Back", "Loop", "derive", "forward_loop", "reads", "writes"]
+__all__ = ["Back", "Leaf", "Loop", "derive", "forward_loop", "reads", "writes"]
 
 
 @dataclass(frozen=True)

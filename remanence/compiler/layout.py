@@ -23,7 +23,7 @@ from remanence.compiler.derive import Back, Leaf, Loop, reads, writes
 from remanence.compiler.ir import REDUCTIONS, SCALAR
 from remanence.compiler.schedule import Compute, Multiply
 
-__all__ = ["Home", "Layout", "lay_out_backward", "lay_out_forward"]
+__all__ = ["SUMS", "Home", "Layout", "lay_out_backward", "lay_out_forward"]
 
 SUMS = REDUCTIONS | {"sum"}
 

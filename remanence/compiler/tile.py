@@ -24,7 +24,7 @@ from numba.core import types
 
 from remanence.compiler.vector import MACHINE, address, call_lanes, element_ir, intrinsic, splat_value, vector_pointer
 
-__all__ = ["TILES", "accumulate", "multiply", "pack", "packed_size", "padded"]
+__all__ = ["TILES", "accumulate", "multiply", "pack", "packed_size", "padded", "tile"]
 
 ROWS, VECTORS, MACHINE_BYTES = MACHINE.rows, MACHINE.vectors, MACHINE.bytes
 # Tiles with fewer accumulators than this would wait for the latency of a multiply-add; they interleave.
