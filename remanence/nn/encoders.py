@@ -111,7 +111,7 @@ class TokenEncoder(nn.Module):
         *,
         token_dropout: float = 0.0,
         runs: Runs | None = None,
-        rows: int = 2**16,
+        rows: int = 2**15,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
