@@ -57,6 +57,10 @@ class DataSettings(_Frozen):
     tokens: Literal["characters", "words", "subwords"] | None = Field(
         default=None, description="How text is cut; characters for Chinese, words for English."
     )
+    ngrams: Annotated[int, Field(ge=1, le=8)] | None = Field(
+        default=None,
+        description="Runs of up to so many tokens that training texts share get vectors of their own (1: none).",
+    )
     vocabulary: Positive = Field(default=30000, description="Most tokens to keep.")
     longest: Positive | None = Field(
         default=None, description="Keep only so many steps of a sequence (from its start)."
@@ -97,9 +101,6 @@ class ModelSettings(_Frozen):
     dropout: Fraction | None = Field(default=None, description="Dropout between layers and before the head.")
     embedding: Positive | None = Field(default=None, description="Size of a token's vector.")
     embedding_dropout: Fraction | None = Field(default=None, description="Dropout of whole tokens' vectors.")
-    ngrams: Annotated[int, Field(ge=1, le=8)] | None = Field(
-        default=None, description="Add vectors of hashed runs of up to so many tokens to each token's own (1: none)."
-    )
     skip: bool | None = Field(
         default=None, description="Pool what the recurrent layers read beside what they give (classify)."
     )

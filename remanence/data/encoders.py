@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from remanence.data.runs import Runs
 from remanence.data.scalers import Scaler
 from remanence.data.times import Frequency
 from remanence.data.tokens import Vocabulary
@@ -83,6 +84,7 @@ class ClassifyEncoders(_Encoders):
         sequence, time: columns that name and order the steps of a sequence (a row a step).
         labels: names of the classes, sorted; a class index points here.
         vocabulary: tokens of texts, or None for numbers.
+        runs: runs of tokens that training texts share, or None.
         scaler: of number columns, or None for texts.
         missing: how empty cells are treated; `mask` adds one flag input for each number column.
         longest: steps kept of each sequence, or None for all.
@@ -95,6 +97,7 @@ class ClassifyEncoders(_Encoders):
     time: str | None = None
     labels: Names
     vocabulary: Vocabulary | None = None
+    runs: Runs | None = None
     scaler: Scaler | None = None
     missing: Literal["refuse", "mask", "fill"] = "refuse"
     longest: int | None = None

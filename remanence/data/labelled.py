@@ -18,6 +18,7 @@ from remanence.data.encoders import ClassifyEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.parts import DataParts
 from remanence.data.records import Records, read_records
+from remanence.data.runs import learn_runs
 from remanence.data.scalers import Moments, Scaler
 from remanence.data.schema import guess
 from remanence.data.sources import fingerprint
@@ -35,6 +36,9 @@ _TOUCH = 128 << 20
 _AROUND = 64 << 10
 _DEFAULT_SPLIT = DataSettings.model_fields["split"].default
 _CARVE = 0.2
+_RUNS_FROM = 2000
+"""Training texts from which on runs of tokens are worth vectors of their own, unless `ngrams` says otherwise."""
+_LONGEST_RUN = 3
 
 
 @dataclass(frozen=True)
@@ -134,10 +138,15 @@ def prepare_classify(path: str | Path, settings: DataSettings) -> DataParts[Clas
         _refuse_unknown(share, labels, settings)
     encoders = _fit(shares[0], settings, labels, notes)
     stores = {file: _store(records, encoders) for file, records in files.items()}
+    encoders = _with_runs(encoders, stores[shares[0].records.path], shares[0].places, settings, notes)
     parts = [ClassifyPart(stores[share.records.path], encoders, share.places) for share in shares]
     notes.append(f"{len(parts[0])} training, {len(parts[1])} validation, {len(parts[2])} test sequences")
     settings = settings.model_copy(
-        update={"tokens": encoders.vocabulary.kind if encoders.vocabulary else None, "task": "classify"}
+        update={
+            "tokens": encoders.vocabulary.kind if encoders.vocabulary else None,
+            "ngrams": encoders.runs.longest if encoders.runs else (1 if encoders.vocabulary else None),
+            "task": "classify",
+        }
     )
     return DataParts(settings, encoders, parts[0], parts[1], parts[2], tuple(notes), fingerprint(*files))
 
@@ -274,6 +283,33 @@ def _fit(train: _Share, settings: DataSettings, labels: tuple[str, ...], notes: 
         missing=settings.missing,
         longest=settings.longest,
     )
+
+
+def _with_runs(
+    encoders: ClassifyEncoders, store: _Store, places: np.ndarray, settings: DataSettings, notes: list[str]
+) -> ClassifyEncoders:
+    """Learn which runs of tokens the training texts share; by default only from many texts."""
+    longest = settings.ngrams or (_LONGEST_RUN if len(places) >= _RUNS_FROM else 1)
+    if encoders.vocabulary is None or longest < 2:
+        return encoders
+    notes.append(f"runs of up to {longest} {encoders.vocabulary.kind} that training texts share (--ngrams)")
+    return encoders.model_copy(update={"runs": learn_runs(_slabs(store, places, encoders.longest), longest)})
+
+
+def _slabs(store: _Store, places: np.ndarray, longest: int | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Tokens of the texts at these places, and the text of each, a slab at a time."""
+    lengths = np.diff(store.offsets)[places]
+    lengths = lengths if longest is None else np.minimum(lengths, longest)
+    ends = np.cumsum(lengths)
+    first = 0
+    while first < len(places):
+        last = max(first + 1, int(np.searchsorted(ends, (ends[first - 1] if first else 0) + _SLAB_STEPS)))
+        texts = np.repeat(np.arange(first, last), lengths[first:last])
+        starts = np.repeat(ends[first:last] - lengths[first:last], lengths[first:last])
+        steps = np.arange(len(texts)) + (ends[first - 1] if first else 0) - starts
+        yield store.flat[np.repeat(store.offsets[:-1][places[first:last]], lengths[first:last]) + steps], texts
+        drop_pages(store.flat)
+        first = last
 
 
 def _kind(train: _Share, settings: DataSettings, notes: list[str]) -> TokenKind:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from remanence.data.runs import Runs, follow
 from remanence.nn.convolution import surround
 from remanence.nn.pool import State, latest
 from remanence.sequences import Sequences
@@ -15,6 +16,8 @@ from remanence.sequences import Sequences
 __all__ = ["NumberEncoder", "TokenEncoder"]
 
 _DIFFERENCE_SCALE = 3.0
+_APART = 7919
+"""A prime that keeps the rows that runs share out apart from the places of the mask."""
 
 
 class NumberEncoder(nn.Module):
@@ -91,7 +94,7 @@ class TokenEncoder(nn.Module):
         vocabulary: tokens known, those for padding and unknown tokens included.
         size: features of a token's vector.
         token_dropout: rate at which a token's own vector is dropped whole in training.
-        ngrams: longest runs, ending at the token, that have a vector too; 1 for none.
+        runs: which runs, ending at the token, have a vector too; None for none.
         rows: rows of the table of each length of run, which a hash of the run shares out.
         dropout: rate of dropout of single features, in training.
 
@@ -99,20 +102,24 @@ class TokenEncoder(nn.Module):
         Runs shared out by a hash: Joulin, Grave, Bojanowski & Mikolov 2017, arXiv:1607.01759, §2.2.
     """
 
+    known: Tensor
+
     def __init__(
         self,
         vocabulary: int,
         size: int,
         *,
         token_dropout: float = 0.0,
-        ngrams: int = 1,
+        runs: Runs | None = None,
         rows: int = 2**15,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.token_dropout, self.rows = token_dropout, rows
         self.vectors = nn.Embedding(vocabulary, size)
-        self.run_vectors = nn.ModuleList(nn.Embedding(rows, size) for _ in range(ngrams - 1))
+        self.run_vectors = nn.ModuleList(nn.Embedding(rows, size) for _ in range(runs.longest - 1 if runs else 0))
+        # Follows from the encoders, so it is no part of the weights.
+        self.register_buffer("known", torch.from_numpy(runs.known.copy()) if runs else None, persistent=False)
         nn.init.normal_(self.vectors.weight, std=0.1)
         for table in self.run_vectors:
             nn.init.normal_(table.weight, std=0.05)  # type: ignore[arg-type]
@@ -136,13 +143,8 @@ class TokenEncoder(nn.Module):
             carried["encoder.tokens"] = past[..., 0].transpose(0, 1)
             code = tokens
             for back, table in enumerate(self.run_vectors, start=1):
-                code = _mixed(code, padded[:, reach - back : reach - back + inputs.time, 0])
-                data = data + table(code % self.rows)
+                code = follow(code, padded[:, reach - back : reach - back + inputs.time, 0])
+                known = self.known[code % len(self.known)][..., None]
+                data = data + table(code // _APART % self.rows) * known
         data = torch.where(mask[..., None], self.dropout(data), 0.0)
         return Sequences(data, inputs.lengths), carried
-
-
-def _mixed(code: Tensor, token: Tensor) -> Tensor:
-    """A code of a run from that of its end and the token before: odd constants, high bits kept, never negative."""
-    mixed = code * 0x1E3779B1 + (token + 1) * 0x05EBCA77
-    return ((mixed ^ (mixed >> 15)) * 0x2C1B3C6D >> 12) & 0x7FFFFFFF

@@ -109,7 +109,7 @@ def _encoder(encoders: ClassifyEncoders, settings: Settings) -> NumberEncoder | 
             encoders.vocabulary.size,
             chosen.embedding or 64,
             token_dropout=chosen.embedding_dropout or 0.0,
-            ngrams=chosen.ngrams or 1,
+            runs=encoders.runs,
             dropout=chosen.dropout or 0.0,
         )
     return NumberEncoder(

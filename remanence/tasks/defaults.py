@@ -90,7 +90,6 @@ def _text_defaults(prepared: Prepared, settings: Settings) -> Settings:
         "dropout": 0.5,
         "embedding": 100 if large else 64,
         "embedding_dropout": 0.1,
-        "ngrams": 3 if large else 1,
         "skip": large,
         "pool": "mean-max",
     }

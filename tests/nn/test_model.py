@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from remanence.data.examples import Batch
+from remanence.data.runs import learn_runs
 from remanence.errors import SettingError
 from remanence.nn.convolution import MaskedNorm
 from remanence.nn.encoders import NumberEncoder, TokenEncoder
@@ -67,7 +69,9 @@ def test_noise_and_token_dropout_act_in_training_only() -> None:
 
 @pytest.mark.parametrize("ngrams", [2, 3])
 def test_runs_tell_orders_apart_and_are_carried(ngrams: int) -> None:
-    encoder = TokenEncoder(9, 5, ngrams=ngrams, rows=64).eval()
+    texts = torch.tensor([[2, 3, 4, 5], [4, 3, 2, 5], [2, 3, 5, 0], [4, 3, 5, 0]] * 2)
+    runs = learn_runs([(texts.flatten().numpy(), np.repeat(np.arange(8), 4))], ngrams)
+    encoder = TokenEncoder(9, 5, runs=runs, rows=64).eval()
     tokens = Sequences(torch.tensor([[2, 3, 4, 5], [4, 3, 2, 5], [2, 3, 0, 0]]), torch.tensor([4, 4, 2]))
     whole = encoder(tokens, {})[0].data
     assert not torch.allclose(whole[0, 1], whole[1, 1])

@@ -8,6 +8,7 @@ import torch
 from remanence.data.encoders import ClassifyEncoders, ForecastEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.labelled import ClassifyPart
+from remanence.data.runs import learn_runs
 from remanence.data.scalers import Scaler
 from remanence.data.times import Frequency
 from remanence.data.tokens import Vocabulary
@@ -117,7 +118,14 @@ def made_forecast(**changes) -> Prepared:
 
 def text_encoders() -> ClassifyEncoders:
     vocabulary = Vocabulary(kind="characters", tokens=tuple("abcdefgh"))
-    return ClassifyEncoders(input=("text",), label="label", labels=("no", "yes", "也许"), vocabulary=vocabulary)
+    tokens = np.random.default_rng(5).integers(1, 10, 900)
+    return ClassifyEncoders(
+        input=("text",),
+        label="label",
+        labels=("no", "yes", "也许"),
+        vocabulary=vocabulary,
+        runs=learn_runs([(tokens, np.arange(900) // 9)], longest=3),
+    )
 
 
 def made_texts() -> Prepared:

@@ -51,10 +51,8 @@ CASES = {
     "forecast-both-ends": Case("forecast", _covariates, {"bidirectional": True, "normalise": "none"}),
     "forecast-recursive": Case("forecast", _covariates, {"strategy": "recursive", "convolution": 4, "loss": "mae"}),
     "forecast-recursive-quantiles": Case("forecast", _covariates, {"strategy": "recursive", "quantiles": "0.2,0.8"}),
-    "texts": Case("classify", made.made_texts, {"ngrams": 3, "pool": "max", "skip": True}),
-    "texts-forward": Case(
-        "classify", made.made_texts, {"ngrams": 2, "pool": "attention", "bidirectional": False, "skip": True}
-    ),
+    "texts": Case("classify", made.made_texts, {"pool": "max", "skip": True}),
+    "texts-forward": Case("classify", made.made_texts, {"pool": "attention", "bidirectional": False, "skip": True}),
     "numbers": Case("classify", made.made_numbers, {"pool": "mean"}),
     "numbers-branch": Case("classify", made.made_numbers, {"pool": "mean-max", "branch": 4, "bidirectional": False}),
     "numbers-branch-both-ends": Case("classify", made.made_numbers, {"branch": 4}),
