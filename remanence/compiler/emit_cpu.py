@@ -1,9 +1,10 @@
 """IR → Numba: one time loop forward and one backward, written as source that can be read. No torch here.
 
-    Layout → for each level: products by tiles, then a loop over units of each size → `_rows_forward`, `_rows_backward`
-           → `forward`, `backward`: pack the matrices once, then each thread runs the whole time loop over its rows
+    Layout → for each level: products by tiles, then a loop over units of each size → `forward`, `backward`
 
-Each thread owns its rows of the batch, so no step waits for another thread.
+A kernel is a C function of (part, numbers, arrays): the whole time loop over the rows of one thread, called by its
+address. Each thread owns its rows of the batch, so no step waits for another thread. One dtype is one module, and so
+is each direction: what is never used is never compiled.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from remanence.compiler.derive import Back, Loop, reads, writes
 from remanence.compiler.ir import SCALAR, Step, render
 from remanence.compiler.layout import SUMS, Home, Layout
 from remanence.compiler.schedule import Compute, Multiply
+from remanence.compiler.vector import MACHINE
 
-__all__ = ["Run", "arguments", "emit", "matrices", "packed_runs", "sizes_of"]
+__all__ = ["Run", "arrays_of", "emit", "matrices", "packed_runs", "sizes_of", "whole_numbers"]
 
 _FUNCTIONS = {"abs": "absolute", "max": "maximum", "min": "minimum"}
 _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -25,13 +27,17 @@ _HEAD = '''"""Written by remanence from these equations; the cache key covers th
 {equations}
 """
 
-from numba import njit, prange
+from numba import cfunc, types
 
 from remanence.compiler.pointwise import absolute, exp, log, maximum, minimum, relu, sigmoid, softplus, sqrt, tanh
-from remanence.compiler.tile import multiply, pack
-from remanence.compiler.vector import MACHINE, add_at, lane_sum, lanes_below, load, splat, store, where_positive
+from remanence.compiler.tile import multiply
+from remanence.compiler.vector import add_at, lane_sum, lanes_below, load, splat, store, where_positive
 
-MACHINE_BYTES = MACHINE.bytes
+NUMBERS, ARRAYS = types.CPointer(types.int64), types.CPointer(types.CPointer(types.{dtype}))
+one = {one}
+
+
+@cfunc(types.void(types.int64, NUMBERS, ARRAYS), cache=True, error_model="numpy")
 '''
 
 
@@ -291,20 +297,6 @@ class _Rows:
         return f"{_FUNCTIONS.get(op, op)}({', '.join(operands)})"
 
 
-def _pack_lines(runs: list[Run], backward: bool) -> list[str]:
-    lines, at = [], "0"
-    for number, run in enumerate(runs):
-        lines.append(f"    w{number} = {at}")
-        columns = run.other if backward else _lanes(run.blocks)
-        depth = _lanes(run.blocks) if backward else f"n_{run.other}"
-        for i, matrix in enumerate(run.matrices):
-            place = _lanes(run.blocks[:i])
-            spot = f"{place}, 0, False" if backward else f"0, {place}, True"
-            lines.append(f"    pack(m_{matrix}, w, w{number}, {depth}, {columns}, {spot})")
-        at = f"w{number} + ({columns}) * ({depth})"
-    return lines
-
-
 def matrices(loop: Loop) -> tuple[str, ...]:
     """Matrices that multiply inside a loop, in order of first use."""
     return tuple(dict.fromkeys(m for i in loop.instructions if not isinstance(i, Compute) for m in i.matrices))
@@ -315,55 +307,58 @@ def sizes_of(step: Step) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*step.size_names, *(s for s in step.sizes.values() if s != SCALAR))))
 
 
-def arguments(step: Step, forward: Layout, backward: bool) -> list[str]:
-    """Names of a kernel's arguments, in order."""
-    names = ["tiles", "time", "batch", "s_step", *(f"n_{size}" for size in sizes_of(step)), "g", "s", "k", "v", "w"]
-    names += [f"x_{name}" for name in step.state]
-    if backward:
-        names += ["d", "e", "a", *(f"y_{name}" for name in step.state)]
-    return [*names, "counts", "parts", "bounds"]
+def whole_numbers(step: Step) -> list[str]:
+    """Names of a kernel's first integers, in order; behind them stand `bounds`, then `counts`."""
+    return ["tiles", "time", "batch", "s_step", "parts", *(f"n_{size}" for size in sizes_of(step))]
 
 
-def _functions(step: Step, layout: Layout, forward: Layout, backward: bool) -> list[str]:
-    word = "backward" if backward else "forward"
+def arrays_of(step: Step, backward: bool) -> list[str]:
+    """Names of a kernel's arrays, in order."""
+    names = ["g", "s", "k", "v", "w", *(f"x_{name}" for name in step.state)]
+    return names + ["d", "e", "a", *(f"y_{name}" for name in step.state)] * backward
+
+
+def _places(runs: list[Run], backward: bool) -> list[str]:
+    lines, at = [], "0"
+    for number, run in enumerate(runs):
+        lines.append(f"    w{number} = {at}")
+        columns = run.other if backward else _lanes(run.blocks)
+        depth = _lanes(run.blocks) if backward else f"n_{run.other}"
+        at = f"w{number} + ({columns}) * ({depth})"
+    return lines
+
+
+def emit(step: Step, forward: Layout, backward: Layout, dtype: str, reverse: bool) -> str:
+    """Write the module of one kernel.
+
+    Args:
+        step, forward, backward: the equations and the plans of both loops.
+        dtype: "float32" or "float64".
+        reverse: write the backward kernel.
+    """
+    layout = backward if reverse else forward
     arrays = {name: _lanes(forward.lanes.get(name, [])) for name in "gsv"} | {"k": _lanes(layout.lanes.get("k", []))}
     arrays |= {"d": _lanes(layout.lanes.get("d", [])), "e": step.sizes[step.output]}
     for name in step.state:
         arrays |= {f"x_{name}": step.sizes[name], f"y_{name}": step.sizes[name]}
     runs = packed_runs(layout)
-    names = arguments(step, forward, backward)
-    places = [f"w{number}" for number in range(len(runs))]
-    sizes = ["    one = MACHINE_BYTES // g.itemsize"]
-    sizes += [f"    {size} = (n_{size} + one - 1) // one * one" for size in sizes_of(step)]
-    order = "range(time - 1, -1, -1)" if backward else "range(time)"
-    call = f"_rows_{word}(part, {', '.join((*places, *names))})"
-    return [
-        "@njit(nogil=True)",
-        f"def {call}:",
-        *sizes,
-        "    first = bounds[part]",
-        f"    for t in {order}:",
-        "        rows = counts[t * parts + part]",
+    numbers = whole_numbers(step)
+    one = MACHINE.bytes // (4 if dtype == "float32" else 8)
+    # Rendered from the verified nodes: the text a cell was read from may hold comments, and so anything.
+    text = _HEAD.format(
+        equations="\n".join(f"    {e.name} = {render(e.value)}" for e in step.equations), dtype=dtype, one=one
+    )
+    lines = [
+        f"def {'backward' if reverse else 'forward'}(part, numbers, arrays):",
+        *(f"    {name} = numbers[{place}]" for place, name in enumerate(numbers)),
+        *(f"    {name} = arrays[{place}]" for place, name in enumerate(arrays_of(step, reverse))),
+        *(f"    {size} = (n_{size} + one - 1) // one * one" for size in sizes_of(step)),
+        *_places(runs, reverse),
+        f"    first = numbers[{len(numbers)} + part]",
+        f"    for t in {'range(time - 1, -1, -1)' if reverse else 'range(time)'}:",
+        f"        rows = numbers[{len(numbers) + 1} + parts + t * parts + part]",
         "        if rows == 0:",
         "            continue",
-        *_Rows(step, layout, arrays, backward).write(runs),
-        "",
-        "",
-        "@njit(nogil=True, parallel=True, cache=True)",
-        f"def {word}({', '.join((*names, *(f'm_{m}' for m in matrices(layout.loop))))}):",
-        *sizes,
-        *_pack_lines(runs, backward),
-        "    if parts == 1:",
-        f"        {call.replace('(part,', '(0,')}",
-        "    else:",
-        "        for part in prange(parts):",
-        f"            {call}",
+        *_Rows(step, layout, arrays, reverse).write(runs),
     ]
-
-
-def emit(step: Step, forward: Layout, backward: Layout) -> str:
-    """Write the module of a cell's kernels."""
-    # Rendered from the verified nodes: the text a cell was read from may hold comments, and so anything.
-    text = _HEAD.format(equations="\n".join(f"    {e.name} = {render(e.value)}" for e in step.equations))
-    parts = [text, *_functions(step, forward, forward, False), "", "", *_functions(step, backward, forward, True)]
-    return "\n".join(parts) + "\n"
+    return text + "\n".join(lines) + "\n"

@@ -10,11 +10,8 @@ build at once.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
-import sys
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -24,42 +21,53 @@ import llvmlite
 import llvmlite.binding
 import numba
 
-from remanence.compiler import pointwise, tile, vector
+from remanence.compiler import cache, pointwise, tile, vector
 from remanence.compiler.derive import Loop, derive, forward_loop
 from remanence.compiler.emit_cpu import emit, packed_runs, sizes_of
 from remanence.compiler.ir import SCALAR, Step
 from remanence.compiler.layout import Layout, lay_out_backward, lay_out_forward
 from remanence.compiler.schedule import Schedule, schedule
 
-__all__ = ["Kernel", "build", "cache_folder", "threading_layer", "tiles_address"]
+__all__ = ["Kernel", "Tiles", "build", "launcher", "tiles"]
 
 # One pool with PyTorch: with Numba's own the two fight for the cores. Asked for before any kernel runs.
 if "NUMBA_THREADING_LAYER" not in os.environ:
-    numba.config.THREADING_LAYER = "omp"  # type: ignore[attr-defined]
+    numba.config.THREADING_LAYER = "omp"  # pyright: ignore[reportAttributeAccessIssue] (set at import)
 
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """The compiled loops of a cell. `print(kernel)` says what they do; `source` is what Numba compiled.
+    """The compiled loops of a cell. `print(kernel)` says what they do; `source()` is what Numba compiles.
 
     Args:
         step: the equations.
         plan: what is hoisted.
         forward, backward: the plans of both loops.
-        source: the generated module.
-        key: its name in the cache.
-        path: its file.
     """
 
     step: Step
     plan: Schedule
     forward: Layout
     backward: Layout
-    source: str
-    key: str
-    path: Path
-    run_forward: Callable[..., None] = field(repr=False)
-    run_backward: Callable[..., None] = field(repr=False)
+    addresses: dict[tuple[str, bool], int] = field(default_factory=dict, repr=False)
+
+    def source(self, dtype: str = "float32", backward: bool = False) -> str:
+        """The generated module of one direction in one dtype."""
+        return emit(self.step, self.forward, self.backward, dtype, backward)
+
+    def key(self, dtype: str = "float32", backward: bool = False) -> str:
+        """Its name in the cache."""
+        return _key(self.source(dtype, backward))
+
+    def address(self, dtype: str, backward: bool) -> int:
+        """Where its machine code is in memory; compiled, or read from the cache, at the first call."""
+        known = self.addresses.get((dtype, backward))
+        if known is None:
+            word = "backward" if backward else "forward"
+            source = self.source(dtype, backward)
+            path = cache.written(source, _key(source), word)
+            known = self.addresses[dtype, backward] = getattr(cache.loaded(path), word).address
+        return known
 
     def lanes(self, array: str, padded: Mapping[str, int], backward: bool = False) -> int:
         """Width of an array of lanes."""
@@ -84,7 +92,7 @@ class Kernel:
         width = {array: len(lanes) for array, lanes in self.forward.lanes.items()}
         return "\n".join(
             [
-                f"kernel {self.key[:12]} on {vector.MACHINE.name}, {len(sizes_of(self.step))} sizes at run time",
+                f"kernel {self.key()[:12]} on {vector.MACHINE.name}, {len(sizes_of(self.step))} sizes at run time",
                 f"  before the loop   {len(self.plan.stages[1])} instructions give {len(self.plan.sliced)} values",
                 f"  in the loop       {len(self.forward.loop.instructions)} instructions",
                 f"  products          {'; '.join(products) or 'none'}",
@@ -92,25 +100,9 @@ class Kernel:
                 f"  saved             {', '.join(saved) or 'the states alone'}"
                 + (f" and {unnamed} more" * bool(unnamed)),
                 f"  lanes a step      {', '.join(f'{name} {count}' for name, count in width.items())}",
-                f"  file              {self.path}",
+                f"  kept in           {cache.cache_folder()}",
             ]
         )
-
-
-def cache_folder() -> Path:
-    """Where kernels are kept: REMANENCE_CACHE, else the user's cache folder."""
-    root = os.environ.get("REMANENCE_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "remanence"
-    )
-    return Path(root) / "kernels"
-
-
-def threading_layer() -> str:
-    """The threading layer that kernels run on; "" before the first run with several threads."""
-    try:
-        return numba.threading_layer()
-    except ValueError:
-        return ""
 
 
 @lru_cache(maxsize=1)
@@ -122,57 +114,43 @@ def _surroundings() -> bytes:
     return b"\0".join([*parts, llvmlite.binding.get_host_cpu_name().encode(), features.encode()])
 
 
-def _written(source: str, key: str, kind: str = "kernel") -> Path:
-    """The file of a kernel, written if it is not there; in a temporary folder where the cache is read-only."""
-    folder = cache_folder()
-    path = folder / f"{kind}_{key[:32]}.py"
-    if path.is_file() and path.read_text(encoding="utf-8") == source:
-        return path
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return _renamed(folder, path, source)
-    except OSError:
-        folder = Path(tempfile.mkdtemp(prefix="remanence-kernels-"))
-        return _renamed(folder, folder / path.name, source)
+def _key(source: str) -> str:
+    return hashlib.sha256(source.encode() + _surroundings()).hexdigest()
 
 
-def _renamed(folder: Path, path: Path, source: str) -> Path:
-    handle, beside = tempfile.mkstemp(dir=folder, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(source)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError:
-        Path(beside).unlink(missing_ok=True)
-        raise
-    return path
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """What all kernels of a dtype share: the addresses of `accumulate` and `pack` as C functions (see `tile.TILES`)."""
 
-
-def _module(path: Path, key: str) -> Any:
-    specification = importlib.util.spec_from_file_location(f"remanence_kernel_{key[:32]}", path)
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    # Numba's file cache finds the functions of a kernel by the name of their module.
-    sys.modules[specification.name] = module
-    specification.loader.exec_module(module)
-    return module
+    multiply: int
+    pack: int
 
 
 @lru_cache(maxsize=2)
-def tiles_address(dtype: str) -> int:
-    """Where the compiled tiles of a dtype ("float32", "float64") are in memory."""
+def tiles(dtype: str) -> Tiles:
+    """The compiled tiles of a dtype ("float32", "float64")."""
     source = tile.TILES.format(dtype=dtype)
-    key = hashlib.sha256(source.encode() + _surroundings()).hexdigest()
-    return _module(_written(source, key, "tiles"), key).tiles.address
+    module = cache.loaded(cache.written(source, _key(source), "tiles"))
+    return Tiles(module.tiles.address, module.pack_panels.address)
+
+
+@lru_cache(maxsize=1)
+def launcher() -> Any:
+    """`launch(address, numbers, arrays, parts)`: a kernel over all threads of the pool.
+
+    Raises:
+        ValueError: the threading layer is missing on this machine.
+    """
+    launch = cache.loaded(cache.written(tile.LAUNCH, _key(tile.LAUNCH), "launch")).launch
+    launch(0, 0, 0, 0)
+    return launch
 
 
 _BUILT: dict[tuple[Any, ...], Kernel] = {}
 
 
 def build(step: Step) -> Kernel:
-    """Build the kernels of a cell, or return those built before. Numba compiles them at their first call.
+    """Plan the kernels of a cell, or return those planned before. Each is compiled at its first use.
 
     Example:
         >>> from remanence.compiler.parse import parse
@@ -186,15 +164,10 @@ def build(step: Step) -> Kernel:
         reverse = derive(step, loop)
         _refuse_unknown_sizes(loop)
         forward = lay_out_forward(loop, reverse)
-        backward = lay_out_backward(reverse, forward)
-        source = emit(step, forward, backward)
-        key = hashlib.sha256(source.encode() + _surroundings()).hexdigest()
-        path = _written(source, key)
-        module = _module(path, key)
-        _BUILT[known] = Kernel(step, plan, forward, backward, source, key, path, module.forward, module.backward)
+        _BUILT[known] = Kernel(step, plan, forward, lay_out_backward(reverse, forward))
     return _BUILT[known]
 
 
 def _refuse_unknown_sizes(loop: Loop) -> None:
-    used = {slot for leaf in loop.results for slot in (loop.results[leaf],)} | set(loop.leaves)
+    used = set(loop.results.values()) | set(loop.leaves)
     assert all(loop.sizes[slot] or loop.sizes[slot] == SCALAR for slot in used), "a slot has no size"

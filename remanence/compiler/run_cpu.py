@@ -6,6 +6,7 @@ whole is one autograd function. When a second derivative is asked for, backward 
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +18,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from remanence.compiler import emit_torch
-from remanence.compiler.emit_cpu import arguments, matrices, sizes_of
+from remanence.compiler.emit_cpu import arrays_of, packed_runs, sizes_of, whole_numbers
 from remanence.compiler.ir import SCALAR, Step
-from remanence.compiler.kernel import Kernel, tiles_address
+from remanence.compiler.kernel import Kernel, launcher, tiles
 from remanence.compiler.layout import Home
 from remanence.compiler.schedule import BEFORE, ONCE, Compute, Multiply
 from remanence.compiler.vector import MACHINE
 
 __all__ = ["run"]
+
+# Compiled functions as ctypes sees them; a call releases Python's lock.
+_LONG, _PLACE = ctypes.c_int64, ctypes.c_void_p
+_KERNEL = ctypes.CFUNCTYPE(None, _LONG, _PLACE, _PLACE)
+_PACK = ctypes.CFUNCTYPE(None, _PLACE, _LONG, _LONG, _PLACE, *[_LONG] * 6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,27 +46,45 @@ class _Call:
     lengths: Tensor | None
     counts: np.ndarray
     bounds: np.ndarray
-    tiles: int
 
     @property
     def step(self) -> Step:
         return self.kernel.step
 
-    def kernel_arguments(self, arrays: Mapping[str, Any], backward: bool) -> list[Any]:
-        layout = self.kernel.backward if backward else self.kernel.forward
-        known: dict[str, Any] = {"time": self.time, "batch": self.batch, "counts": self.counts}
-        known |= {"tiles": self.tiles, "parts": len(self.bounds) - 1, "bounds": self.bounds}
-        known |= {f"n_{name}": self.true[name] for name in sizes_of(self.step)}
-        known |= {name: _flat(value) if isinstance(value, Tensor) else value for name, value in arrays.items()}
-        given = [known[name] for name in arguments(self.step, self.kernel.forward, backward)]
-        return given + [known[f"m_{matrix}"] for matrix in matrices(layout.loop)]
+    def start(self, arrays: Mapping[str, Any], parameters: Mapping[str, Tensor], backward: bool) -> None:
+        """Pack the matrices and run a kernel to its end."""
+        dtype = str(arrays["g"].dtype).removeprefix("torch.")
+        shared = tiles(dtype)
+        self._pack(shared.pack, arrays["w"], parameters, backward)
+        known = {"tiles": shared.multiply, "time": self.time, "batch": self.batch, "parts": len(self.bounds) - 1}
+        known |= {f"n_{name}": self.true[name] for name in sizes_of(self.step)} | {"s_step": arrays["s_step"]}
+        whole = [known[name] for name in whole_numbers(self.step)]
+        numbers = np.concatenate([np.array(whole, np.int64), self.bounds, self.counts])
+        places = [arrays[name].data_ptr() for name in arrays_of(self.step, backward)]
+        pointers = np.array(places, np.int64)
+        address = self.kernel.address(dtype, backward)
+        if known["parts"] == 1:
+            _KERNEL(address)(0, numbers.ctypes.data, pointers.ctypes.data)
+        else:
+            numba.set_num_threads(known["parts"])
+            launcher()(address, numbers.ctypes.data, pointers.ctypes.data, known["parts"])
+
+    def _pack(self, address: int, packed: Tensor, parameters: Mapping[str, Tensor], backward: bool) -> None:
+        pack, start = _PACK(address), 0
+        for run in packed_runs(self.kernel.backward if backward else self.kernel.forward):
+            wide = sum(self.padded[block] for block in run.blocks)
+            depth, columns = (wide, self.padded[run.other]) if backward else (self.true[run.other], wide)
+            place = 0
+            for name, block in zip(run.matrices, run.blocks, strict=True):
+                matrix = parameters[name].detach().contiguous()
+                row, column = (place, 0) if backward else (0, place)
+                to = packed.data_ptr()
+                pack(matrix.data_ptr(), *matrix.shape, to, start, depth, columns, row, column, not backward)
+                place += self.padded[block]
+            start += run.elements(self.true, self.padded, backward)
 
     def begin(self, home: Home) -> int:
         return sum(self.padded[size] for size in home.before)
-
-
-def _flat(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().numpy().reshape(-1)
 
 
 def _widened(tensor: Tensor, size: int) -> Tensor:
@@ -171,9 +195,7 @@ class _Fused(torch.autograd.Function):
         with torch.set_grad_enabled(training):
             g, v = _before(call, parameters, local[0])
         arrays = _forward_arrays(call, g, v, dict(zip(call.step.state, rest[count:], strict=True)), training)
-        for matrix in matrices(call.kernel.forward.loop):
-            arrays[f"m_{matrix}"] = parameters[matrix].detach().contiguous().numpy()
-        call.kernel.run_forward(*call.kernel_arguments(arrays, False))
+        call.start(arrays, parameters, False)
         if training:
             ctx.call, ctx.local, ctx.graph, ctx.arrays = call, local, (g, v), arrays
             ctx.save_for_backward(inputs, *rest)
@@ -198,9 +220,7 @@ class _Fused(torch.autograd.Function):
         count = len(call.names)
         arrays = _backward_arrays(call, ctx.arrays, gradients)
         parameters = dict(zip(call.names, ctx.local[1 : count + 1], strict=True))
-        for matrix in matrices(call.kernel.backward.loop):
-            arrays[f"m_{matrix}"] = parameters[matrix].detach().contiguous().numpy()
-        call.kernel.run_backward(*call.kernel_arguments(arrays, True))
+        call.start(arrays, parameters, True)
         early = _early_gradients(call, ctx, arrays)
         found: dict[str, Tensor] = dict(zip(call.names, early[1:], strict=True))
         for matrix, gradient in _matrix_gradients(call, arrays).items():
@@ -344,10 +364,8 @@ def run(
         steps = torch.arange(time)[:, None]
         inputs = torch.where((steps < lengths)[..., None], inputs[:, order], inputs.new_zeros(()))
         state = {name: value[order] for name, value in state.items()}
-    numba.set_num_threads(max(1, len(bounds) - 1))
-    tiles = tiles_address(str(inputs.dtype).removeprefix("torch."))
     names = tuple(parameter.name for parameter in step.parameters)
-    call = _Call(kernel, names, true, padded, time, batch, lengths, counts, bounds, tiles)
+    call = _Call(kernel, names, true, padded, time, batch, lengths, counts, bounds)
     tensors = (*(parameters[name] for name in names), *(state[name] for name in step.state))
     output, *finals = _Fused.apply(call, inputs, *tensors)  # type: ignore[misc]
     if order is not None:

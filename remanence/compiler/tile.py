@@ -24,7 +24,7 @@ from numba.core import types
 
 from remanence.compiler.vector import MACHINE, address, call_lanes, element_ir, intrinsic, splat_value, vector_pointer
 
-__all__ = ["TILES", "accumulate", "multiply", "pack", "packed_size", "padded", "tile"]
+__all__ = ["LAUNCH", "TILES", "accumulate", "call_part", "multiply", "pack", "packed_size", "padded", "tile"]
 
 ROWS, VECTORS, MACHINE_BYTES = MACHINE.rows, MACHINE.vectors, MACHINE.bytes
 # Tiles with fewer accumulators than this would wait for the latency of a multiply-add; they interleave.
@@ -42,7 +42,7 @@ def packed_size(columns: int, depth: int, itemsize: int) -> int:
     return padded(columns, itemsize) * depth
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def pack(matrix, packed, packed_at, depth, columns, row_at, column_at, transposed):
     """Copy a matrix into panels, its inner dimension from `row_at` on, its columns from `column_at` on.
 
@@ -226,26 +226,59 @@ def multiply(
     return types.void(size, c, size, size, a, size, size, size, packed, size, size, size, types.boolean), generate
 
 
+@intrinsic
+def call_part(typing_context, kernel, part, numbers, arrays):
+    """Call a kernel by its address: `kernel(part, numbers, arrays)`, all given as integers."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        index, byte = ir.IntType(64), ir.IntType(8).as_pointer()
+        kinds = [index, index.as_pointer(), byte.as_pointer()]
+        function = builder.inttoptr(args[0], ir.FunctionType(ir.VoidType(), kinds).as_pointer())
+        builder.call(function, [args[1], builder.inttoptr(args[2], kinds[1]), builder.inttoptr(args[3], kinds[2])])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.int64), generate
+
+
 TILES = '''"""Written by remanence: the tiles of matrix products in one dtype, compiled once for all kernels."""
 
 from numba import carray, cfunc, types
 
-from remanence.compiler.tile import accumulate
+from remanence.compiler.tile import accumulate, pack
 
 POINTER = types.CPointer(types.{dtype})
 LONG = types.int64
 
 
-@cfunc(types.void(POINTER, LONG, POINTER, LONG, LONG, POINTER, LONG, LONG, LONG), cache=True)
+@cfunc(types.void(POINTER, LONG, POINTER, LONG, LONG, POINTER, LONG, LONG, LONG), cache=True, error_model="numpy")
 def tiles(c, c_stride, a, a_stride, rows, packed, depth, columns, fresh):
     accumulate(
         carray(c, 1), 0, c_stride, carray(a, 1), 0, a_stride, rows, carray(packed, 1), 0, depth, columns, fresh != 0
     )
+
+
+@cfunc(types.void(POINTER, LONG, LONG, POINTER, LONG, LONG, LONG, LONG, LONG, LONG), cache=True, error_model="numpy")
+def pack_panels(matrix, rows, columns, packed, at, depth, wide, row_at, column_at, transposed):
+    pack(carray(matrix, (rows, columns)), carray(packed, 1), at, depth, wide, row_at, column_at, transposed != 0)
 '''
-"""Source of the module whose `tiles.address` a kernel calls."""
+"""Source of the module of what all kernels of a dtype share."""
+
+LAUNCH = '''"""Written by remanence: a kernel over all threads of the pool, compiled once for all kernels."""
+
+from numba import njit, prange, types
+
+from remanence.compiler.tile import call_part
 
 
-@njit(nogil=True)
+@njit(types.void(types.int64, types.int64, types.int64, types.int64), parallel=True, nogil=True, cache=True)
+def launch(kernel, numbers, arrays, parts):
+    for part in prange(parts):
+        call_part(kernel, part, numbers, arrays)
+'''
+"""Source of the launcher."""
+
+
+@njit(nogil=True, error_model="numpy")
 def accumulate(c, c_at, c_stride, a, a_at, a_stride, rows, packed, packed_at, depth, columns, fresh):
     """Add `a @ b` to `c` (set it if `fresh`): rows `rows`, inner dimension `depth`, `columns` of the packed `b`.
 

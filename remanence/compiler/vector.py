@@ -148,9 +148,9 @@ def call_lanes(builder: ir.IRBuilder, name: str, args: list[ir.Value]) -> ir.Val
     return builder.call(called, args)
 
 
-def address(context: Any, builder: ir.IRBuilder, kind: types.Array, array: ir.Value, offset: ir.Value) -> ir.Value:
-    """LLVM: a pointer to the element `offset` places after an array's first."""
-    data = context.make_array(kind)(context, builder, array).data
+def address(context: Any, builder: ir.IRBuilder, kind: types.Type, array: ir.Value, offset: ir.Value) -> ir.Value:
+    """LLVM: a pointer to the element `offset` places after the first of an array, or of what a pointer points to."""
+    data = array if isinstance(kind, types.CPointer) else context.make_array(kind)(context, builder, array).data
     return builder.gep(data, [offset], inbounds=True)
 
 

@@ -103,4 +103,4 @@ def test_kernel_says_what_it_does() -> None:
     told = str(kernel)
     assert "saved             r, z, n" in told
     assert "U_r U_z (level 1); U_n (level 2)" in told
-    assert "n = tanh(W_n @ x + U_n @ (r * h) + b_n)" in kernel.source.split('"""')[1]
+    assert "n = tanh(W_n @ x + U_n @ (r * h) + b_n)" in kernel.source().split('"""')[1]
