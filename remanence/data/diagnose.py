@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from remanence.data.tables import MISSING, Kind, Table, raw_rows
+from remanence.data.rows import MISSING, Kind, Table, raw_rows
 from remanence.errors import DataError
 
 __all__ = ["check_cells", "first_flaw", "line_of_row"]

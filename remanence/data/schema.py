@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from remanence.data import times as timing
+from remanence.data.rows import MISSING, Table
 from remanence.data.sources import file_format, find
-from remanence.data.tables import MISSING, Table, open_table
+from remanence.data.tables import open_table
 from remanence.errors import DataError
 from remanence.settings import DataSettings
 

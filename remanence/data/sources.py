@@ -7,6 +7,8 @@ import hashlib
 import io
 import lzma
 import os
+import shutil
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +16,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any
 
+import pyarrow as pa
+
+from remanence.data.spills import full_disk
 from remanence.errors import DataError
 
-__all__ = ["FORMATS", "file_format", "find", "fingerprint", "open_bytes", "open_text", "reading"]
+__all__ = ["FORMATS", "file_format", "find", "fingerprint", "open_bytes", "open_native", "open_text", "reading"]
 
 FORMATS = {
     ".csv": "csv",
@@ -93,6 +98,30 @@ def open_bytes(path: Path) -> IO[bytes]:
         else:
             inner = path.open("rb", buffering=0)
     return io.BufferedReader(_Watched(inner, path), buffer_size=1 << 20)
+
+
+@contextmanager
+def open_native(path: Path) -> Iterator[pa.NativeFile]:
+    """Open a file for the threads of Arrow, decompressed.
+
+    They let go of what they read at a time of their own. Were it Python's memory, a thread that still holds some
+    of it while the interpreter ends would abort the whole process. So none is: what Arrow cannot decompress by
+    itself (`.xz`) goes through a temporary file.
+    """
+    ending = path.suffix.lower()
+    if ending == ".gz":
+        with pa.OSFile(str(path)) as packed, pa.CompressedInputStream(packed, "gzip") as file:
+            yield file
+    elif ending == ".xz":
+        with tempfile.TemporaryDirectory(prefix="remanence-") as folder:
+            plain = Path(folder) / "plain"
+            with open_bytes(path) as packed, full_disk(), plain.open("wb") as copy:
+                shutil.copyfileobj(packed, copy, 1 << 20)
+            with pa.OSFile(str(plain)) as file:
+                yield file
+    else:
+        with pa.OSFile(str(path)) as file:
+            yield file
 
 
 def open_text(path: Path) -> io.TextIOWrapper:
