@@ -14,7 +14,7 @@ import torch
 from remanence.data.arrow import compute
 from remanence.data.diagnose import line_of_row
 from remanence.data.encoders import ClassifyEncoders
-from remanence.data.examples import Batch, Part
+from remanence.data.examples import SCORED_STEPS, Batch, Part
 from remanence.data.parts import DataParts
 from remanence.data.records import Records, read_records
 from remanence.data.runs import learn_runs
@@ -89,6 +89,10 @@ class ClassifyPart(Part):
         classes = torch.from_numpy(self._store.classes[self._places[index]]) if self._answers else None
         return Batch(Sequences(data, torch.from_numpy(lengths)), classes, None, torch.from_numpy(index))
 
+    def at(self, index: np.ndarray) -> ClassifyPart:
+        """A part of the sequences at these positions."""
+        return ClassifyPart(self._store, self.encoders, self._places[index], answers=self._answers)
+
     def name(self, index: int) -> str:
         """Where a sequence stands: `data.csv:812`, or `data.csv, sequence A`."""
         return self._store.records.where(int(self._places[index]))
@@ -105,6 +109,16 @@ class ClassifyPart(Part):
             return []
         start = int(self._first[index])
         return [vocabulary.name(int(number)) for number in self._store.flat[start : start + int(self.lengths[index])]]
+
+
+def _thinned(valid: ClassifyPart, notes: list[str]) -> ClassifyPart:
+    """Of a very large validation part, sequences spread evenly: it is read again and again while training."""
+    steps, examples = int(valid.lengths.sum()), len(valid)
+    if steps <= SCORED_STEPS:
+        return valid
+    kept = np.linspace(0, examples - 1, max(1, examples * SCORED_STEPS // steps)).astype(np.int64)
+    notes.append(f"validation: {len(kept)} of {examples} sequences, spread evenly")
+    return valid.at(kept)
 
 
 def prepare_classify(path: str | Path, settings: DataSettings) -> DataParts[ClassifyEncoders, ClassifyPart]:
@@ -130,6 +144,7 @@ def prepare_classify(path: str | Path, settings: DataSettings) -> DataParts[Clas
     stores = {file: _store(records, encoders) for file, records in files.items()}
     encoders = _with_runs(encoders, stores[shares[0].records.path], shares[0].places, settings, notes)
     parts = [ClassifyPart(stores[share.records.path], encoders, share.places) for share in shares]
+    parts[1] = _thinned(parts[1], notes)
     notes.append(f"{len(parts[0])} training, {len(parts[1])} validation, {len(parts[2])} test sequences")
     settings = settings.model_copy(
         update={

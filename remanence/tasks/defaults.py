@@ -27,6 +27,8 @@ Values = dict[str, Any]
 
 _FINE = 48
 """Mean steps of a sequence from which on it counts as finely sampled."""
+_STEPS_AN_UPDATE = 1 << 16
+"""Steps of all windows of an update, which bound its memory: very long windows come fewer at a time."""
 _LOOKED_AT = 2_000
 """Training windows that a choice looks at."""
 
@@ -43,8 +45,10 @@ def forecast_defaults(prepared: Prepared, settings: Settings) -> Settings:
         "normalise": _normalise(prepared),
     }
     examples = len(prepared.train)
+    assert isinstance(prepared.encoders, ForecastEncoders)
+    most = max(8, _STEPS_AN_UPDATE // prepared.encoders.context)
     train: Values = {
-        "batch_size": 64 if examples >= 2000 else 32,
+        "batch_size": min(most, 64 if examples >= 2000 else 32),
         "learning_rate": 1e-3 if examples >= 2000 else 3e-3,
         "schedule": "cosine",
         "weight_decay": 1e-4,
