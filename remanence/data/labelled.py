@@ -41,7 +41,7 @@ _LONGEST_RUN = 3
 
 @dataclass(frozen=True)
 class _Store:
-    """Every sequence of one file as a model reads it: int32 tokens `[step]` or float32 numbers `[step, feature]`."""
+    """Every sequence of one file as a model reads it: tokens `[step]` or float32 numbers `[step, feature]`."""
 
     records: Records
     flat: np.ndarray
@@ -329,7 +329,8 @@ def _store(records: Records, encoders: ClassifyEncoders) -> _Store:
 
 
 def _tokenised(records: Records, encoders: ClassifyEncoders, vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
-    spill, lengths = Spill(np.int32), Spill(np.int64)
+    # Two bytes a token, where they hold all numbers: a large file of texts is as large in tokens.
+    spill, lengths = Spill(np.uint16 if vocabulary.size <= 1 << 16 else np.int32), Spill(np.int64)
     for texts in _texts(records, encoders.input[0]):
         ids, length = vocabulary.encode(texts)
         if encoders.longest is not None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from remanence.data.batches import order
+from remanence.data.batches import order, pieces
 from remanence.data.examples import Batch, Part
 from remanence.settings import Settings
 from remanence.tasks.task import Scores, Task
@@ -18,8 +17,6 @@ from remanence.tasks.task import Scores, Task
 __all__ = ["forward", "measure", "outputs"]
 
 EVALUATION_BATCH = 256
-EVALUATION_STEPS = 1 << 16
-"""Most steps of a batch, padding included: long sequences come fewer at a time, so that memory stays bounded."""
 
 
 def outputs(model: Any, part: Part, settings: Settings, *, in_order: bool = False) -> Iterator[tuple[Tensor, Batch]]:
@@ -32,15 +29,9 @@ def outputs(model: Any, part: Part, settings: Settings, *, in_order: bool = Fals
         in_order: keep the order of the part; otherwise sequences of like length come together, which is quicker.
     """
     for whole in order(part.lengths, EVALUATION_BATCH, seed=0, epoch=0, shuffle=not in_order):
-        for index in _pieces(part.lengths[whole], whole):
+        for index in pieces(part.lengths, whole):
             batch = part.batch(index)
             yield forward(model, batch, settings.train.truncate), batch
-
-
-def _pieces(lengths: np.ndarray, index: np.ndarray) -> list[np.ndarray]:
-    """A batch cut evenly into as many pieces as bring each below the most steps."""
-    padded = len(index) * int(lengths.max(initial=0))
-    return np.array_split(index, min(len(index), max(1, -(-padded // EVALUATION_STEPS))))
 
 
 def forward(model: Any, batch: Batch, chunk: int | None) -> Tensor:
