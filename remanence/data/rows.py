@@ -15,7 +15,7 @@ import pyarrow.parquet as papq
 from remanence.data.sources import open_text, reading
 from remanence.errors import DataError
 
-__all__ = ["MISSING", "Kind", "Table", "raw_rows"]
+__all__ = ["MISSING", "Kind", "Table", "as_number", "raw_rows", "refuse_bytes"]
 
 Kind = Literal["number", "text", "time"]
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "#N/A")
@@ -56,6 +56,55 @@ class Table:
                 raise DataError(f"no such column (--{flag})", path=self.path, line=1, column=column, remedy=hint)
 
 
+def as_number(value: Any) -> float | None:
+    """The number in a cell, as Arrow reads it, or None: Python alone would take `1_000` and `１２`, too.
+
+    Example:
+        >>> as_number(" 1.5"), as_number("1_000"), as_number(True)
+        (1.5, None, None)
+    """
+    if isinstance(value, bool) or (isinstance(value, str) and ("_" in value or not value.isascii())):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def refuse_bytes(text: str, path: Path, line: int, *, column: str = "", where: str = "") -> None:
+    """Refuse text that holds bytes which are not UTF-8 (surrogates, as `open_text` gives them).
+
+    Raises:
+        DataError: names the byte, or the encoding where it looks like Chinese of another one.
+    """
+    if not any("\udc80" <= letter <= "\udcff" for letter in text):
+        return
+    chinese = _as_chinese(text.encode("utf-8", "surrogateescape"))
+    if chinese:
+        raise DataError(
+            f"not UTF-8, looks like GB18030 (GBK): '{chinese[:20]}'{where}",
+            path=path,
+            line=line,
+            column=column,
+            remedy=f"convert it with iconv -f GB18030 -t UTF-8 {path.name} > utf8-{path.name}",
+        )
+    byte = next(ord(letter) - 0xDC00 for letter in text if "\udc80" <= letter <= "\udcff")
+    raise DataError(
+        f"not UTF-8: byte 0x{byte:02x}{where}", path=path, line=line, column=column, remedy="save the file as UTF-8"
+    )
+
+
+def _as_chinese(content: bytes) -> str:
+    """The text of GB18030 bytes, or nothing where its letters are not those of everyday Chinese."""
+    try:
+        text = content.decode("gb18030")
+    except UnicodeDecodeError:
+        return ""
+    foreign = "".join(letter for letter in text if not letter.isascii())
+    everyday = foreign.encode("gb2312", "ignore").decode("gb2312")
+    return text if len(everyday) > 0.8 * len(foreign) else ""
+
+
 def raw_rows(table: Table) -> Iterator[tuple[int, list[Any]]]:
     """Every row with the line it starts on, read slowly by the standard library: for the head, and to find flaws.
 
@@ -86,11 +135,13 @@ def _raw_json(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, list[Any]
     for line, text in enumerate(lines, 1):
         if not text.strip():
             continue
+        refuse_bytes(text, path, line)
         try:
             value = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
+            what = f"{error.msg} at character {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
             raise DataError(
-                f"not JSON: {error.msg} at character {error.colno}",
+                f"not JSON: {what[:100]}",
                 path=path,
                 line=line,
                 remedy='expected one object a line, such as {"text": "…", "label": "…"}',

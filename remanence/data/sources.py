@@ -156,6 +156,8 @@ class _Watched(io.RawIOBase):
     def readinto(self, buffer) -> int:
         with reading(self._path):
             block = self._inner.read(len(buffer))
+        if not self._seen:
+            _refuse_foreign(block, self._path)
         if b"\0" in block:
             before = block[: block.index(b"\0")]
             offset = self._seen + len(before)
@@ -174,6 +176,23 @@ class _Watched(io.RawIOBase):
     def close(self) -> None:
         self._inner.close()
         super().close()
+
+
+_FOREIGN = {
+    b"\xff\xfe": ("UTF-16 text", "save it as 'CSV UTF-8', or iconv -f UTF-16 -t UTF-8 {name} > utf8-{name}"),
+    b"\xfe\xff": ("UTF-16 text", "save it as 'CSV UTF-8', or iconv -f UTF-16 -t UTF-8 {name} > utf8-{name}"),
+    b"PK\x03\x04": ("an Excel workbook or another zip archive", "save it as CSV, or unpack it"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save it as CSV"),
+    b"\x1f\x8b": ("compressed by gzip", "name it {name}.gz"),
+    b"\xfd7zXZ\x00": ("compressed by xz", "name it {name}.xz"),
+    b"PAR1": ("a Parquet file", "use --format parquet"),
+}
+
+
+def _refuse_foreign(start: bytes, path: Path) -> None:
+    for sign, (what, remedy) in _FOREIGN.items():
+        if start.startswith(sign):
+            raise DataError(f"{what}, expected UTF-8 text", path=path, remedy=remedy.format(name=path.name))
 
 
 def _newlines(path: Path, stop: int) -> int:

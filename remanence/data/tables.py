@@ -20,8 +20,9 @@ import pyarrow.parquet as papq
 
 from remanence.data.arrow import compute
 from remanence.data.diagnose import check_cells, first_flaw
-from remanence.data.rows import MISSING, Kind, Table, raw_rows
+from remanence.data.rows import MISSING, Kind, Table, as_number, raw_rows
 from remanence.data.sources import file_format, find, open_bytes, open_native, reading
+from remanence.data.times import guess_format
 from remanence.errors import DataError
 from remanence.settings import DataSettings
 
@@ -132,6 +133,7 @@ def _open_csv(path: Path, kind: str, delimiter: str) -> Table:
         columns = tuple(first)
         check_cells(bare, line, first)
         _check_header(path, columns, delimiter)
+        _refuse_values(path, line, columns)
         table = Table(path, kind, columns, delimiter)
     head = []
     for line, cells in islice(raw_rows(table), _HEAD):
@@ -155,6 +157,21 @@ def _check_header(path: Path, columns: Sequence[str], delimiter: str) -> None:
                 line=1,
                 remedy=f"--delimiter {shown}",
             )
+
+
+def _refuse_values(path: Path, line: int, columns: Sequence[str]) -> None:
+    """Refuse a first line of numbers and times; whole numbers that count up (0,1,2 or years) may be names."""
+    if not all(as_number(cell) is not None or guess_format([cell]) for cell in columns):
+        return
+    counts = [int(cell) for cell in columns if cell.isascii() and cell.isdecimal()]
+    first = counts[0] if counts else 0
+    if counts != list(range(first, first + len(columns))) or (len(columns) == 1 and first):
+        raise DataError(
+            f"values ({', '.join(columns)[:40]}), expected a line of names",
+            path=path,
+            line=line,
+            remedy="add one above it, such as date,load",
+        )
 
 
 def _open_json(path: Path) -> Table:
