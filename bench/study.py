@@ -93,6 +93,8 @@ def _archive(name: str) -> Callable[[Path, Path], dict[str, Any]]:
             "path": next(folder.rglob(f"{name}_TRAIN.ts")),
             "test_file": str(next(folder.rglob(f"{name}_TEST.ts"))),
             "task": "classify",
+            # Tens of training examples: none is spared for validation, the last weights are kept.
+            "split": "1,0,0",
         }
 
     return unpack
@@ -143,7 +145,7 @@ def run(name: str, study: Study, extra: dict[str, Any]) -> dict[str, Any]:
     import remanence
 
     with tempfile.TemporaryDirectory() as scratch:
-        options = study.unpack(DATA / study.source, Path(scratch)) | {"seeds": SEEDS} | extra
+        options = study.unpack(DATA / study.source, Path(scratch)) | {"seeds": SEEDS, "threads": 1} | extra
         path = options.pop("path")
         began = time.perf_counter()
         fitted = remanence.fit(path, out=Path(scratch) / "run", beside=(), **options)

@@ -46,7 +46,9 @@ class DataSettings(_Frozen):
     horizon: Positive | None = Field(default=None, description="Steps to forecast.")
     context: Positive | None = Field(default=None, description="Steps the model sees before a forecast.")
     season: Positive | None = Field(default=None, description="Steps of one season; guessed from the frequency.")
-    stride: Positive | None = Field(default=None, description="Steps between forecasts that are scored (default 1).")
+    stride: Positive | None = Field(
+        default=None, description="Steps between forecasts that are scored (default: 1; more where there are too many)."
+    )
     calendar: bool | None = Field(default=None, description="Add hour, weekday, day and month as known inputs.")
     input: Names = Field(default=(), description="Columns that form a sequence: one text column, or numbers per step.")
     label: str | None = Field(default=None, description="Column of the class.")

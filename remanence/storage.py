@@ -34,6 +34,8 @@ __all__ = [
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_LARGEST = 1 << 29
+"""Bytes of a sealed file: a manifest with a million names stays far below."""
 
 
 @contextmanager
@@ -46,6 +48,7 @@ def no_write_errors(path: str | Path) -> Iterator[None]:
     remedies = {
         errno.ENOSPC: "free some space, or choose another place with --out",
         errno.EDQUOT: "free some of your quota, or choose another place with --out",
+        errno.EFBIG: "raise the limit on the size of a file (ulimit -f), or choose another place with --out",
         errno.EACCES: "choose a folder you may write to with --out",
         errno.EPERM: "choose a folder you may write to with --out",
         errno.EROFS: "choose a folder you may write to with --out",
@@ -134,6 +137,8 @@ def read_sealed(path: Path, remedy: str) -> dict[str, Any]:
         RunError: the file is missing, no JSON, or was changed since it was written.
     """
     try:
+        if (size := path.stat().st_size) > _LARGEST:
+            raise RunError(f"{path}: {size / 1e9:.1f} GB, expected at most {_LARGEST / 1e9:.1f} GB", remedy=remedy)
         raw = path.read_bytes()
     except FileNotFoundError:
         raise RunError(f"{path}: no such file", remedy=remedy) from None

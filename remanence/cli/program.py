@@ -5,12 +5,10 @@ Exit status: 0 done · 1 `doctor` found something broken · 2 a mistake in files
 
 from __future__ import annotations
 
-import atexit
 import errno
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
@@ -85,17 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run() -> NoReturn:
-    """Run the command `remanence`: `main`, then leave the process at once.
-
-    A thread of pyarrow may still be letting go of a file. Python's own way out would stop it in the middle, and C++
-    answers that by aborting the whole process, after all work is done, with a status of its own.
-    """
-    status = main()
-    with suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    atexit._run_exitfuncs()
-    os._exit(status)
+    """Run the command `remanence`, and leave with its status."""
+    sys.exit(main())
 
 
 def _tell(message: str, status: int) -> int:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["order"]
+__all__ = ["order", "pieces"]
+
+_STEPS = 1 << 14
+_LEAST = 8
 
 
 def order(
@@ -40,6 +43,23 @@ def order(
     for pool in _cut(places, batch_size * bucket):
         batches.extend(_cut(pool[np.argsort(lengths[pool], kind="stable")], batch_size))
     return [batches[place] for place in random.permutation(len(batches))]
+
+
+def pieces(lengths: np.ndarray, index: np.ndarray) -> list[np.ndarray]:
+    """Cut a batch evenly until no piece has more than 16,384 steps, padding included, or is down to 8 examples.
+
+    What reads without learning reads long sequences fewer at a time, so that its memory does not grow with them.
+
+    Args:
+        lengths: steps of every example of the part, int64 `[examples]`.
+        index: positions of the batch's examples.
+
+    Example:
+        >>> [len(piece) for piece in pieces(np.full(100, 1000), np.arange(100))]
+        [15, 15, 14, 14, 14, 14, 14]
+    """
+    padded = len(index) * int(lengths[index].max(initial=0))
+    return np.array_split(index, max(1, min(-(-padded // _STEPS), len(index) // _LEAST)))
 
 
 def _cut(places: np.ndarray, size: int) -> list[np.ndarray]:

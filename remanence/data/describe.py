@@ -14,6 +14,7 @@ from remanence.data.panel import Panel, open_panel
 from remanence.data.records import Records, read_records
 from remanence.data.schema import guess
 from remanence.data.spills import Spill
+from remanence.data.tables import chunks
 from remanence.data.tokens import choose_kind
 from remanence.errors import DataError
 from remanence.settings import DataSettings, settings_from
@@ -184,7 +185,7 @@ def _describe_texts(records: Records, settings: DataSettings, found: _Findings) 
     lengths, first, again = Spill(np.int64), [], 0
     seen: set[int] = set()
     if records.table is not None:
-        for chunk in records.table.chunks({column: "text"}):
+        for chunk in chunks(records.table, {column: "text"}):
             texts = chunk[column].to_pylist()
             first = first or texts[:1000]
             lengths.append(np.fromiter(map(len, texts), np.int64, len(texts)))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from remanence.data.tables import MISSING, Kind, Table, raw_rows
+from remanence.data.rows import MISSING, Kind, Table, as_number, raw_rows, refuse_bytes
 from remanence.errors import DataError
 
 __all__ = ["check_cells", "first_flaw", "line_of_row"]
@@ -51,15 +53,9 @@ def check_cells(table: Table, line: int, cells: list[Any]) -> None:
             remedy="quote cells that hold the delimiter" if table.quoted else "one delimiter between two cells",
         )
     for place, cell in enumerate(cells):
-        if isinstance(cell, str) and any("\udc80" <= letter <= "\udcff" for letter in cell):
-            byte = next(ord(letter) - 0xDC00 for letter in cell if "\udc80" <= letter <= "\udcff")
-            raise DataError(
-                f"not UTF-8: byte 0x{byte:02x} in cell {place + 1}",
-                path=table.path,
-                line=line,
-                column=table.columns[place] if table.columns else "",
-                remedy="save the file as UTF-8 (for GBK: iconv -f GBK -t UTF-8)",
-            )
+        if isinstance(cell, str):
+            column = table.columns[place] if table.columns else ""
+            refuse_bytes(cell, table.path, line, column=column, where=f" in cell {place + 1}")
 
 
 class _Absent:
@@ -88,11 +84,30 @@ def _check(table: Table, line: int, column: str, value: Any, kind: Kind, missing
             shown = "NaN" if isinstance(value, float) else shown
             raise flaw(f"expected a number, came {shown}", _MISSING_REMEDY)
         return
-    try:
-        number = math.nan if isinstance(value, dict | list) else float(value)
-    except ValueError:
-        number = math.nan
-    if math.isnan(number):
-        raise flaw(f"expected a number, came '{str(value)[:40]}'", "mend the cell, or leave the column out")
+    if table.format == "parquet" and isinstance(value, bool):
+        return
+    if table.format == "jsonl" and isinstance(value, str):
+        raise flaw(f"expected a number, came the text '{value[:40]}'", "write numbers without quotes")
+    number = as_number(value)
+    if number is None or math.isnan(number):
+        raise flaw(f"expected a number, came '{_shown(value)}'", _number_remedy(str(value)))
     if math.isinf(number):
         raise flaw(f"expected a finite number, came '{value}'", "mend the cell; an empty one can be masked")
+
+
+def _shown(value: Any) -> str:
+    return " ".join(str(value)[:40].split())
+
+
+def _number_remedy(text: str) -> str:
+    """What to do about a text where a number belongs."""
+    plain = unicodedata.normalize("NFKC", text).strip()
+    if "\n" in text:
+        return "is a quotation mark left open here? close it, or double it within a quoted cell"
+    if re.fullmatch(r"[+-]?\d+,\d+", plain, re.ASCII):
+        return f"write it with a decimal point, {plain.replace(',', '.')}, or without separators"
+    if "_" in plain and as_number(plain.replace("_", "")) is not None:
+        return f"write it as {plain.replace('_', '')}"
+    if not text.isascii() and as_number(plain) is not None:
+        return f"write it in half-width digits: {plain}"
+    return "mend the cell, or leave the column out"

@@ -17,7 +17,10 @@ from torch import Tensor
 
 from remanence.sequences import Sequences
 
-__all__ = ["Batch", "Part"]
+__all__ = ["SCORED_STEPS", "Batch", "Part"]
+
+SCORED_STEPS = 10_000_000
+"""Steps that scoring a part reads, unless more are asked for: of a larger part, examples spread evenly are scored."""
 
 
 @dataclass(frozen=True)

@@ -11,21 +11,21 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from remanence.data.archive import sibling
 from remanence.data.arrow import compute
 from remanence.data.diagnose import line_of_row
 from remanence.data.encoders import ClassifyEncoders
-from remanence.data.examples import Batch, Part
+from remanence.data.examples import SCORED_STEPS, Batch, Part
 from remanence.data.parts import DataParts
 from remanence.data.records import Records, read_records
 from remanence.data.runs import learn_runs
 from remanence.data.scalers import Moments, Scaler
 from remanence.data.schema import guess
+from remanence.data.shares import Share, share_out, with_sibling
 from remanence.data.sources import fingerprint
 from remanence.data.spills import Spill, drop_pages
-from remanence.data.splits import split_examples, split_groups, split_marks
+from remanence.data.tables import chunks
 from remanence.data.tokens import TokenKind, Vocabulary, choose_kind, learn
-from remanence.errors import DataError, SettingError
+from remanence.errors import DataError
 from remanence.sequences import Sequences
 from remanence.settings import DataSettings
 
@@ -34,8 +34,6 @@ __all__ = ["ClassifyPart", "prepare_classify", "reopen_classify"]
 _SLAB_STEPS = 1 << 18
 _TOUCH = 128 << 20
 _AROUND = 64 << 10
-_DEFAULT_SPLIT = DataSettings.model_fields["split"].default
-_CARVE = 0.2
 _RUNS_FROM = 2000
 """Training texts from which on runs of tokens are worth vectors of their own, unless `ngrams` says otherwise."""
 _LONGEST_RUN = 3
@@ -43,7 +41,7 @@ _LONGEST_RUN = 3
 
 @dataclass(frozen=True)
 class _Store:
-    """Every sequence of one file as a model reads it: int32 tokens `[step]` or float32 numbers `[step, feature]`."""
+    """Every sequence of one file as a model reads it: tokens `[step]` or float32 numbers `[step, feature]`."""
 
     records: Records
     flat: np.ndarray
@@ -91,6 +89,10 @@ class ClassifyPart(Part):
         classes = torch.from_numpy(self._store.classes[self._places[index]]) if self._answers else None
         return Batch(Sequences(data, torch.from_numpy(lengths)), classes, None, torch.from_numpy(index))
 
+    def at(self, index: np.ndarray) -> ClassifyPart:
+        """A part of the sequences at these positions."""
+        return ClassifyPart(self._store, self.encoders, self._places[index], answers=self._answers)
+
     def name(self, index: int) -> str:
         """Where a sequence stands: `data.csv:812`, or `data.csv, sequence A`."""
         return self._store.records.where(int(self._places[index]))
@@ -109,12 +111,14 @@ class ClassifyPart(Part):
         return [vocabulary.name(int(number)) for number in self._store.flat[start : start + int(self.lengths[index])]]
 
 
-@dataclass(frozen=True)
-class _Share:
-    """The sequences of one file that belong to one part."""
-
-    records: Records
-    places: np.ndarray
+def _thinned(valid: ClassifyPart, notes: list[str]) -> ClassifyPart:
+    """Of a very large validation part, sequences spread evenly: it is read again and again while training."""
+    steps, examples = int(valid.lengths.sum()), len(valid)
+    if steps <= SCORED_STEPS:
+        return valid
+    kept = np.linspace(0, examples - 1, max(1, examples * SCORED_STEPS // steps)).astype(np.int64)
+    notes.append(f"validation: {len(kept)} of {examples} sequences, spread evenly")
+    return valid.at(kept)
 
 
 def prepare_classify(path: str | Path, settings: DataSettings) -> DataParts[ClassifyEncoders, ClassifyPart]:
@@ -126,12 +130,12 @@ def prepare_classify(path: str | Path, settings: DataSettings) -> DataParts[Clas
     path = Path(path)
     guessed = guess(path, settings, task="classify")
     settings, notes = guessed.settings, list(guessed.notes)
-    settings = _with_sibling(path, settings, notes)
+    settings = with_sibling(path, settings, notes)
     main = read_records(path, settings)
     notes += main.notes
     if main.columns and not settings.input:
         settings = settings.model_copy(update={"input": main.columns})
-    shares = _shares(main, settings, notes)
+    shares = share_out(main, settings, notes)
     labels = _labels(shares[0])
     files = {share.records.path: share.records for share in shares}
     for share in shares[1:]:
@@ -140,6 +144,7 @@ def prepare_classify(path: str | Path, settings: DataSettings) -> DataParts[Clas
     stores = {file: _store(records, encoders) for file, records in files.items()}
     encoders = _with_runs(encoders, stores[shares[0].records.path], shares[0].places, settings, notes)
     parts = [ClassifyPart(stores[share.records.path], encoders, share.places) for share in shares]
+    parts[1] = _thinned(parts[1], notes)
     notes.append(f"{len(parts[0])} training, {len(parts[1])} validation, {len(parts[2])} test sequences")
     settings = settings.model_copy(
         update={
@@ -168,72 +173,13 @@ def reopen_classify(
             path=path,
             remedy="give a file with the same columns",
         )
-    every = _Share(records, np.arange(len(records)))
+    every = Share(records, np.arange(len(records)))
     if answers:
         _refuse_unknown(every, encoders.labels, settings)
     return ClassifyPart(_store(records, encoders), encoders, every.places, answers=answers)
 
 
-def _with_sibling(path: Path, settings: DataSettings, notes: list[str]) -> DataSettings:
-    other = sibling(path) if path.suffix in (".ts", ".arff") else None
-    if other is None or settings.test_file or settings.split_column:
-        return settings
-    notes.append(f"test file: {other.name}, found beside {path.name} (--test-file)")
-    return settings.model_copy(update={"test_file": str(other)})
-
-
-def _shares(main: Records, settings: DataSettings, notes: list[str]) -> tuple[_Share, _Share, _Share]:
-    given = [
-        None if name is None else read_records(name, settings) for name in (settings.valid_file, settings.test_file)
-    ]
-    for records in given:
-        if records is not None and len(records.columns) != len(main.columns):
-            raise DataError(
-                f"{len(records.columns)} dimensions, but {len(main.columns)} in {main.path.name}",
-                path=records.path,
-                remedy="give files with the same columns",
-            )
-    valid, test = given
-    split = _split(settings, valid, test, notes)
-    if settings.split_column and main.marks is not None:
-        marks = split_marks(main.marks, main.mark_names, settings.split_column, main.path)
-        places = tuple(np.flatnonzero(marks == part) for part in range(3))
-    elif main.groups is not None and (split[1] or split[2]):
-        places = split_groups(main.groups, split, main.path)
-    elif split[1] or split[2] or split[0] != 1.0:
-        places = split_examples(main.labels, split, main.label_names, main.path)
-    else:
-        places = (np.arange(len(main)), np.zeros(0, np.int64), np.zeros(0, np.int64))
-    shares = [_Share(main, part) for part in places]
-    for part, records in ((1, valid), (2, test)):
-        if records is not None:
-            shares[part] = _Share(records, np.arange(len(records)))
-    if not len(shares[0].places):
-        raise DataError("no training sequence", path=main.path, remedy="see --split")
-    return shares[0], shares[1], shares[2]
-
-
-def _split(
-    settings: DataSettings, valid: Records | None, test: Records | None, notes: list[str]
-) -> tuple[float, float, float]:
-    """Fractions (or counts) for what has no file of its own."""
-    chosen = settings.split != _DEFAULT_SPLIT
-    first, second, third = settings.split
-    if settings.split_column and (valid or test):
-        raise SettingError("give a split column or files, not both", name="split_column")
-    if valid and test:
-        return 1.0, 0.0, 0.0
-    if valid is None and test is None:
-        return first, second, third
-    if chosen and first + second + third > 1.0 + 1e-9:
-        return (first, 0.0, third) if valid else (first, second, 0.0)
-    share = _CARVE if not chosen else (third / (first + third) if valid else second / (first + second))
-    what = "test" if valid else "validation"
-    notes.append(f"{what}: {share:.0%} of the training file, by class (--split, --{'test' if valid else 'valid'}-file)")
-    return (1.0 - share, 0.0, share) if valid else (1.0 - share, share, 0.0)
-
-
-def _labels(train: _Share) -> tuple[str, ...]:
+def _labels(train: Share) -> tuple[str, ...]:
     """Names of the classes of the training part, in order (of numbers, where all are numbers)."""
     names = [train.records.label_names[code] for code in np.unique(train.records.labels[train.places])]
     if len(names) < 2:
@@ -246,7 +192,7 @@ def _labels(train: _Share) -> tuple[str, ...]:
     return tuple(sorted(names, key=int) if numeric else sorted(names))
 
 
-def _refuse_unknown(share: _Share, labels: tuple[str, ...], settings: DataSettings) -> None:
+def _refuse_unknown(share: Share, labels: tuple[str, ...], settings: DataSettings) -> None:
     known = np.isin(np.array(share.records.label_names, object), np.array(labels, object))
     codes = share.records.labels[share.places]
     if len(codes) and not (fits := known[codes]).all():
@@ -261,7 +207,7 @@ def _refuse_unknown(share: _Share, labels: tuple[str, ...], settings: DataSettin
         )
 
 
-def _fit(train: _Share, settings: DataSettings, labels: tuple[str, ...], notes: list[str]) -> ClassifyEncoders:
+def _fit(train: Share, settings: DataSettings, labels: tuple[str, ...], notes: list[str]) -> ClassifyEncoders:
     records = train.records
     vocabulary, scaler = None, None
     if records.values is None:
@@ -312,7 +258,7 @@ def _slabs(store: _Store, places: np.ndarray, longest: int | None) -> Iterator[t
         first = last
 
 
-def _kind(train: _Share, settings: DataSettings, notes: list[str]) -> TokenKind:
+def _kind(train: Share, settings: DataSettings, notes: list[str]) -> TokenKind:
     """Choose from the first training texts, so that no other text has a say."""
     first = next(_training_texts(train, settings.input[0]), pa.array([], pa.string()))
     kind = choose_kind(islice(first.to_pylist(), 1000))
@@ -320,7 +266,7 @@ def _kind(train: _Share, settings: DataSettings, notes: list[str]) -> TokenKind:
     return kind
 
 
-def _training_texts(train: _Share, column: str) -> Iterator[pa.Array]:
+def _training_texts(train: Share, column: str) -> Iterator[pa.Array]:
     inside = np.zeros(len(train.records), bool)
     inside[train.places] = True
     row = 0
@@ -336,7 +282,7 @@ def _texts(records: Records, column: str) -> Iterator[pa.Array]:
     if records.table is None:
         raise DataError("no table of texts", path=records.path, remedy="check --input")
     row = 0
-    for chunk in records.table.chunks({column: "text"}):
+    for chunk in chunks(records.table, {column: "text"}):
         texts = compute.utf8_trim_whitespace(chunk[column])
         if compute.any(empty := compute.equal(compute.binary_length(texts), 0)).as_py():
             at = row + int(np.argmax(empty.to_numpy(zero_copy_only=False)))
@@ -351,7 +297,7 @@ def _texts(records: Records, column: str) -> Iterator[pa.Array]:
         yield texts
 
 
-def _scaler(train: _Share, notes: list[str]) -> Scaler:
+def _scaler(train: Share, notes: list[str]) -> Scaler:
     records = train.records
     if records.values is None or records.offsets is None:
         raise DataError("no numbers to scale", path=records.path, remedy="check --input")
@@ -383,7 +329,8 @@ def _store(records: Records, encoders: ClassifyEncoders) -> _Store:
 
 
 def _tokenised(records: Records, encoders: ClassifyEncoders, vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
-    spill, lengths = Spill(np.int32), Spill(np.int64)
+    # Two bytes a token, where they hold all numbers: a large file of texts is as large in tokens.
+    spill, lengths = Spill(np.uint16 if vocabulary.size <= 1 << 16 else np.int32), Spill(np.int64)
     for texts in _texts(records, encoders.input[0]):
         ids, length = vocabulary.encode(texts)
         if encoders.longest is not None:

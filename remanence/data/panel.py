@@ -12,8 +12,9 @@ import pyarrow as pa
 from remanence.data import times as timing
 from remanence.data.arrow import compute
 from remanence.data.diagnose import first_flaw, line_of_row
+from remanence.data.rows import Kind, Table
 from remanence.data.spills import Spill, drop_pages, slabs
-from remanence.data.tables import Kind, Table, open_table
+from remanence.data.tables import chunks, open_table
 from remanence.data.times import Frequency
 from remanence.errors import DataError
 from remanence.settings import DataSettings
@@ -177,7 +178,7 @@ def _read(
     values, times = Spill(np.float64, len(columns)), Spill(np.int64)
     series, marks = Spill(np.int32), Spill(np.int8)
     codes, mark_codes = Codes(), Codes()
-    for chunk in table.chunks(wanted):
+    for chunk in chunks(table, wanted):
         if time:
             stamps, bad = timing.parse(chunk[time], time_format)
             if bad >= 0:

@@ -20,7 +20,7 @@ class Plan:
     """Numbers of a forecast.
 
     Args:
-        settings: with horizon, context, season, stride and calendar filled in.
+        settings: with horizon, context, season and calendar filled in.
         ends: row at which each part of each series ends, int64 `[series, part]`.
         shares: rows of each part over all series.
         calendar: names of calendar inputs.
@@ -56,7 +56,6 @@ def plan(panel: Panel, settings: DataSettings) -> Plan:
             "season": season,
             "horizon": horizon,
             "context": context,
-            "stride": settings.stride or 1,
             "calendar": bool(calendar),
         }
     )

@@ -14,9 +14,10 @@ from remanence.data import times as timing
 from remanence.data.archive import read_archive
 from remanence.data.diagnose import first_flaw, line_of_row
 from remanence.data.panel import Codes
+from remanence.data.rows import Kind, Table, raw_rows
 from remanence.data.sources import file_format, find
 from remanence.data.spills import Spill, drop_pages, slabs
-from remanence.data.tables import Kind, Table, open_table, raw_rows
+from remanence.data.tables import chunks, open_table
 from remanence.errors import DataError
 from remanence.settings import DataSettings
 
@@ -147,7 +148,7 @@ def _texts(table: Table, settings: DataSettings, answers: bool) -> Records:
     spills = {name: Spill(np.int32) for name in wanted}
     codes = {name: Codes() for name in wanted}
     count = 0
-    for chunk in table.chunks(wanted):
+    for chunk in chunks(table, wanted):
         count += len(chunk[next(iter(wanted))])
         for name in wanted:
             if label or extra:
@@ -195,7 +196,7 @@ def _numbers(table: Table, settings: DataSettings, answers: bool) -> Records:
     values, times, sequence = Spill(np.float64, len(settings.input)), Spill(np.int64), Spill(np.int32)
     codes = {name: Codes() for name in ("sequence", *texts)}
     spills = {name: Spill(np.int32) for name in texts}
-    for chunk in table.chunks(wanted):
+    for chunk in chunks(table, wanted):
         values.append(np.stack([chunk[column] for column in settings.input], 1))
         sequence.append(codes["sequence"].encode([chunk[name] for name in settings.sequence]))
         for name in texts:

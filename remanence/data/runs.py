@@ -22,6 +22,7 @@ from torch import Tensor
 __all__ = ["Runs", "follow", "learn_runs"]
 
 BITS = 22
+_TEXTS = 40
 Codes = TypeVar("Codes", np.ndarray, Tensor)
 
 
@@ -81,9 +82,12 @@ def learn_runs(slabs: Iterable[tuple[np.ndarray, np.ndarray]], longest: int) -> 
             before = np.zeros_like(tokens)
             before[back:] = np.where(texts[back:] == texts[:-back], tokens[:-back], 0)
             code = follow(code, before)
-            places = np.unique(texts.astype(np.int64) << BITS | code % 2**BITS) % 2**BITS
-            found, count = np.unique(places, return_counts=True)
-            twice[found] |= once[found] | (count > 1)
-            once[found] = True
+            # Sorted by place, then text: a run of another text right after one of the same place is shared.
+            keys = np.sort(code % 2**BITS << _TEXTS | texts)
+            places = keys >> _TEXTS
+            first = np.diff(places, prepend=-1) > 0
+            twice[places[~first & (np.diff(keys, prepend=-1) > 0)]] = True
+            twice[places[first]] |= once[places[first]]
+            once[places[first]] = True
     packed = zlib.compress(np.packbits(twice).tobytes(), 9)
     return Runs(longest=longest, mask=base64.b64encode(packed).decode("ascii"))

@@ -8,9 +8,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from remanence.data import times as timing
+from remanence.data.rows import MISSING, Table, as_number
 from remanence.data.sources import file_format, find
-from remanence.data.tables import MISSING, Table, open_table
+from remanence.data.tables import open_table
 from remanence.errors import DataError
 from remanence.settings import DataSettings
 
@@ -114,20 +117,32 @@ def _column(name: str, values: Iterable[Any]) -> _Column:
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, bool):
-        return False
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return True
+    return as_number(value) is not None
 
 
 def _time(values: tuple[Any, ...]) -> str | None:
+    if values and isinstance(values[0], str) and not _may_be_time(values[0]):
+        return None
     try:
-        return timing.guess_format(values[:50]) and timing.guess_format(values)
+        found = timing.guess_format(values[:50]) and timing.guess_format(values)
+        return found or _mostly(values)
     except (ValueError, OverflowError):
         return None
+
+
+def _may_be_time(text: str) -> bool:
+    """Whether it is worth trying every format: digits, not too long, no decimal fraction."""
+    return len(text) <= 40 and any(map(str.isdecimal, text)) and not ("." in text and as_number(text) is not None)
+
+
+def _mostly(values: tuple[Any, ...]) -> str | None:
+    """The format of dates that most values have: the others are flaws, refused later with their lines."""
+    texts = [value for value in values if isinstance(value, str)]
+    for first in texts[:3]:
+        found = timing.guess_format([first]) if as_number(first) is None and _may_be_time(first) else None
+        if found and sum(timing.parse(pa.array([text]), found)[1] < 0 for text in texts) >= 0.8 * len(values):
+            return found
+    return None
 
 
 def _named(columns: Iterable[_Column], names: tuple[str, ...]) -> _Column | None:

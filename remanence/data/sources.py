@@ -7,6 +7,8 @@ import hashlib
 import io
 import lzma
 import os
+import shutil
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +16,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any
 
+import pyarrow as pa
+
+from remanence.data.spills import full_disk
 from remanence.errors import DataError
 
-__all__ = ["FORMATS", "file_format", "find", "fingerprint", "open_bytes", "open_text", "reading"]
+__all__ = ["FORMATS", "file_format", "find", "fingerprint", "open_bytes", "open_native", "open_text", "reading"]
 
 FORMATS = {
     ".csv": "csv",
@@ -95,6 +100,30 @@ def open_bytes(path: Path) -> IO[bytes]:
     return io.BufferedReader(_Watched(inner, path), buffer_size=1 << 20)
 
 
+@contextmanager
+def open_native(path: Path) -> Iterator[pa.NativeFile]:
+    """Open a file for the threads of Arrow, decompressed.
+
+    They let go of what they read at a time of their own. Were it Python's memory, a thread that still holds some
+    of it while the interpreter ends would abort the whole process. So none is: what Arrow cannot decompress by
+    itself (`.xz`) goes through a temporary file.
+    """
+    ending = path.suffix.lower()
+    if ending == ".gz":
+        with pa.OSFile(str(path)) as packed, pa.CompressedInputStream(packed, "gzip") as file:
+            yield file
+    elif ending == ".xz":
+        with tempfile.TemporaryDirectory(prefix="remanence-") as folder:
+            plain = Path(folder) / "plain"
+            with open_bytes(path) as packed, full_disk(), plain.open("wb") as copy:
+                shutil.copyfileobj(packed, copy, 1 << 20)
+            with pa.OSFile(str(plain)) as file:
+                yield file
+    else:
+        with pa.OSFile(str(path)) as file:
+            yield file
+
+
 def open_text(path: Path) -> io.TextIOWrapper:
     """Open a file as UTF-8 lines; bytes that are not UTF-8 come as surrogates, for a caller to find."""
     return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", errors="surrogateescape", newline="")
@@ -127,6 +156,8 @@ class _Watched(io.RawIOBase):
     def readinto(self, buffer) -> int:
         with reading(self._path):
             block = self._inner.read(len(buffer))
+        if not self._seen:
+            _refuse_foreign(block, self._path)
         if b"\0" in block:
             before = block[: block.index(b"\0")]
             offset = self._seen + len(before)
@@ -145,6 +176,23 @@ class _Watched(io.RawIOBase):
     def close(self) -> None:
         self._inner.close()
         super().close()
+
+
+_FOREIGN = {
+    b"\xff\xfe": ("UTF-16 text", "save it as 'CSV UTF-8', or iconv -f UTF-16 -t UTF-8 {name} > utf8-{name}"),
+    b"\xfe\xff": ("UTF-16 text", "save it as 'CSV UTF-8', or iconv -f UTF-16 -t UTF-8 {name} > utf8-{name}"),
+    b"PK\x03\x04": ("an Excel workbook or another zip archive", "save it as CSV, or unpack it"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save it as CSV"),
+    b"\x1f\x8b": ("compressed by gzip", "name it {name}.gz"),
+    b"\xfd7zXZ\x00": ("compressed by xz", "name it {name}.xz"),
+    b"PAR1": ("a Parquet file", "use --format parquet"),
+}
+
+
+def _refuse_foreign(start: bytes, path: Path) -> None:
+    for sign, (what, remedy) in _FOREIGN.items():
+        if start.startswith(sign):
+            raise DataError(f"{what}, expected UTF-8 text", path=path, remedy=remedy.format(name=path.name))
 
 
 def _newlines(path: Path, stop: int) -> int:

@@ -9,18 +9,38 @@ from __future__ import annotations
 import errno
 import mmap
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 import numpy as np
 
 from remanence.errors import MachineError
 
-__all__ = ["THRESHOLD", "Spill", "drop_pages", "slabs"]
+__all__ = ["THRESHOLD", "Spill", "drop_pages", "full_disk", "slabs"]
 
 THRESHOLD = 32 << 20
 """Bytes of one array that stay in memory."""
 
 _SLAB = 32 << 20
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Tell a full temporary folder in one line.
+
+    Raises:
+        MachineError: with what to try.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise MachineError(
+            f"the disk of the temporary folder {tempfile.gettempdir()} is full",
+            remedy="free some space, or set TMPDIR to a larger disk",
+        ) from None
 
 
 class Spill:
@@ -72,16 +92,9 @@ class Spill:
             self._file.close()
 
     def _flush(self, file: IO[bytes]) -> None:
-        try:
+        with full_disk():
             for block in self._blocks:
                 file.write(block.data)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise MachineError(
-                f"the disk of the temporary folder {tempfile.gettempdir()} is full",
-                remedy="free some space, or set TMPDIR to a larger disk",
-            ) from None
         self._blocks = []
 
 

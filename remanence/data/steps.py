@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,10 +10,11 @@ import numpy as np
 
 from remanence.data import times as timing
 from remanence.data.encoders import ForecastEncoders
+from remanence.data.examples import SCORED_STEPS
 from remanence.data.panel import Panel
 from remanence.data.spills import Spill, drop_pages
 
-__all__ = ["Origins", "Steps", "scaled_steps"]
+__all__ = ["Origins", "Steps", "scaled_steps", "stride_of"]
 
 _SLAB_ROWS = 1 << 18
 
@@ -54,6 +56,19 @@ class Origins:
         place = np.searchsorted(self._ends, index, "right")
         before = np.concatenate([[0], self._ends])[place]
         return self._first[place] + (np.asarray(index) - before) * self._stride
+
+
+def stride_of(windows: int, encoders: ForecastEncoders, given: int | None) -> int:
+    """Steps between windows that are scored: as given, or as few as keep the steps to read below `SCORED_STEPS`.
+
+    A stride that was not given shares no factor with the season, so that every phase of it is scored.
+    """
+    if given is not None:
+        return given
+    stride = max(1, -(-windows * encoders.context // SCORED_STEPS))
+    while math.gcd(stride, encoders.season) > 1:
+        stride += 1
+    return stride
 
 
 def scaled_steps(panel: Panel, encoders: ForecastEncoders) -> Steps:

@@ -1,4 +1,4 @@
-"""Tables of named columns, streamed in chunks of bounded size: CSV, TSV, JSON lines, Parquet, plain text.
+"""Open a table of named columns and stream it in chunks of bounded size: CSV, TSV, JSON lines, Parquet, plain text.
 
 A chunk is a mapping column → array: numbers as float64 (NaN where the cell is empty), texts as Arrow strings, times
 as they come (Arrow strings, integers, dates or timestamps). What cannot be read is found again by `diagnose`,
@@ -7,14 +7,10 @@ which names its line.
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,104 +19,86 @@ import pyarrow.json as pajson
 import pyarrow.parquet as papq
 
 from remanence.data.arrow import compute
-from remanence.data.sources import file_format, find, open_bytes, open_text, reading
+from remanence.data.diagnose import check_cells, first_flaw
+from remanence.data.rows import MISSING, Kind, Table, as_number, raw_rows
+from remanence.data.sources import file_format, find, open_bytes, open_native, reading
+from remanence.data.times import guess_format
 from remanence.errors import DataError
 from remanence.settings import DataSettings
 
-__all__ = ["MISSING", "Chunk", "Kind", "Table", "open_table", "raw_rows"]
+__all__ = ["Chunk", "chunks", "open_table"]
 
-Kind = Literal["number", "text", "time"]
 Chunk = dict[str, Any]
-MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "#N/A")
-"""What counts as an empty cell in a number column of a text file."""
 
 _BLOCK = 1 << 20
 _HEAD = 1000
 
 
-@dataclass(frozen=True)
-class Table:
-    """A file whose columns have names.
+def chunks(table: Table, wanted: Mapping[str, Kind]) -> Iterator[Chunk]:
+    """Stream the wanted columns of a file.
 
-    Args:
-        path: the file.
-        format: csv, tsv, jsonl, parquet or text.
-        columns: names, in the order of the file.
-        delimiter: between cells.
-        head: the first rows, column → value (text in text files), to guess from.
-        header: False where the file has no line of names.
+    Raises:
+        DataError: a malformed row, a text in a number column, an infinite number, bad UTF-8: with its line.
     """
+    readers = {"jsonl": _json, "parquet": _parquet}
+    try:
+        with reading(table.path):
+            for batch in readers.get(table.format, _csv)(table, wanted):
+                chunk = {name: _column(batch.column(name), kind) for name, kind in wanted.items()}
+                numbers = [chunk[name] for name, kind in wanted.items() if kind == "number"]
+                if any(np.isinf(column).any() for column in numbers):
+                    raise pa.ArrowInvalid("an infinite number")
+                yield chunk
+        pa.default_memory_pool().release_unused()
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        raise first_flaw(table, wanted) or DataError(
+            str(error).splitlines()[0], path=table.path, remedy="is the format right? see --format"
+        ) from None
 
-    path: Path
-    format: str
-    columns: tuple[str, ...]
-    delimiter: str = ","
-    head: tuple[dict[str, Any], ...] = ()
-    header: bool = True
 
-    @property
-    def quoted(self) -> bool:
-        """Whether a cell may stand in quotes (and hold the delimiter or a line break)."""
-        return self.format == "csv"
+def _csv(table: Table, wanted: Mapping[str, Kind]) -> Iterator[pa.RecordBatch]:
+    types = {name: pa.float64() if kind == "number" else pa.string() for name, kind in wanted.items()}
+    read = pacsv.ReadOptions(block_size=_BLOCK, column_names=None if table.header else list(table.columns))
+    parse = pacsv.ParseOptions(
+        delimiter=table.delimiter, quote_char='"' if table.quoted else False, newlines_in_values=table.quoted
+    )
+    convert = pacsv.ConvertOptions(
+        column_types=types, include_columns=list(wanted), null_values=list(MISSING), strings_can_be_null=False
+    )
+    with open_native(table.path) as file:
+        for batch in pacsv.open_csv(file, read_options=read, parse_options=parse, convert_options=convert):
+            if any(_holds_nul(column) for column in batch.columns):
+                raise pa.ArrowInvalid("a NUL byte")
+            yield batch
 
-    def need(self, columns: Iterable[str], flag: str) -> None:
-        """Refuse a column that is not there, and suggest the nearest name."""
-        for column in columns:
-            if column not in self.columns:
-                close = get_close_matches(column, self.columns, n=1, cutoff=0.5)
-                hint = f"did you mean '{close[0]}'?" if close else f"columns: {', '.join(self.columns[:12])}"
-                raise DataError(f"no such column (--{flag})", path=self.path, line=1, column=column, remedy=hint)
 
-    def chunks(self, wanted: Mapping[str, Kind]) -> Iterator[Chunk]:
-        """Stream the wanted columns.
+def _holds_nul(column: pa.Array) -> bool:
+    text = column.buffers()[-1] if column.type == pa.string() else None
+    return text is not None and not np.frombuffer(text, np.uint8).all()
 
-        Raises:
-            DataError: a malformed row, a text in a number column, an infinite number, bad UTF-8: with its line.
-        """
-        from remanence.data.diagnose import first_flaw
 
-        readers = {"jsonl": self._json, "parquet": self._parquet}
-        try:
-            with reading(self.path):
-                for batch in readers.get(self.format, self._csv)(wanted):
-                    chunk = {name: _column(batch.column(name), kind) for name, kind in wanted.items()}
-                    numbers = [chunk[name] for name, kind in wanted.items() if kind == "number"]
-                    if any(np.isinf(column).any() for column in numbers):
-                        raise pa.ArrowInvalid("an infinite number")
-                    yield chunk
-            pa.default_memory_pool().release_unused()
-        except (pa.ArrowException, UnicodeDecodeError) as error:
-            raise first_flaw(self, wanted) or DataError(
-                str(error).splitlines()[0], path=self.path, remedy="is the format right? see --format"
-            ) from None
+def _json(table: Table, wanted: Mapping[str, Kind]) -> Iterator[pa.RecordBatch]:
+    types = {name: _json_type(table.head, name, kind) for name, kind in wanted.items()}
+    parse = pajson.ParseOptions(explicit_schema=pa.schema(list(types.items())), unexpected_field_behavior="ignore")
+    with open_bytes(table.path) as file:
+        while lines := b"".join(file.readlines(_BLOCK)):
+            if not lines.strip():
+                continue
+            read = pajson.ReadOptions(use_threads=False, block_size=len(lines) + 1)
+            block = pajson.read_json(pa.BufferReader(_native(lines)), read_options=read, parse_options=parse)
+            yield from block.combine_chunks().to_batches()
 
-    def _csv(self, wanted: Mapping[str, Kind]) -> Iterator[pa.RecordBatch]:
-        types = {name: pa.float64() if kind == "number" else pa.string() for name, kind in wanted.items()}
-        read = pacsv.ReadOptions(block_size=_BLOCK, column_names=None if self.header else list(self.columns))
-        parse = pacsv.ParseOptions(
-            delimiter=self.delimiter, quote_char='"' if self.quoted else False, newlines_in_values=self.quoted
-        )
-        convert = pacsv.ConvertOptions(
-            column_types=types, include_columns=list(wanted), null_values=list(MISSING), strings_can_be_null=False
-        )
-        with open_bytes(self.path) as file:
-            reader = pacsv.open_csv(file, read_options=read, parse_options=parse, convert_options=convert)
-            yield from reader
 
-    def _json(self, wanted: Mapping[str, Kind]) -> Iterator[pa.RecordBatch]:
-        types = {name: _json_type(self.head, name, kind) for name, kind in wanted.items()}
-        parse = pajson.ParseOptions(explicit_schema=pa.schema(list(types.items())), unexpected_field_behavior="ignore")
-        with open_bytes(self.path) as file:
-            while lines := b"".join(file.readlines(_BLOCK)):
-                if not lines.strip():
-                    continue
-                read = pajson.ReadOptions(use_threads=False, block_size=len(lines) + 1)
-                table = pajson.read_json(pa.BufferReader(lines), read_options=read, parse_options=parse)
-                yield from table.combine_chunks().to_batches()
+def _native(content: bytes) -> pa.Buffer:
+    """A copy in Arrow's own memory, for the reason that `open_native` gives."""
+    copy = pa.BufferOutputStream()
+    copy.write(content)
+    return copy.getvalue()
 
-    def _parquet(self, wanted: Mapping[str, Kind]) -> Iterator[pa.RecordBatch]:
-        with papq.ParquetFile(self.path) as file:
-            yield from file.iter_batches(batch_size=1 << 16, columns=list(wanted))
+
+def _parquet(table: Table, wanted: Mapping[str, Kind]) -> Iterator[pa.RecordBatch]:
+    with papq.ParquetFile(table.path) as file:
+        yield from file.iter_batches(batch_size=1 << 16, columns=list(wanted))
 
 
 def open_table(path: str | Path, settings: DataSettings) -> Table:
@@ -143,55 +121,7 @@ def open_table(path: str | Path, settings: DataSettings) -> Table:
     return table
 
 
-def raw_rows(table: Table) -> Iterator[tuple[int, list[Any]]]:
-    """Every row with the line it starts on, read slowly by the standard library: for the head, and to find flaws.
-
-    JSON lines give a list of one parsed object; Parquet counts rows from 1.
-    """
-    with reading(table.path):
-        if table.format == "parquet":
-            with papq.ParquetFile(table.path) as file:
-                rows = (row for batch in file.iter_batches(1 << 14) for row in batch.to_pylist())
-                for line, row in enumerate(rows, 1):
-                    yield line, list(row.values())
-            return
-        with open_text(table.path) as lines:
-            if table.format == "jsonl":
-                yield from _raw_json(table.path, lines)
-                return
-            csv.field_size_limit(1 << 30)
-            quoting = csv.QUOTE_MINIMAL if table.quoted else csv.QUOTE_NONE
-            reader = csv.reader(lines, delimiter=table.delimiter, quoting=quoting)
-            line = 1
-            for number, row in enumerate(reader):
-                if row and (number or not table.header):
-                    yield line, row
-                line = reader.line_num + 1
-
-
-def _raw_json(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, list[Any]]]:
-    for line, text in enumerate(lines, 1):
-        if not text.strip():
-            continue
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DataError(
-                f"not JSON: {error.msg} at character {error.colno}",
-                path=path,
-                line=line,
-                remedy='expected one object a line, such as {"text": "…", "label": "…"}',
-            ) from None
-        if not isinstance(value, dict):
-            raise DataError(
-                f"expected an object, came {text.strip()[:40]}", path=path, line=line, remedy="one {…} a line"
-            )
-        yield line, [value]
-
-
 def _open_csv(path: Path, kind: str, delimiter: str) -> Table:
-    from remanence.data.diagnose import check_cells
-
     if len(delimiter) != 1:
         raise DataError(f"the delimiter is one character, came '{delimiter}'", path=path, remedy="--delimiter ','")
     bare = Table(path, kind, (), delimiter, header=False)
@@ -203,6 +133,7 @@ def _open_csv(path: Path, kind: str, delimiter: str) -> Table:
         columns = tuple(first)
         check_cells(bare, line, first)
         _check_header(path, columns, delimiter)
+        _refuse_values(path, line, columns)
         table = Table(path, kind, columns, delimiter)
     head = []
     for line, cells in islice(raw_rows(table), _HEAD):
@@ -226,6 +157,21 @@ def _check_header(path: Path, columns: Sequence[str], delimiter: str) -> None:
                 line=1,
                 remedy=f"--delimiter {shown}",
             )
+
+
+def _refuse_values(path: Path, line: int, columns: Sequence[str]) -> None:
+    """Refuse a first line of numbers and times; whole numbers that count up (0,1,2 or years) may be names."""
+    if not all(as_number(cell) is not None or guess_format([cell]) for cell in columns):
+        return
+    counts = [int(cell) for cell in columns if cell.isascii() and cell.isdecimal()]
+    first = counts[0] if counts else 0
+    if counts != list(range(first, first + len(columns))) or (len(columns) == 1 and first):
+        raise DataError(
+            f"values ({', '.join(columns)[:40]}), expected a line of names",
+            path=path,
+            line=line,
+            remedy="add one above it, such as date,load",
+        )
 
 
 def _open_json(path: Path) -> Table:

@@ -18,7 +18,8 @@ from remanence.data.scalers import Moments
 from remanence.data.schema import guess
 from remanence.data.sources import fingerprint
 from remanence.data.spills import drop_pages
-from remanence.data.steps import Origins, Steps, scaled_steps
+from remanence.data.splits import PARTS
+from remanence.data.steps import Origins, Steps, scaled_steps, stride_of
 from remanence.errors import DataError, SettingError
 from remanence.sequences import Sequences
 from remanence.settings import DataSettings
@@ -144,7 +145,7 @@ def prepare_forecast(path: str | Path, settings: DataSettings) -> DataParts[Fore
         raise _too_few(panel, context, horizon, part="the training part")
     encoders, notes = _fit(panel, planned)
     steps = scaled_steps(panel, encoders)
-    parts = [_part(steps, encoders, planned, part) for part in range(3)]
+    parts = [_part(steps, encoders, planned, part, notes) for part in range(3)]
     _refuse_few(panel, planned, parts)
     return DataParts(
         planned.settings,
@@ -186,10 +187,9 @@ def reopen_forecast(
         )
     panel = replace(panel, frequency=encoders.frequency)
     if answers:
-        origins = [
-            range(start + encoders.context, stop - encoders.horizon + 1, settings.stride or 1)
-            for start, stop in _spans(panel)
-        ]
+        spans = [range(start + encoders.context, stop - encoders.horizon + 1) for start, stop in _spans(panel)]
+        stride = stride_of(sum(map(len, spans)), encoders, settings.stride)
+        origins = [span[::stride] for span in spans]
         steps = scaled_steps(panel, encoders)
         part = ForecastPart(steps, encoders, _scored(steps, encoders, origins))
         if not len(part):
@@ -297,15 +297,17 @@ def _fit(panel: Panel, planned: Plan) -> tuple[ForecastEncoders, list[str]]:
     return encoders, notes
 
 
-def _part(steps: Steps, encoders: ForecastEncoders, planned: Plan, part: int) -> ForecastPart:
+def _part(steps: Steps, encoders: ForecastEncoders, planned: Plan, part: int, notes: list[str]) -> ForecastPart:
     """All windows whose targets lie inside one part of their series; the context may reach back into earlier parts."""
-    stride = (planned.settings.stride or 1) if part else 1
-    origins = []
+    spans = []
     for place, (start, _) in enumerate(_spans(steps.panel)):
         first = start if part == 0 else int(planned.ends[place, part - 1])
         stop = int(planned.ends[place, part])
-        origins.append(range(max(first, start + encoders.context), stop - encoders.horizon + 1, stride))
-    return ForecastPart(steps, encoders, _scored(steps, encoders, origins))
+        spans.append(range(max(first, start + encoders.context), stop - encoders.horizon + 1))
+    stride = stride_of(sum(map(len, spans)), encoders, planned.settings.stride) if part else 1
+    if stride > 1 and planned.settings.stride is None:
+        notes.append(f"{PARTS[part]}: one window in {stride} is scored, of so many (--stride 1 scores all)")
+    return ForecastPart(steps, encoders, _scored(steps, encoders, [span[::stride] for span in spans]))
 
 
 def _scored(steps: Steps, encoders: ForecastEncoders, ranges: Sequence[range]) -> np.ndarray | Origins:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from remanence.data.batches import order
+from remanence.data.batches import order, pieces
 from remanence.data.examples import Batch, Part
 from remanence.settings import Settings
 from remanence.tasks.task import Scores, Task
@@ -29,10 +28,10 @@ def outputs(model: Any, part: Part, settings: Settings, *, in_order: bool = Fals
         settings: `train.truncate` bounds how many steps are in memory at once.
         in_order: keep the order of the part; otherwise sequences of like length come together, which is quicker.
     """
-    batches = order(part.lengths, EVALUATION_BATCH, seed=0, epoch=0, shuffle=not in_order)
-    for index in batches:
-        batch = part.batch(np.asarray(index))
-        yield forward(model, batch, settings.train.truncate), batch
+    for whole in order(part.lengths, EVALUATION_BATCH, seed=0, epoch=0, shuffle=not in_order):
+        for index in pieces(part.lengths, whole):
+            batch = part.batch(index)
+            yield forward(model, batch, settings.train.truncate), batch
 
 
 def forward(model: Any, batch: Batch, chunk: int | None) -> Tensor:

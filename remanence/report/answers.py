@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from remanence.data.batches import pieces
 from remanence.data.examples import Part
 from remanence.explain import figures
 from remanence.explain.words import Words
@@ -87,13 +88,14 @@ def _error_quantiles(run: Any) -> np.ndarray | None:
     if not len(part):
         return None
     index = np.unique(np.linspace(0, len(part) - 1, RESIDUALS).round().astype(np.int64))
-    batch = part.batch(index)
-    if batch.target is None:
-        return None
-    errors = batch.target[..., 0].double().numpy() - _answer(run, batch)[..., 0, 0]
+    errors = np.concatenate([_errors(run, part.batch(piece)) for piece in pieces(part.lengths, index)])
     if np.isnan(errors).all(0).any():
         return None
     return np.nanquantile(errors, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], axis=0)
+
+
+def _errors(run: Any, batch: Any) -> np.ndarray:
+    return batch.target[..., 0].double().numpy() - _answer(run, batch)[..., 0, 0]
 
 
 def _forecast(run: Any, part: Any, index: int, spread: np.ndarray | None) -> figures.ForecastExample:

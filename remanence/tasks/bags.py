@@ -1,5 +1,7 @@
 """Logistic regression on what does not know the order of steps: bags of words, and summary statistics.
 
+scikit-learn and SciPy (90 MB) are imported where they are used: training one recurrent model needs neither.
+
 References:
     Salton & Buckley 1988, Term-weighting approaches, doi:10.1016/0306-4573(88)90021-0 (tf-idf).
 """
@@ -8,21 +10,22 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from typing import Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 import torch
-from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.feature_extraction.text import TfidfTransformer
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from remanence.data.examples import Batch, Part
 from remanence.sequences import Sequences
 from remanence.tasks.sample import thinned
 from remanence.tasks.task import Baseline
+
+if TYPE_CHECKING:
+    from scipy import sparse
+    from sklearn.feature_extraction.text import TfidfTransformer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
 
 __all__ = ["BagOfPairs", "BagOfWords", "SummaryStatistics"]
 
@@ -75,6 +78,8 @@ class _Logistic(Baseline):
         return 0 if self._model is None else np.size(self._model.coef_) + np.size(self._model.intercept_)
 
     def _table(self, part: Part) -> tuple[Any, np.ndarray]:
+        from scipy import sparse
+
         rows, labels = [], []
         for batch in thinned(part, MOST_EXAMPLES):
             assert batch.target is not None
@@ -107,6 +112,9 @@ class _Bag(_Logistic):
         self._weights: TfidfTransformer | None = None
 
     def learn(self, train: Part) -> None:
+        from scipy import sparse
+        from sklearn.feature_extraction.text import TfidfTransformer
+
         codes = [np.zeros(0, np.int64)]
         if self.pairs:
             codes += [
@@ -122,6 +130,8 @@ class _Bag(_Logistic):
 
     def _counts(self, inputs: Sequences) -> sparse.csr_array:
         """How often each token and each known pair stands in each text."""
+        from scipy import sparse
+
         mask = inputs.mask().numpy()
         rows, columns = np.nonzero(mask)
         tokens = inputs.data.numpy()[rows, columns]
@@ -162,6 +172,8 @@ class SummaryStatistics(_Logistic):
         self._scaler: StandardScaler | None = None
 
     def learn(self, train: Part) -> None:
+        from sklearn.preprocessing import StandardScaler
+
         self._scaler = StandardScaler().fit(
             np.concatenate([_statistics(batch.inputs) for batch in thinned(train, MOST_EXAMPLES)])
         )
@@ -172,6 +184,9 @@ class SummaryStatistics(_Logistic):
 
 
 def _regression(strength: float, inputs: Any, labels: np.ndarray) -> LogisticRegression:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     with warnings.catch_warnings():
         # 300 iterations that do not quite converge still give a fair rival; the user can do nothing about it.
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -15,8 +15,8 @@ from remanence.data.encoders import ClassifyEncoders
 from remanence.data.examples import Batch, Part
 from remanence.settings import Settings
 from remanence.tasks.bags import BagOfPairs, BagOfWords, SummaryStatistics
+from remanence.tasks.neighbours import NearestNeighbour
 from remanence.tasks.task import Baseline
-from remanence.tasks.warping import NearestNeighbour
 
 __all__ = ["BagOfPairs", "BagOfWords", "Majority", "NearestNeighbour", "SummaryStatistics", "classify_baselines"]
 

@@ -27,6 +27,10 @@ Values = dict[str, Any]
 
 _FINE = 48
 """Mean steps of a sequence from which on it counts as finely sampled."""
+_STEPS_AN_UPDATE = 1 << 16
+"""Steps of all windows of an update, which bound its memory: very long windows come fewer at a time."""
+_TINY = 150
+"""Training sequences below which noise is added to them."""
 _LOOKED_AT = 2_000
 """Training windows that a choice looks at."""
 
@@ -43,8 +47,10 @@ def forecast_defaults(prepared: Prepared, settings: Settings) -> Settings:
         "normalise": _normalise(prepared),
     }
     examples = len(prepared.train)
+    assert isinstance(prepared.encoders, ForecastEncoders)
+    most = max(8, _STEPS_AN_UPDATE // prepared.encoders.context)
     train: Values = {
-        "batch_size": 64 if examples >= 2000 else 32,
+        "batch_size": min(most, 64 if examples >= 2000 else 32),
         "learning_rate": 1e-3 if examples >= 2000 else 3e-3,
         "schedule": "cosine",
         "weight_decay": 1e-4,
@@ -84,11 +90,11 @@ def _text_defaults(prepared: Prepared, settings: Settings) -> Settings:
     large = len(prepared.train) >= 2000
     model: Values = {
         "cell": "lstm",
-        "hidden": 64,
+        "hidden": 128 if large else 64,
         "layers": 1,
         "bidirectional": True,
         "dropout": 0.5,
-        "embedding": 100 if large else 64,
+        "embedding": 64,
         "embedding_dropout": 0.1,
         "skip": large,
         "pool": "mean-max",
@@ -104,13 +110,14 @@ def _text_defaults(prepared: Prepared, settings: Settings) -> Settings:
         "noise": 0.0,
         "patience": 20,
     }
-    return _filled(settings, model, train, {"epochs": 6 if large else 30})
+    return _filled(settings, model, train, {"epochs": 5 if large else 30})
 
 
 def _number_defaults(prepared: Prepared, settings: Settings) -> Settings:
-    examples = len(prepared.train)
-    small = examples < 1000
-    steps = float(prepared.train.lengths.mean()) if examples else 0.0
+    encoders, examples = prepared.encoders, len(prepared.train)
+    assert isinstance(encoders, ClassifyEncoders)
+    few, tiny = examples < 1000, examples < _TINY
+    fine = examples > 0 and float(prepared.train.lengths.mean()) >= _FINE
     model: Values = {
         "cell": "lstm",
         "hidden": 64,
@@ -119,23 +126,26 @@ def _number_defaults(prepared: Prepared, settings: Settings) -> Settings:
         "dropout": 0.3,
         "differences": True,
         # Finely sampled sequences are made of short shapes, which a convolution reads as one step.
-        "convolution": 32 if steps >= _FINE else 0,
+        "convolution": 32 if fine else 0,
         "pool": "mean-max",
         # Shapes that stand anywhere in a sequence: from few examples, recurrent layers alone are slow to learn them.
-        "branch": 32 if small else 0,
+        # Short sequences of many numbers a step have none.
+        "branch": (128 if fine else 32 if len(encoders.input) == 1 else 0) if few else 0,
     }
     train: Values = {
-        "batch_size": 16 if small else 64,
+        "batch_size": 16 if tiny else 32 if few else 64,
         "learning_rate": 3e-3,
         "schedule": "cosine",
         "weight_decay": 1e-2,
         "clip": 1.0,
         "average": 0.98,
         "smoothing": 0.1,
-        "noise": 0.1 if small else 0.0,
-        "patience": 1000 if small else 20,
+        "noise": 0.1 if tiny else 0.0,
+        "patience": 1000 if few else 20,
+        # On few examples the best weights on the validation part are the luckiest ones.
+        "keep": "last" if few else "best",
     }
-    epochs = min(200, max(20, 40_000 // max(examples, 1)))
+    epochs = min(200, max(20, 16_000 // max(examples, 1)))
     return _filled(settings, model, train, {"epochs": epochs})
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from remanence.data.batches import pieces
 from remanence.data.examples import Batch, Part
 
 __all__ = ["spread", "thinned"]
@@ -29,4 +30,5 @@ def thinned(part: Part, most: int, index: np.ndarray | None = None) -> Iterator[
     if index is not None:
         places = index[places]
     for start in range(0, len(places), BATCH):
-        yield part.batch(places[start : start + BATCH])
+        for piece in pieces(part.lengths, places[start : start + BATCH]):
+            yield part.batch(piece)

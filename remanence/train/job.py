@@ -62,7 +62,7 @@ class Trained:
         model: with its best weights, in evaluation mode.
         seed: its seed.
         valid: metrics on the validation part (empty without one).
-        best_step, steps: updates until the best weights, and until the end.
+        best_step, steps: updates until the weights that are kept, and until the end.
         epochs: passes begun over the training part.
         seconds: training time, evaluations included, over all sittings.
         stopped: why: "budget", "patience" or "interrupted".

@@ -65,6 +65,7 @@ class _Position:
     norm_sum: float = 0.0
     steps_summed: int = 0
     valid: dict[str, float | None] = field(default_factory=dict)
+    kept: int = 0
     mark: int = 0
 
 
@@ -102,7 +103,7 @@ class _Training:
         self.updater.model.eval()
         at = self.at
         return Trained(
-            self.updater.model, self.job.seed, at.valid, self.patience.best_step, at.step,
+            self.updater.model, self.job.seed, at.valid, at.kept, at.step,
             at.epoch + (at.batch > 0), at.seconds, stopped,
         )  # fmt: skip
 
@@ -148,6 +149,7 @@ class _Training:
             score = (scores.metrics[first], loss) if scores and loss is not None else None
             best = self.patience.improved(score, at.step)
             if best or self.options.keep == "last":
+                at.kept = at.step
                 self.best, at.valid = self.updater.weights(), {**metrics, "loss": loss} if loss is not None else {}
         at.seconds = time.monotonic() - self.started
         if first:

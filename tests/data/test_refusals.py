@@ -210,8 +210,8 @@ CLASSIFY = {
     ),
     "bad utf-8 in a late text": Case(
         reviews(3000).encode().replace(b"film number 2500", b"film \xb5\xc4 2500"),
-        "not UTF-8: byte 0xb5",
-        "GBK",
+        "looks like GB18030 (GBK)",
+        "iconv -f GB18030",
         2502,
         "text",
     ),
