@@ -28,7 +28,7 @@ from remanence.compiler.ir import SCALAR, Step
 from remanence.compiler.layout import Layout, lay_out_backward, lay_out_forward
 from remanence.compiler.schedule import Schedule, schedule
 
-__all__ = ["Kernel", "Tiles", "build", "launcher", "tiles"]
+__all__ = ["Kernel", "Tiles", "build", "launcher", "most_threads", "tiles"]
 
 # One pool with PyTorch: with Numba's own the two fight for the cores. Asked for before any kernel runs.
 if "NUMBA_THREADING_LAYER" not in os.environ:
@@ -144,6 +144,16 @@ def launcher() -> Any:
     launch = cache.loaded(cache.written(tile.LAUNCH, _key(tile.LAUNCH), "launch")).launch
     launch(0, 0, 0, 0)
     return launch
+
+
+@lru_cache(maxsize=1)
+def most_threads() -> int:
+    """Threads that may share a kernel: 1 where the layer that shares PyTorch's pool is missing."""
+    try:
+        launcher()
+    except ValueError:
+        return 1
+    return numba.config.NUMBA_NUM_THREADS  # pyright: ignore[reportAttributeAccessIssue] (set at import)
 
 
 _BUILT: dict[tuple[Any, ...], Kernel] = {}

@@ -20,7 +20,7 @@ from torch.nn import functional
 from remanence.compiler import emit_torch
 from remanence.compiler.emit_cpu import arrays_of, packed_runs, sizes_of, whole_numbers
 from remanence.compiler.ir import SCALAR, Step
-from remanence.compiler.kernel import Kernel, launcher, tiles
+from remanence.compiler.kernel import Kernel, launcher, most_threads, tiles
 from remanence.compiler.layout import Home
 from remanence.compiler.schedule import BEFORE, ONCE, Compute, Multiply
 from remanence.compiler.vector import MACHINE
@@ -66,8 +66,10 @@ class _Call:
         if known["parts"] == 1:
             _KERNEL(address)(0, numbers.ctypes.data, pointers.ctypes.data)
         else:
+            before = numba.get_num_threads()
             numba.set_num_threads(known["parts"])
             launcher()(address, numbers.ctypes.data, pointers.ctypes.data, known["parts"])
+            numba.set_num_threads(before)
 
     def _pack(self, address: int, packed: Tensor, parameters: Mapping[str, Tensor], backward: bool) -> None:
         pack, start = _PACK(address), 0
@@ -198,7 +200,6 @@ class _Fused(torch.autograd.Function):
         call.start(arrays, parameters, False)
         if training:
             ctx.call, ctx.local, ctx.graph, ctx.arrays = call, local, (g, v), arrays
-            ctx.save_for_backward(inputs, *rest)
         finals = []
         for name in call.step.state:
             size = call.true[call.step.sizes[name]]
@@ -210,13 +211,17 @@ class _Fused(torch.autograd.Function):
         output = arrays[f"x_{call.step.output}"][1:, :, : call.true[call.step.sizes[call.step.output]]]
         if call.lengths is not None:
             output = output.clone()
+        if training:
+            # The output lies in memory that backward reads: saved too, so that changing it in place is an error.
+            ctx.save_for_backward(inputs, *rest, output)
         return (output, *finals)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         call = ctx.call
+        saved = ctx.saved_tensors[:-1]
         if torch.is_grad_enabled():
-            return None, *_eager_gradients(call, ctx.saved_tensors, gradients, ctx.needs_input_grad[1:])
+            return None, *_eager_gradients(call, saved, gradients, ctx.needs_input_grad[1:])
         count = len(call.names)
         arrays = _backward_arrays(call, ctx.arrays, gradients)
         parameters = dict(zip(call.names, ctx.local[1 : count + 1], strict=True))
@@ -357,7 +362,8 @@ def run(
         true |= dict(zip(parameter.axes, parameters[parameter.name].shape, strict=True))
     width = MACHINE.width(itemsize)
     padded = {name: -(-size // width) * width for name, size in true.items()} | {SCALAR: width}
-    threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    wanted = min(torch.get_num_threads(), batch)
+    threads = min(wanted, most_threads()) if wanted > 1 else 1
     order, counts, bounds = _dealt(batch, time, lengths, threads)
     if lengths is not None and order is not None:
         lengths = lengths[order]

@@ -1,8 +1,15 @@
-"""Kernels compiled from a cell's own equations, for the CPU. Numba is imported, and a cell compiled, at first use."""
+"""Kernels compiled from a cell's own equations, for the CPU. Numba is imported, and a cell compiled, at first use.
+
+The choice depends on nothing but the layer, the call's shape and what surrounds it: never on a clock, nor on what the
+cache holds. So the same seed on the same machine gives the same bits, whoever compiled the kernel and when.
+"""
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from collections.abc import Mapping
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -11,24 +18,78 @@ from remanence.cells import Cell
 from remanence.compiler.emit_torch import Run
 from remanence.nn.twin import transformed
 
-__all__ = ["choose", "run"]
+__all__ = ["SHORTEST", "choose", "run"]
+
+SHORTEST = 8
+"""Sequences of fewer steps take the eager path: calling a kernel takes as long as they do."""
 
 
-def choose(weight: Tensor | None, data: Tensor | None) -> tuple[str, str]:
-    """The path of a call that asks for a fused kernel, and why."""
+def choose(cell: Cell, weight: Tensor | None, data: Tensor | None, *, asked: bool = False) -> tuple[str, str]:
+    """The path of a call, and why.
+
+    Args:
+        cell: of the layer.
+        weight: one of its parameters.
+        data: `[batch, time, feature]`; None: of a usual call.
+        asked: by the user, so that short sequences take the kernel too.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return "eager", "torch is compiling or tracing the layer, which needs its equations"
+    why = _refusal(weight, data)
+    if not why and weight is not None and data is not None and not asked and data.shape[1] < SHORTEST:
+        why = f"fewer than {SHORTEST} steps take no longer than calling a kernel"
+    why = why or _missing()
+    if not why and weight is not None and data is not None:
+        why = _failure(cell, weight.dtype, torch.is_grad_enabled())
+    return ("eager", why) if why else ("cpu-fused", "one time loop, compiled from the equations at first use")
+
+
+def _refusal(weight: Tensor | None, data: Tensor | None) -> str:
     if weight is None:
-        return "eager", "the cell has no parameters"
+        return "the cell has no parameters"
     if weight.device.type != "cpu":
-        return "eager", f"fused kernels are for the CPU, the layer is on {weight.device.type}"
+        return f"fused kernels are for the CPU, the layer is on {weight.device.type}"
     if weight.dtype not in (torch.float32, torch.float64):
-        return "eager", f"fused kernels are for float32 and float64, the layer is {weight.dtype}"
+        return f"fused kernels are for float32 and float64, the layer is {weight.dtype}"
     if data is not None and 0 in data.shape:
-        return "eager", "an axis is empty"
+        return "an axis is empty"
     if transformed():
-        return "eager", "fused kernels do not run under torch.func transforms"
+        return "fused kernels do not run under torch.func transforms"
+    if torch.autograd.forward_ad._current_level >= 0:
+        return "fused kernels have no forward-mode derivative"
     if torch.is_autocast_enabled("cpu"):
-        return "eager", "fused kernels do not run under autocast"
-    return "cpu-fused", "one time loop, compiled from the equations"
+        return "fused kernels do not run under autocast"
+    return ""
+
+
+@lru_cache(maxsize=1)
+def _missing() -> str:
+    """Why no kernel can be built on this machine; "" where they can."""
+    try:
+        importlib.import_module("remanence.compiler.run_cpu")
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        return f"numba is missing or broken here ({type(error).__name__}: {error})"
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _failure(cell: Cell, dtype: torch.dtype, train: bool) -> str:
+    """Build what a call needs; why that failed, or "". Said once as a warning, for the user can mend it."""
+    from remanence.compiler import kernel
+
+    name = str(dtype).removeprefix("torch.")
+    try:
+        built = kernel.build(cell.step)
+        kernel.tiles(name)
+        for backward in (False, True)[: 1 + train]:
+            built.address(name, backward)
+    # A compiler meeting a machine or a folder that it does not know may raise anything; the eager path still works.
+    except Exception as error:
+        first = str(error).strip().split("\n")[0]
+        why = f"no kernel could be built ({type(error).__name__}: {first})"
+        warnings.warn(f"cell '{cell.name}' runs on the eager path: {why}", RuntimeWarning, stacklevel=2)
+        return why
+    return ""
 
 
 def run(
