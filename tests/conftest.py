@@ -12,6 +12,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 # Set before torch is imported, and handed on to processes that tests start: small tensors gain nothing from threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Compiled kernels, named by all that shaped them, are kept between runs; not among the user's own.
+os.environ.setdefault("REMANENCE_CACHE", str(REPOSITORY / ".cache" / "tests"))
 
 
 @pytest.fixture(autouse=True)

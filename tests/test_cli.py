@@ -22,7 +22,7 @@ from remanence.settings import DataSettings, ModelSettings, TrainSettings
 from remanence.train import fit as fitting
 from tests.train.made import load_csv
 
-COMMANDS = ("describe", "cells", "doctor", "compare", "fit", "evaluate", "predict", "explain")
+COMMANDS = ("describe", "cells", "doctor", "cache", "compare", "fit", "evaluate", "predict", "explain")
 FIT = ["--target", "load", "--horizon", "3", "--context", "8", "--hidden", "5", "--no-calendar", "--threads", "1"]
 
 
@@ -154,6 +154,19 @@ def test_cells_are_listed_and_printed(capsys: pytest.CaptureFixture[str]) -> Non
     assert r"\sigma" in capsys.readouterr().out
     assert run("cells", "gru", "--json") == 0
     assert json.loads(capsys.readouterr().out)[0]["name"] == "gru"
+
+
+def test_cache_is_told_and_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REMANENCE_CACHE", str(tmp_path))
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels" / "forward_1.py").write_bytes(b"# 5\n\n")
+    assert run("cache", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["bytes"] == 5
+    assert run("cache", "--clear") == 0
+    assert "removed 1 files" in capsys.readouterr().out
+    assert not list((tmp_path / "kernels").iterdir())
 
 
 def test_doctor_finds_this_machine_well(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import llvmlite
 import llvmlite.binding
 import numba
+from numba.core import config
 
 from remanence.compiler import cache, pointwise, tile, vector
 from remanence.compiler.derive import Loop, derive, forward_loop
@@ -32,7 +33,7 @@ __all__ = ["Kernel", "Tiles", "build", "launcher", "most_threads", "tiles"]
 
 # One pool with PyTorch: with Numba's own the two fight for the cores. Asked for before any kernel runs.
 if "NUMBA_THREADING_LAYER" not in os.environ:
-    numba.config.THREADING_LAYER = "omp"  # pyright: ignore[reportAttributeAccessIssue] (set at import)
+    config.THREADING_LAYER = "omp"  # pyright: ignore[reportAttributeAccessIssue] (made when numba is imported)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +154,7 @@ def most_threads() -> int:
         launcher()
     except ValueError:
         return 1
-    return numba.config.NUMBA_NUM_THREADS  # pyright: ignore[reportAttributeAccessIssue] (set at import)
+    return config.NUMBA_NUM_THREADS  # pyright: ignore[reportAttributeAccessIssue] (made when numba is imported)
 
 
 _BUILT: dict[tuple[Any, ...], Kernel] = {}

@@ -227,7 +227,7 @@ class _Fused(torch.autograd.Function):
         parameters = dict(zip(call.names, ctx.local[1 : count + 1], strict=True))
         call.start(arrays, parameters, True)
         early = _early_gradients(call, ctx, arrays)
-        found: dict[str, Tensor] = dict(zip(call.names, early[1:], strict=True))
+        found: dict[str, Tensor | None] = dict(zip(call.names, early[1:], strict=True))
         for matrix, gradient in _matrix_gradients(call, arrays).items():
             known = found.get(matrix)
             found[matrix] = gradient if known is None else known + gradient

@@ -22,7 +22,18 @@ from llvmlite import ir
 from numba import njit
 from numba.core import types
 
-from remanence.compiler.vector import MACHINE, address, call_lanes, element_ir, intrinsic, splat_value, vector_pointer
+from remanence.compiler.vector import (
+    MACHINE,
+    Builder,
+    Kind,
+    Value,
+    address,
+    call_lanes,
+    element_ir,
+    intrinsic,
+    splat_value,
+    vector_pointer,
+)
 
 __all__ = ["LAUNCH", "TILES", "accumulate", "call_part", "multiply", "pack", "packed_size", "padded", "tile"]
 
@@ -67,7 +78,7 @@ def pack(matrix, packed, packed_at, depth, columns, row_at, column_at, transpose
                 packed[base + k * width] = matrix[k, j]
 
 
-def _fused(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+def _fused(builder: Builder, a: Value, b: Value, c: Value) -> Value:
     # Without the instruction, LLVM would call libm's fma for each lane.
     return call_lanes(builder, "fma", [a, b, c]) if MACHINE.fused else builder.fadd(builder.fmul(a, b), c)
 
@@ -75,30 +86,30 @@ def _fused(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.V
 class _Tile:
     """Writes one tile as LLVM: a loop over the inner dimension with the accumulators as phi nodes."""
 
-    def __init__(self, builder: ir.IRBuilder, kind: types.Type, rows: int, vectors: int) -> None:
+    def __init__(self, builder: Builder, kind: Kind, rows: int, vectors: int) -> None:
         self.builder, self.rows, self.vectors = builder, rows, vectors
         self.itemsize = kind.bitwidth // 8
         self.width = MACHINE.width(self.itemsize)
         self.whole = ir.VectorType(element_ir(kind), self.width)
         self.index = ir.IntType(64)
 
-    def constant(self, number: int) -> ir.Value:
+    def constant(self, number: int) -> Value:
         return ir.Constant(self.index, number)
 
-    def load(self, pointer: ir.Value, offset: ir.Value) -> ir.Value:
+    def load(self, pointer: Value, offset: Value) -> Value:
         place = vector_pointer(self.builder, self.builder.gep(pointer, [offset], inbounds=True), self.whole)
         return self.builder.load(place, align=self.itemsize)
 
     def cells(self) -> list[tuple[int, int]]:
         return [(r, v) for r in range(self.rows) for v in range(self.vectors)]
 
-    def row_pointers(self, pointer: ir.Value, stride: ir.Value) -> list[ir.Value]:
+    def row_pointers(self, pointer: Value, stride: Value) -> list[Value]:
         return [
             self.builder.gep(pointer, [self.builder.mul(stride, self.constant(r))], inbounds=True)
             for r in range(self.rows)
         ]
 
-    def multiply(self, sums: list[ir.Value], a_rows: list[ir.Value], panel: ir.Value, k: ir.Value) -> list[ir.Value]:
+    def multiply(self, sums: list[Value], a_rows: list[Value], panel: Value, k: Value) -> list[Value]:
         """One step of the inner dimension: sums + a[:, k] ⊗ panel[k, :]."""
         builder = self.builder
         start = builder.mul(k, self.constant(self.vectors * self.width))
@@ -111,8 +122,8 @@ class _Tile:
         return result
 
     def loop(
-        self, sums: list[ir.Value], a_rows: list[ir.Value], panel: ir.Value, start: ir.Value, stop: ir.Value, parts: int
-    ) -> list[ir.Value]:
+        self, sums: list[Value], a_rows: list[Value], panel: Value, start: Value, stop: Value, parts: int
+    ) -> list[Value]:
         """Run k from start to stop (a multiple of `parts` apart); `sums` holds `parts` sets of accumulators."""
         builder = self.builder
         before = builder.block
@@ -146,9 +157,7 @@ class _Tile:
             ends.append(phi)
         return ends
 
-    def run(
-        self, c_rows: list[ir.Value], a_rows: list[ir.Value], panel: ir.Value, depth: ir.Value, fresh: ir.Value
-    ) -> None:
+    def run(self, c_rows: list[Value], a_rows: list[Value], panel: Value, depth: Value, fresh: Value) -> None:
         """The whole tile: load the accumulators (zero if `fresh`), run the inner dimension, store them."""
         builder = self.builder
         places = [

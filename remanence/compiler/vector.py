@@ -16,23 +16,32 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import llvmlite.binding
 from llvmlite import ir
 from numba import extending
 from numba.core import cgutils, types
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.core.typing import templates
+from numba.core.typing.templates import AbstractTemplate, signature
 from numba.extending import lower_builtin, models, register_model
 
 from remanence.errors import SettingError
 
 # Numba's decorator turns a typing rule into a function of other arguments, which no type checker can follow.
 intrinsic: Any = extending.intrinsic
+infer_global: Any = templates.infer_global
+# llvmlite's builder is annotated as returning None for most of what it builds; numba's types lack their attributes.
+Builder: TypeAlias = Any
+Value: TypeAlias = Any
+Kind: TypeAlias = Any
 
 __all__ = [
     "MACHINE",
+    "Builder",
+    "Kind",
     "Machine",
+    "Value",
     "Vector",
     "add_at",
     "address",
@@ -110,12 +119,12 @@ MACHINE = host_machine()
 class Vector(types.Type):
     """Numba's type of a register: `dtype` float32 or float64, `width` lanes."""
 
-    def __init__(self, dtype: types.Type, width: int) -> None:
+    def __init__(self, dtype: Kind, width: int) -> None:
         self.dtype, self.width = dtype, width
         super().__init__(name=f"Vector({dtype}, {width})")
 
 
-def element_ir(dtype: types.Type) -> ir.Type:
+def element_ir(dtype: Kind) -> ir.Type:
     """The LLVM type of one lane."""
     return ir.DoubleType() if dtype == types.float64 else ir.FloatType()
 
@@ -126,12 +135,12 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, kind, ir.VectorType(element_ir(kind.dtype), kind.width))
 
 
-def vector_of(dtype: types.Type) -> Vector:
+def vector_of(dtype: Kind) -> Vector:
     """The register type of this machine for a dtype."""
     return Vector(dtype, MACHINE.width(dtype.bitwidth // 8))
 
 
-def splat_value(builder: ir.IRBuilder, scalar: ir.Value, width: int) -> ir.Value:
+def splat_value(builder: Builder, scalar: Value, width: int) -> Value:
     """LLVM: the scalar in every lane."""
     whole = ir.VectorType(scalar.type, width)
     first = builder.insert_element(ir.Constant(whole, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
@@ -139,7 +148,7 @@ def splat_value(builder: ir.IRBuilder, scalar: ir.Value, width: int) -> ir.Value
     return builder.shuffle_vector(first, ir.Constant(whole, ir.Undefined), zeros)
 
 
-def call_lanes(builder: ir.IRBuilder, name: str, args: list[ir.Value]) -> ir.Value:
+def call_lanes(builder: Builder, name: str, args: list[Value]) -> Value:
     """LLVM: one of its own functions (`fma`, `sqrt`, `fabs`) on registers."""
     kind = args[0].type
     letter = "f64" if isinstance(kind.element, ir.DoubleType) else "f32"
@@ -148,13 +157,13 @@ def call_lanes(builder: ir.IRBuilder, name: str, args: list[ir.Value]) -> ir.Val
     return builder.call(called, args)
 
 
-def address(context: Any, builder: ir.IRBuilder, kind: types.Type, array: ir.Value, offset: ir.Value) -> ir.Value:
+def address(context: Any, builder: Builder, kind: types.Type, array: Value, offset: Value) -> Value:
     """LLVM: a pointer to the element `offset` places after the first of an array, or of what a pointer points to."""
     data = array if isinstance(kind, types.CPointer) else context.make_array(kind)(context, builder, array).data
     return builder.gep(data, [offset], inbounds=True)
 
 
-def vector_pointer(builder: ir.IRBuilder, pointer: ir.Value, kind: ir.Type) -> ir.Value:
+def vector_pointer(builder: Builder, pointer: Value, kind: ir.Type) -> Value:
     """LLVM: the same address, as a pointer to a register's worth of elements."""
     return builder.bitcast(pointer, kind.as_pointer())
 

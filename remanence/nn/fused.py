@@ -33,7 +33,7 @@ def choose(cell: Cell, weight: Tensor | None, data: Tensor | None, *, asked: boo
         data: `[batch, time, feature]`; None: of a usual call.
         asked: by the user, so that short sequences take the kernel too.
     """
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
         return "eager", "torch is compiling or tracing the layer, which needs its equations"
     why = _refusal(weight, data)
     if not why and weight is not None and data is not None and not asked and data.shape[1] < SHORTEST:

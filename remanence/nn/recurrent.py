@@ -70,7 +70,8 @@ class Recurrent(nn.Module):
         dropout: probability of dropping an output between layers, in training.
         options: initialisation and path.
 
-    Numerics: the paths agree to 1e-5 in float32 (2e-5 the compiled one), gradients too. All weights come from torch's global generator.
+    Numerics: the paths agree to 1e-5 in float32 (2e-5 the compiled one), gradients too. All weights come from
+    torch's global generator.
 
     Example:
         >>> layer = Recurrent("gru", 3, 5)

@@ -1,6 +1,6 @@
 """Fused kernels against the eager reference: outputs, final states and every gradient, at odd sizes.
 
-Compiling takes seconds a cell, so a few cells that differ most stand for the zoo; REMANENCE_FULL=1 runs all of them.
+Compiling takes a second a cell, so a few cells that differ most stand for the zoo; REMANENCE_FULL=1 runs all of them.
 """
 
 from __future__ import annotations

@@ -1,0 +1,109 @@
+"""The folder of kernels: two processes at once, no folder to write, the cap, and what a cached kernel computes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from remanence.compiler import cache, kernel
+from remanence.nn import fused
+
+# Trains a small cell for three steps; `bits` is every bit of its weights.
+SCRIPT = """
+import torch
+from remanence.cells import Cell
+from remanence.nn import Recurrent
+torch.manual_seed(1)
+layer = Recurrent(Cell("leaky", ("h",), "h", "h = tanh(W @ x + U @ h)", "an example"), 3, 5)
+assert layer.path == "cpu-fused", layer.path_reason
+steps = torch.optim.SGD(layer.parameters(), 0.1)
+for _ in range(3):
+    steps.zero_grad()
+    layer(torch.randn(2, 9, 3)).output.square().sum().backward()
+    steps.step()
+bits = [weight.detach().numpy().tobytes().hex() for weight in layer.parameters()]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("REMANENCE_CACHE", str(tmp_path))
+    return tmp_path / "kernels"
+
+
+def _bits() -> str:
+    """Run the script in this process, as if no kernel had been asked for before."""
+    forget = (kernel._BUILT.clear, kernel.tiles.cache_clear, fused._failure.cache_clear)
+    for each in forget:
+        each()
+    names: dict[str, list[str]] = {}
+    exec(SCRIPT, names)
+    for each in forget:
+        each()
+    return f"{names['bits']}\n"
+
+
+def test_two_processes_at_once_and_one_from_their_cache_agree_to_the_bit(folder: Path) -> None:
+    command = [sys.executable, "-W", "error", "-c", SCRIPT + "print(bits)"]
+    other = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    compiled = _bits()
+    printed, errors = other.communicate(timeout=120)
+    assert other.returncode == 0, errors[-2000:]
+    kept = sorted(path.name for path in folder.glob("*.py"))
+    assert compiled == printed == _bits()
+    assert [name.partition("_")[0] for name in kept] == ["backward", "forward", "tiles"]
+    assert sorted(path.name for path in folder.glob("*.py")) == kept
+    assert not list(folder.glob("*.part"))
+
+
+def test_a_file_is_written_once(folder: Path) -> None:
+    path = cache.written("value = 1\n", "a" * 64, "forward")
+    before = path.stat().st_mtime_ns
+    assert cache.written("value = 1\n", "a" * 64, "forward") == path
+    assert path.stat().st_mtime_ns == before
+    assert path.parent == folder and cache.loaded(path).value == 1
+    # What was cut short or changed by hand is written anew.
+    path.write_text("value = 2\n", encoding="utf-8")
+    assert cache.loaded(cache.written("value = 1\n", "a" * 64, "forward")).value == 1
+
+
+def test_a_folder_that_cannot_be_written_is_read_all_the_same(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = cache.written("value = 1\n", "b" * 64, "forward")
+    cache._working.cache_clear()
+
+    def refuse(*_: object, dir: Path) -> None:
+        raise PermissionError(f"read-only: {dir}")
+
+    monkeypatch.setattr(cache.tempfile, "TemporaryFile", refuse)
+    own = cache.written("value = 1\n", "b" * 64, "forward")
+    assert own.parent != folder and own.stat().st_mtime_ns == kept.stat().st_mtime_ns
+    assert cache.written("value = 2\n", "c" * 64, "forward").parent == own.parent
+    assert sorted(folder.glob("*.py")) == [kept]
+    monkeypatch.setenv("REMANENCE_CACHE", str(kept / "below a file"))
+    assert cache.loaded(cache.written("value = 3\n", "d" * 64, "forward")).value == 3
+    cache._working.cache_clear()
+
+
+def test_the_kernels_unused_for_longest_go_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "MOST_BYTES", 2500)
+    for number, key in enumerate("abc"):
+        path = cache.written("#" * 1000, key * 64, "forward")
+        os.utime(path, (number, number))
+    cache.written("#" * 1000, "d" * 64, "forward")
+    assert sorted(path.name[8] for path in folder.glob("*.py")) == ["b", "c", "d"]
+
+
+def test_clear_leaves_nothing_and_says_what_was_there(folder: Path) -> None:
+    assert cache.contents().kernels == 0
+    cache.written("value = 1\n", "e" * 64, "tiles")
+    (folder / "__pycache__").mkdir(exist_ok=True)
+    (folder / "__pycache__" / f"tiles_{'e' * 32}.f.1.nbc").write_bytes(b"1234")
+    assert cache.clear() == cache.Contents(folder, 1, 14)
+    assert cache.contents() == cache.Contents(folder, 0, 0)
+    assert not [path for path in folder.rglob("*") if path.is_file()]
