@@ -19,7 +19,8 @@ from remanence.errors import SettingError
 __all__ = ["DataSettings", "ModelSettings", "Settings", "TrainSettings", "settings_from"]
 
 Names = tuple[str, ...]
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=10**9)]
+Size = Annotated[int, Field(ge=1, le=1 << 16)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
@@ -97,19 +98,21 @@ class ModelSettings(_Frozen):
     """The recurrent model: encoder → recurrent stack → head."""
 
     cell: str | None = Field(default=None, description="Recurrent cell by name (see `remanence cells`).")
-    hidden: Positive | None = Field(default=None, description="Units of a recurrent layer.")
-    layers: Positive | None = Field(default=None, description="Recurrent layers, one upon another.")
+    hidden: Size | None = Field(default=None, description="Units of a recurrent layer.")
+    layers: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        default=None, description="Recurrent layers, one upon another."
+    )
     bidirectional: bool | None = Field(default=None, description="Read each sequence from both ends.")
     dropout: Fraction | None = Field(default=None, description="Dropout between layers and before the head.")
-    embedding: Positive | None = Field(default=None, description="Size of a token's vector.")
+    embedding: Size | None = Field(default=None, description="Size of a token's vector.")
     embedding_dropout: Fraction | None = Field(default=None, description="Dropout of whole tokens' vectors.")
     skip: bool | None = Field(
         default=None, description="Pool what the recurrent layers read beside what they give (classify)."
     )
-    convolution: Annotated[int, Field(ge=0)] | None = Field(
+    convolution: Annotated[int, Field(ge=0, le=1 << 16)] | None = Field(
         default=None, description="Channels of a convolution before the recurrent layers (0: none)."
     )
-    branch: Annotated[int, Field(ge=0)] | None = Field(
+    branch: Annotated[int, Field(ge=0, le=1 << 16)] | None = Field(
         default=None, description="Channels of convolutions beside the recurrent layers (classify numbers; 0: none)."
     )
     differences: bool | None = Field(default=None, description="Read each step's change beside its numbers (classify).")
@@ -163,8 +166,10 @@ class TrainSettings(_Frozen):
     truncate: Positive | None = Field(
         default=None, description="Truncated backpropagation: steps a gradient reaches back, state carried on."
     )
-    threads: Positive | None = Field(default=None, description="CPU threads (default: torch's own choice).")
-    device: str = Field(default="cpu", description="cpu, cuda or cuda:N.")
+    threads: Positive | None = Field(default=None, description="CPU threads (default: one for small layers).")
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d{1,3})?)$")] = Field(
+        default="cpu", description="cpu, cuda or cuda:N."
+    )
     tensorboard: bool = Field(default=False, description="Also write TensorBoard events into the run.")
 
     @model_validator(mode="after")
