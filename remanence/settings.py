@@ -9,6 +9,7 @@ Imports neither torch nor numpy, so that `remanence --help` stays quick.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -166,11 +167,18 @@ class TrainSettings(_Frozen):
     truncate: Positive | None = Field(
         default=None, description="Truncated backpropagation: steps a gradient reaches back, state carried on."
     )
-    threads: Positive | None = Field(default=None, description="CPU threads (default: one for small layers).")
-    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d{1,3})?)$")] = Field(
-        default="cpu", description="cpu, cuda or cuda:N."
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        default=None, description="CPU threads (default: one for small layers)."
     )
+    device: str = Field(default="cpu", description="cpu, cuda or cuda:N.")
     tensorboard: bool = Field(default=False, description="Also write TensorBoard events into the run.")
+
+    @field_validator("device")
+    @classmethod
+    def _device(cls, device: str) -> str:
+        if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", device, re.ASCII):
+            raise ValueError("expected cpu, cuda or cuda:N")
+        return device
 
     @model_validator(mode="after")
     def _one_budget(self) -> TrainSettings:
@@ -216,7 +224,9 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
         first = error.errors()[0]
         where = [str(step) for step in first["loc"] if step not in parts]
         message = first["msg"].removeprefix("Value error, ")
-        raise SettingError(f"{message} (came {first['input']!r})", name=where[0] if where else "") from None
+        raise SettingError(
+            f"{message} (came {first['input']!r})", name=where[0] if where else "", remedy="see `remanence fit --help`"
+        ) from None
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

@@ -53,6 +53,8 @@ def no_write_errors(path: str | Path) -> Iterator[None]:
         errno.EPERM: "choose a folder you may write to with --out",
         errno.EROFS: "choose a folder you may write to with --out",
         errno.ENOTDIR: "a part of the path is a file; choose another place with --out",
+        errno.ENOENT: "no folder can be made there; choose another place with --out",
+        errno.EIO: "the disk is failing; choose another place with --out",
         errno.EEXIST: "a part of the path is a file; choose another place with --out",
         errno.EISDIR: "this is a folder; give the name of a file",
         errno.ENAMETOOLONG: "choose a shorter name",
