@@ -241,8 +241,13 @@ def _check_keys(folder: Path, manifest: Mapping[str, Any]) -> None:
     absent = [key for key in _KEYS if key not in manifest]
     if absent:
         raise RunError(f"{folder / MANIFEST}: holds no '{absent[0]}'", remedy=_TRAIN_AGAIN)
+    shapes = {"files": dict, "beside": dict, "seeds": list, "data": dict, "parameters": int}
+    wrong = [key for key, kind in shapes.items() if not isinstance(manifest[key], kind)]
+    records = [] if wrong else [*manifest["seeds"], *manifest["beside"].values(), *manifest["files"].values()]
+    if wrong or not all(isinstance(record, dict) for record in records):
+        raise RunError(f"{folder / MANIFEST}: '{(wrong or ['files'])[0]}' is of another kind", remedy=_TRAIN_AGAIN)
     models = [*manifest["seeds"], *manifest["beside"].values()]
-    for name in ["model.safetensors", "metrics.jsonl", *(facts["file"] for facts in models)]:
+    for name in ["model.safetensors", "metrics.jsonl", *(facts.get("file") for facts in models)]:
         if name not in manifest["files"]:
             raise RunError(f"{folder / MANIFEST}: does not list {name}", remedy=_TRAIN_AGAIN)
 
@@ -256,9 +261,9 @@ def _check_file(folder: Path, name: str, facts: Mapping[str, Any]) -> None:
         raise RunError(f"{file}: a link, not a file", remedy=_TRAIN_AGAIN)
     if not file.is_file():
         raise RunError(f"{file}: missing", remedy=_TRAIN_AGAIN)
-    if file.stat().st_size != facts["size"]:
-        raise RunError(f"{file}: {file.stat().st_size} bytes, expected {facts['size']}", remedy=_TRAIN_AGAIN)
-    if sha256(file) != facts["sha256"]:
+    if file.stat().st_size != facts.get("size"):
+        raise RunError(f"{file}: {file.stat().st_size} bytes, expected {facts.get('size')}", remedy=_TRAIN_AGAIN)
+    if sha256(file) != facts.get("sha256"):
         raise RunError(f"{file}: changed or damaged since it was written", remedy=_TRAIN_AGAIN)
 
 

@@ -9,6 +9,7 @@ Imports neither torch nor numpy, so that `remanence --help` stays quick.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,8 @@ from remanence.errors import SettingError
 __all__ = ["DataSettings", "ModelSettings", "Settings", "TrainSettings", "settings_from"]
 
 Names = tuple[str, ...]
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=10**9)]
+Size = Annotated[int, Field(ge=1, le=1 << 16)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
@@ -97,19 +99,21 @@ class ModelSettings(_Frozen):
     """The recurrent model: encoder → recurrent stack → head."""
 
     cell: str | None = Field(default=None, description="Recurrent cell by name (see `remanence cells`).")
-    hidden: Positive | None = Field(default=None, description="Units of a recurrent layer.")
-    layers: Positive | None = Field(default=None, description="Recurrent layers, one upon another.")
+    hidden: Size | None = Field(default=None, description="Units of a recurrent layer.")
+    layers: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        default=None, description="Recurrent layers, one upon another."
+    )
     bidirectional: bool | None = Field(default=None, description="Read each sequence from both ends.")
     dropout: Fraction | None = Field(default=None, description="Dropout between layers and before the head.")
-    embedding: Positive | None = Field(default=None, description="Size of a token's vector.")
+    embedding: Size | None = Field(default=None, description="Size of a token's vector.")
     embedding_dropout: Fraction | None = Field(default=None, description="Dropout of whole tokens' vectors.")
     skip: bool | None = Field(
         default=None, description="Pool what the recurrent layers read beside what they give (classify)."
     )
-    convolution: Annotated[int, Field(ge=0)] | None = Field(
+    convolution: Annotated[int, Field(ge=0, le=1 << 16)] | None = Field(
         default=None, description="Channels of a convolution before the recurrent layers (0: none)."
     )
-    branch: Annotated[int, Field(ge=0)] | None = Field(
+    branch: Annotated[int, Field(ge=0, le=1 << 16)] | None = Field(
         default=None, description="Channels of convolutions beside the recurrent layers (classify numbers; 0: none)."
     )
     differences: bool | None = Field(default=None, description="Read each step's change beside its numbers (classify).")
@@ -163,9 +167,18 @@ class TrainSettings(_Frozen):
     truncate: Positive | None = Field(
         default=None, description="Truncated backpropagation: steps a gradient reaches back, state carried on."
     )
-    threads: Positive | None = Field(default=None, description="CPU threads (default: torch's own choice).")
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        default=None, description="CPU threads (default: one for small layers)."
+    )
     device: str = Field(default="cpu", description="cpu, cuda or cuda:N.")
     tensorboard: bool = Field(default=False, description="Also write TensorBoard events into the run.")
+
+    @field_validator("device")
+    @classmethod
+    def _device(cls, device: str) -> str:
+        if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", device, re.ASCII):
+            raise ValueError("expected cpu, cuda or cuda:N")
+        return device
 
     @model_validator(mode="after")
     def _one_budget(self) -> TrainSettings:
@@ -211,7 +224,9 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
         first = error.errors()[0]
         where = [str(step) for step in first["loc"] if step not in parts]
         message = first["msg"].removeprefix("Value error, ")
-        raise SettingError(f"{message} (came {first['input']!r})", name=where[0] if where else "") from None
+        raise SettingError(
+            f"{message} (came {first['input']!r})", name=where[0] if where else "", remedy="see `remanence fit --help`"
+        ) from None
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -53,6 +54,8 @@ def no_write_errors(path: str | Path) -> Iterator[None]:
         errno.EPERM: "choose a folder you may write to with --out",
         errno.EROFS: "choose a folder you may write to with --out",
         errno.ENOTDIR: "a part of the path is a file; choose another place with --out",
+        errno.ENOENT: "no folder can be made there; choose another place with --out",
+        errno.EIO: "the disk is failing; choose another place with --out",
         errno.EEXIST: "a part of the path is a file; choose another place with --out",
         errno.EISDIR: "this is a folder; give the name of a file",
         errno.ENAMETOOLONG: "choose a shorter name",
@@ -167,8 +170,12 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write named tensors as safetensors: the same tensors give the same bytes."""
     import safetensors.torch
 
-    # A clone of each: safetensors refuses tensors that share memory (tied weights).
-    plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    places = Counter(value.untyped_storage().data_ptr() for value in plain.values())
+    # safetensors refuses tensors that share memory (tied weights), so these are cloned.
+    for name, value in plain.items():
+        if places[value.untyped_storage().data_ptr()] > 1:
+            plain[name] = value.clone()
     write_file(path, safetensors.torch.save(plain))
 
 

@@ -183,7 +183,7 @@ FILES = {
     "unknown column": option(("d.csv:1", "'laod'", "did you mean 'load'"), "--target", "laod"),
     "duplicate names": Case({CSV: daily(header="load,load")}, FIT, ("d.csv:1", "'load'", "rename")),
     "directory": Case({"d.csv/x.csv": daily()}, FIT, ("d.csv: this is a directory", "d.csv/x.csv")),
-    "no such file": Case({"dd.csv": daily()}, FIT, ("d.csv: no such file", "dd.csv")),
+    "no such file": Case({"dd.csv": daily()}, FIT, ("d.csv: no such file", "check the name")),
     "broken json": Case(
         {"d.jsonl": json_lines(changes={7: '{"text": "a", "label'})},
         ["fit", "d.jsonl", *TINY, "--out", "run"], ("d.jsonl:7", "not JSON", "one object"),
@@ -226,7 +226,11 @@ FILES = {
 }  # fmt: skip
 
 OPTIONS = {
-    "huge horizon": option(("d.csv", "horizon", "smaller"), "--horizon", "100000000000"),
+    "huge horizon": option(("d.csv", "horizon", "smaller"), "--horizon", "1000000"),
+    "season longer than the file": option(("--season", "36 training rows", "shorter"), "--season", "1000000000"),
+    "too many threads": option(("--threads", "1024"), "--threads", "100000"),
+    "horizon out of range": option(("--horizon", "1000000000"), "--horizon", "100000000000"),
+    "out in a place without folders": option(("cannot write", "--out"), "--out", "/proc/run"),
     "split of two": option(("--split", "0.6,0.2,0.2"), "--split", "0.5,0.5"),
     "split beyond one": option(("--split", "at most 1"), "--split", "0.9,0.2,0.2"),
     "split of words": option(("--split", "number", "'a'"), "--split", "a,b,c"),

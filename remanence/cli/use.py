@@ -95,7 +95,9 @@ def explain(
     text: Annotated[str | None, typer.Option("--text", metavar="TEXT", help="A text to read.")] = None,
     row: Annotated[int | None, typer.Option("--row", metavar="N", help="An example of the test part, from 0.")] = None,
     file: Annotated[str | None, typer.Option("--file", metavar="FILE", help="Take --row from this file.")] = None,
-    out: Annotated[str, typer.Option("--out", metavar="FILE", help="The page to write.")] = "explain.html",
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FILE", help="The page to write (without: explain.html, made anew).")
+    ] = None,
     json: Json = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -112,9 +114,9 @@ def explain(
     from remanence.report import explain_run
     from remanence.run import Run
 
-    if Path(out).exists() and not overwrite:
+    if out is not None and Path(out).exists() and not overwrite:
         raise SettingError(f"{out} exists already", name="out", remedy="--overwrite replaces it, or choose another")
-    page = explain_run(Run.load(run), Path(out), text=text, row=row, file=file)
+    page = explain_run(Run.load(run), Path(out or "explain.html"), text=text, row=row, file=file)
     if json:
         print_json({"run": run, "page": str(page)})
     else:

@@ -9,7 +9,7 @@ import numpy as np
 from remanence.data import times as timing
 from remanence.data.panel import Panel
 from remanence.data.splits import PARTS, cut_in_time, split_marks
-from remanence.errors import DataError
+from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings
 
 __all__ = ["Plan", "plan"]
@@ -43,6 +43,12 @@ def plan(panel: Panel, settings: DataSettings) -> Plan:
     if unused := len(panel) - int(shares.sum()):
         notes.append(f"{unused} rows after the test part are not used (--split {_shown(settings.split)})")
     season = settings.season or _season(panel, sizes, notes)
+    if season > (longest := max(1, int(sizes[:, 0].max()))):
+        raise SettingError(
+            f"a season of {season} steps is longer than the {longest} training rows",
+            name="season",
+            remedy="choose a shorter one, or 1 for none",
+        )
     horizon = settings.horizon or _horizon(sizes, season, notes)
     context = settings.context or _context(sizes, season, horizon, notes)
     short = [name for name, size in zip(panel.names, sizes[:, 0], strict=True) if size < context + horizon]

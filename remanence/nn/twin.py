@@ -10,6 +10,7 @@ end of the time axis is, to the last bit, the one after each sequence's last val
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 
 import torch
@@ -19,6 +20,10 @@ from remanence.cells import Cell, TorchTwin
 from remanence.compiler.emit_torch import Run
 
 __all__ = ["choose", "run", "transformed"]
+
+# oneDNN keeps a kernel for each shape it has seen, 1,024 by default: with texts of many lengths these took 375 MB and
+# left the heap in pieces. Eight took no more time. oneDNN reads this when it is first used.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8")
 
 _KERNELS = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu"}
 

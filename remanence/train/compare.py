@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from remanence.cells import cell as cell_named
 from remanence.errors import SettingError
@@ -28,7 +27,7 @@ from remanence.statistics import LEVEL, REPLICATES, mean_interval
 from remanence.storage import no_write_errors, publish, write_sealed
 from remanence.table import table
 from remanence.tasks.task import Baseline, Scores
-from remanence.train.determinism import reproducible
+from remanence.train.determinism import reproducible, threads_for
 from remanence.train.fit import train_run
 from remanence.train.job import plain_metrics
 from remanence.train.manifest import versions
@@ -119,15 +118,15 @@ def compare(
     plan = {
         "command": "compare", "path": str(path), "absolute": str(Path(path).absolute()),
         "settings": settings.model_dump(mode="json"), "cells": list(names), "budget": budget, "beside": [],
-        "threads": settings.train.threads or torch.get_num_threads(),
     }  # fmt: skip
     told = progress_for(progress)
-    with reproducible(settings.train.device, plan["threads"]):
+    with reproducible(settings.train.device, None):
         opened = open_data(Path(path), settings)
         for note in opened.prepared.notes:
             told.note(note)
         _check_parts(opened, path)
-        plan["fingerprint"] = opened.prepared.fingerprint
+        plan |= {"threads": threads_for(opened.settings), "fingerprint": opened.prepared.fingerprint}
+    with reproducible(settings.train.device, plan["threads"]):
         with no_write_errors(out or "runs"):
             target = Path(out) if out else free_name(f"{Path(path).name.split('.')[0] or 'data'}-compare", plan)
             target.parent.mkdir(parents=True, exist_ok=True)

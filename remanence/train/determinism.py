@@ -8,8 +8,12 @@ from contextlib import contextmanager
 import torch
 
 from remanence.errors import SettingError
+from remanence.settings import Settings
 
-__all__ = ["reproducible"]
+__all__ = ["reproducible", "threads_for"]
+
+SMALL = 64
+"""Units of a layer up to which one thread is as quick as several."""
 
 
 @contextmanager
@@ -47,3 +51,14 @@ def reproducible(device: str, threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
         torch.use_deterministic_algorithms(deterministic)
         flags.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+
+
+def threads_for(settings: Settings) -> int:
+    """CPU threads to train with: those asked for; else one for small layers, which lose in waiting what they gain.
+
+    Args:
+        settings: complete.
+    """
+    if settings.train.threads:
+        return settings.train.threads
+    return 1 if (settings.model.hidden or 1) <= SMALL else torch.get_num_threads()

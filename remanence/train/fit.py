@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from remanence.data.examples import Part
 from remanence.errors import MachineError, RunError, SettingError
 from remanence.prediction.outputs import measure
@@ -22,7 +20,7 @@ from remanence.run import Run, seal
 from remanence.settings import Settings, settings_from
 from remanence.storage import no_write_errors, publish
 from remanence.tasks.task import Prepared
-from remanence.train.determinism import reproducible
+from remanence.train.determinism import reproducible, threads_for
 from remanence.train.events import Events, require_tensorboard
 from remanence.train.interrupt import Interrupt
 from remanence.train.job import Hooks, Job, plain_metrics
@@ -66,7 +64,6 @@ def fit(
     plan = {
         "command": "fit", "path": str(path), "absolute": str(source.absolute()),
         "settings": settings.model_dump(mode="json"), "beside": list(beside),
-        "threads": settings.train.threads or torch.get_num_threads(),
     }  # fmt: skip
     return _fit(source, Path(out) if out else None, plan, overwrite, progress_for(progress))
 
@@ -94,11 +91,13 @@ def _fit(source: Path, out: Path | None, plan: dict[str, Any], overwrite: bool, 
     settings = Settings.model_validate(plan["settings"])
     if settings.train.tensorboard:
         require_tensorboard()
-    with reproducible(settings.train.device, plan["threads"]):
+    with reproducible(settings.train.device, plan.get("threads")):
         opened = open_data(source, settings)
         for note in opened.prepared.notes:
             progress.note(note)
-        plan = {**plan, "fingerprint": opened.prepared.fingerprint}
+        threads = plan.get("threads") or threads_for(opened.settings)
+        plan = {**plan, "threads": threads, "fingerprint": opened.prepared.fingerprint}
+    with reproducible(settings.train.device, threads):
         with no_write_errors(out or "runs"):
             target = out or free_name(f"{source.name.split('.')[0] or 'run'}-{opened.settings.model.cell}", plan)
             target.parent.mkdir(parents=True, exist_ok=True)
