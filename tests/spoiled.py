@@ -1,4 +1,4 @@
-"""What tests/test_malformed.py and tests/test_no_room.py share: good files to spoil, runs to damage, a look at a folder."""
+"""What test_malformed.py and test_no_room.py share: good files to spoil, runs to damage, a look at a folder."""
 
 from __future__ import annotations
 
