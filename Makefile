@@ -30,8 +30,8 @@ format: .venv/dev  ## rewrite what ruff can mend
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-bench: .venv/dev  ## time the recurrent layers beside torch.nn
-	@.venv/bin/python -m bench $(ARGS)
+bench: .venv/dev  ## fit and predict on files of 1 GB: peak of memory, and seconds (about ten minutes)
+	@.venv/bin/python -m bench.big $(ARGS)
 
 study: .venv/dev  ## measure the protocols that others published (their data in ../shared/data); NAME=etth1 for one
 	@.venv/bin/python bench/study.py $(NAME) $(ARGS)

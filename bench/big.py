@@ -1,7 +1,7 @@
 """A file as large as the memory: `fit` and `predict` on 1 GB of CSV, under 1 GB of memory.
 
-    python -m bench big                     both files, 1000 MB each
-    python -m bench big series --size 200   one of them, smaller
+    python -m bench.big                     both files, 1000 MB each
+    python -m bench.big series --size 200   one of them, smaller
 
 Each command runs as a process of its own; its peak is what the kernel counts as resident (`ru_maxrss`): heap, libraries
 and mapped pages of files alike. A peak over the limit ends with exit status 1.
@@ -148,7 +148,7 @@ def measure(kind: str, size_mb: int, only: list[str]) -> list[dict[str, object]]
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, and keep the result of a full-size run; the exit status."""
-    parser = argparse.ArgumentParser(prog="bench big", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m bench.big", description=__doc__.split("\n")[0])
     parser.add_argument("kinds", nargs="*", choices=[*KINDS, []], metavar="KIND", help=f"of {', '.join(KINDS)}")
     parser.add_argument("--size", type=int, default=1000, help="megabytes of each file (default 1000)")
     parser.add_argument("--only", action="append", default=[], metavar="COMMAND", help="such as fit or predict")

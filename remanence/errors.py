@@ -14,6 +14,7 @@ Every error carries a remedy where one is known. A user's mistake ends in one of
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 __all__ = [
@@ -25,7 +26,27 @@ __all__ = [
     "SettingError",
     "ShapeError",
     "TrainingError",
+    "printable",
 ]
+
+_LONGEST = 60
+
+
+def printable(text: str) -> str:
+    """The text with what a terminal would obey, not show (escapes, turned directions), written out.
+
+    Example:
+        >>> printable("red\\x1b[31m \\u202eleft 销量")
+        'red\\\\x1b[31m \\\\u202eleft 销量'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter
+        if letter.isprintable() or letter == "\n" or unicodedata.category(letter) == "Zs"
+        else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 class RemanenceError(Exception):
@@ -34,6 +55,7 @@ class RemanenceError(Exception):
     exit_status = 2
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
+        message, remedy = printable(message), printable(remedy)
         self.message = message
         self.remedy = remedy
         super().__init__(f"{message} — {remedy}" if remedy else message)
@@ -56,7 +78,9 @@ class DataError(RemanenceError):
         self.path, self.line, self.column = str(path), line, column
         where = self.path + (f":{line}" if line else "")
         if column:
-            where += f", column '{column}'" if where else f"column '{column}'"
+            shown = " ".join(column.splitlines())
+            shown = shown if len(shown) <= _LONGEST else shown[:_LONGEST] + "…"
+            where += f", column '{shown}'" if where else f"column '{shown}'"
         super().__init__(f"{where}: {message}" if where else message, remedy=remedy)
 
 

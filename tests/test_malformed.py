@@ -6,114 +6,38 @@ standard error that names where and holds a remedy, and the folder as it was.
 
 from __future__ import annotations
 
-import datetime
 import gzip
-import hashlib
-import json
 import lzma
 import os
-import resource
-import shutil
-import signal
-import subprocess
-import sys
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
-import pyarrow as pa
-import pyarrow.parquet as papq
 import pytest
-from helpers import Outcome, command
-
-from remanence.storage import read_sealed, write_sealed
-
-Content = str | bytes | Callable[[Path], object]
-TINY = ["--steps", "3", "--hidden", "4", "--threads", "1", "--beside", "none"]
-FIT = ["fit", "d.csv", "--target", "load", "--horizon", "2", "--context", "4", *TINY, "--out", "run"]
-READ = ["fit", "d.csv", "--task", "classify", "--input", "text", "--label", "label", *TINY, "--out", "run"]
-
-
-def daily(rows: int = 60, changes: Mapping[int, str] | None = None, header: str = "date,load") -> str:
-    """A daily series; lines are replaced where asked (the header is line 1)."""
-    first = datetime.date(2024, 1, 1)
-    lines = [header, *(f"{first + datetime.timedelta(days=day)},{(day * 7) % 13}.5" for day in range(rows))]
-    for line, text in (changes or {}).items():
-        lines[line - 1] = text
-    return "\n".join(lines) + "\n"
-
-
-def reviews(rows: int = 40, changes: Mapping[int, str] | None = None) -> str:
-    """Texts of two classes."""
-    lines = ["text,label", *(f"a {'good' if row % 2 else 'bad'} film {row},{'np'[row % 2]}" for row in range(rows))]
-    for line, text in (changes or {}).items():
-        lines[line - 1] = text
-    return "\n".join(lines) + "\n"
-
-
-def json_lines(rows: int = 40, changes: Mapping[int, str] | None = None) -> str:
-    lines = [json.dumps({"text": f"film {row}", "label": "np"[row % 2]}) for row in range(rows)]
-    for line, text in (changes or {}).items():
-        lines[line - 1] = text
-    return "\n".join(lines) + "\n"
-
-
-def ts(*cases: str, header: str = "@problemName p\n@timeStamps false\n@classLabel true a b\n@data\n") -> str:
-    return header + "".join(f"1,{row},3:{row},5,6:{'ab'[row % 2]}\n" for row in range(20)) + "\n".join(cases) + "\n"
-
-
-def cut_parquet(path: Path) -> None:
-    papq.write_table(pa.table({"date": list(range(60)), "load": [float(n % 7) for n in range(60)]}), path)
-    path.write_bytes(path.read_bytes()[:-20])
-
-
-def run_folder(which: str) -> Callable[[Path], object]:
-    """A copy of a run that the module's fixture has trained."""
-    return lambda path: shutil.copytree(RUNS[which], path)
-
-
-def damaged(which: str, change: Callable[[Path], object]) -> Callable[[Path], object]:
-    def make(path: Path) -> None:
-        shutil.copytree(RUNS[which], path)
-        change(path)
-
-    return make
-
-
-def flip(file: str) -> Callable[[Path], object]:
-    def change(run: Path) -> None:
-        content = bytearray((run / file).read_bytes())
-        content[len(content) // 2] ^= 4
-        (run / file).write_bytes(content)
-
-    return change
-
-
-def resealed(**changes: object) -> Callable[[Path], object]:
-    """A manifest whose seal is right, and whose content is not."""
-
-    def change(run: Path) -> None:
-        write_sealed(run / "manifest.json", read_sealed(run / "manifest.json", "") | changes)
-
-    return change
-
-
-def listing(name: str) -> Callable[[Path], object]:
-    """A manifest that lists one more file."""
-
-    def change(run: Path) -> None:
-        content = read_sealed(run / "manifest.json", "")
-        content["files"][name] = {"size": 1, "sha256": "0" * 64}
-        write_sealed(run / "manifest.json", content)
-
-    return change
-
-
-def link(run: Path) -> None:
-    (run / "metrics.jsonl").rename(run.parent / "elsewhere")
-    (run / "metrics.jsonl").symlink_to(run.parent / "elsewhere")
+from helpers import command
+from spoiled import (
+    CSV,
+    FIT,
+    READ,
+    TINY,
+    Content,
+    check_line,
+    contents,
+    cut_parquet,
+    daily,
+    damaged,
+    flip,
+    json_lines,
+    link,
+    listing,
+    make_sparse,
+    resealed,
+    reviews,
+    run_folder,
+    train_runs,
+    ts,
+    write,
+)
 
 
 @dataclass(frozen=True)
@@ -126,8 +50,6 @@ class Case:
     more: list[str] = field(default_factory=list)
 
 
-RUNS: dict[str, Path] = {}
-CSV = "d.csv"
 PREDICT = ["predict", "old", "d.csv", "--out", "answers.csv"]
 
 
@@ -332,47 +254,9 @@ USES = {
 TABLE = {**FILES, **OPTIONS, **USES}
 
 
-def make_sparse(path: Path, size: int) -> None:
-    path.touch()
-    os.truncate(path, size)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _runs(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("runs")
-    for name, text, words in (("forecast", daily(), FIT), ("classify", reviews(), READ)):
-        (folder / f"{name}.csv").write_text(text)
-        RUNS[name] = folder / name
-        done = command(words[0], folder / f"{name}.csv", *words[2:-1], RUNS[name])
-        assert done.status == 0, done.err
-
-
-def write(folder: Path, files: Mapping[str, Content]) -> None:
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(exist_ok=True)
-        if callable(content):
-            content(path)
-        else:
-            path.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """Every file below a folder, and its digest (its size where it is large)."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        small = path.is_file() and path.stat().st_size < 1 << 24
-        found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest() if small else "large"
-    return found
-
-
-def check_line(err: str, says: tuple[str, ...]) -> None:
-    last = err.rstrip("\n").split("\n")[-1]
-    assert "Traceback" not in err
-    assert [line for line in err.splitlines() if line.startswith("error: ")] == [last], err
-    assert len(last) < 500, last
-    for word in says:
-        assert word in last, f"{word!r} is not in: {last}"
+    train_runs(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -386,84 +270,3 @@ def test_mistake_is_one_line_and_leaves_nothing(name: str, tmp_path: Path, monke
     assert done.out == ""
     check_line(done.err, case.says)
     assert contents(tmp_path) == before
-
-
-def child(folder: Path, limit: int, *words: str) -> Outcome:
-    """Run a command in a fork that can write only so many bytes to a file, or (0) as a user without rights."""
-    with (folder.parent / "out").open("w+") as out, (folder.parent / "err").open("w+") as err:
-        number = os.fork()
-        if not number:
-            status = 99
-            try:
-                status = restricted(folder, limit, words, out, err)
-            finally:
-                os._exit(status)
-        status = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
-        out.seek(0)
-        err.seek(0)
-        return Outcome(status, out.read(), err.read())
-
-
-def restricted(folder: Path, limit: int, words: Sequence[str], out: IO[str], err: IO[str]) -> int:
-    os.chdir(folder)
-    done = Outcome(99, "", "")
-    try:
-        if limit:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            before = resource.getrlimit(resource.RLIMIT_FSIZE)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-            done = command(*words)
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        else:
-            os.setgid(65534)
-            os.setuid(65534)
-            done = command(*words)
-    except BaseException:
-        resource.setrlimit(resource.RLIMIT_FSIZE, resource.getrlimit(resource.RLIMIT_FSIZE)[1:] * 2)
-        done = Outcome(98, "", traceback.format_exc())
-    out.write(done.out)
-    err.write(done.err)
-    out.flush()
-    err.flush()
-    return done.status
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="needs limits of a process")
-@pytest.mark.parametrize("limit", [1, 3000])
-def test_full_disk_leaves_nothing(limit: int, tmp_path: Path) -> None:
-    write(tmp_path, {CSV: daily(), "old": run_folder("forecast")})
-    before = contents(tmp_path)
-    done = child(tmp_path, limit, *FIT, "--overwrite", "--out", "old")
-    assert (done.status, done.out) == (2, ""), done.err
-    check_line(done.err, ("--out",))
-    after = contents(tmp_path)
-    assert {name: digest for name, digest in after.items() if not name.startswith(".old.partial")} == before
-
-
-@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs a superuser to become another")
-def test_no_permission_is_one_line(tmp_path: Path) -> None:
-    write(tmp_path, {CSV: daily(), "secret.csv": daily()})
-    (tmp_path / "secret.csv").chmod(0o600)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    before = contents(tmp_path)
-    for words, says in (
-        (["describe", "secret.csv"], ("secret.csv", "permission", "chmod")),
-        (FIT, ("cannot write", "permission", "--out")),
-    ):
-        done = child(tmp_path, 0, *words)
-        assert (done.status, done.out) == (2, ""), done.err
-        check_line(done.err, says)
-        assert contents(tmp_path) == before
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_full_standard_output_is_one_line(tmp_path: Path) -> None:
-    write(tmp_path, {CSV: daily(), "old": run_folder("forecast")})
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "remanence", "predict", str(tmp_path / "old"), str(tmp_path / CSV)],
-            stdout=full, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-    assert done.returncode == 2, done.stderr
-    check_line(done.stderr, ("standard output",))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import overload
+
 import numpy as np
 
 __all__ = ["order", "pieces"]
@@ -12,7 +15,7 @@ _LEAST = 8
 
 def order(
     lengths: np.ndarray, batch_size: int, seed: int, epoch: int, *, shuffle: bool = True, bucket: int = 50
-) -> list[np.ndarray]:
+) -> Sequence[np.ndarray]:
     """Cut examples into batches of like length.
 
     Examples are shuffled, sorted by length inside pools of `bucket` batches, cut, and the batches are shuffled.
@@ -26,7 +29,7 @@ def order(
         bucket: batches whose examples are sorted together; more gives less padding and less shuffling.
 
     Returns:
-        Index arrays, int64, each example exactly once.
+        Index arrays, each example exactly once.
 
     Example:
         >>> [batch.tolist() for batch in order(np.array([3, 3, 3]), 2, seed=0, epoch=0, shuffle=False)]
@@ -34,14 +37,16 @@ def order(
     """
     examples = len(lengths)
     if not shuffle:
-        return _cut(np.arange(examples), batch_size)
+        return _Cut(np.arange(examples), batch_size)
     random = np.random.Generator(np.random.Philox(key=[seed, epoch]))
     places = random.permutation(examples)
+    if examples < 1 << 31:
+        places = places.astype(np.int32)
     if not examples or lengths.min() == lengths.max():
-        return _cut(places, batch_size)
+        return _Cut(places, batch_size)
     batches: list[np.ndarray] = []
-    for pool in _cut(places, batch_size * bucket):
-        batches.extend(_cut(pool[np.argsort(lengths[pool], kind="stable")], batch_size))
+    for pool in _Cut(places, batch_size * bucket):
+        batches.extend(_Cut(pool[np.argsort(lengths[pool], kind="stable")], batch_size))
     return [batches[place] for place in random.permutation(len(batches))]
 
 
@@ -62,5 +67,23 @@ def pieces(lengths: np.ndarray, index: np.ndarray) -> list[np.ndarray]:
     return np.array_split(index, max(1, min(-(-padded // _STEPS), len(index) // _LEAST)))
 
 
-def _cut(places: np.ndarray, size: int) -> list[np.ndarray]:
-    return [places[start : start + size] for start in range(0, len(places), size)]
+class _Cut(Sequence[np.ndarray]):
+    """Slices of so many places, made when asked for: a list of a million small arrays takes 100 MB."""
+
+    def __init__(self, places: np.ndarray, size: int) -> None:
+        self._places, self._size = places, size
+
+    def __len__(self) -> int:
+        return -(-len(self._places) // self._size)
+
+    @overload
+    def __getitem__(self, at: int) -> np.ndarray: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[np.ndarray]: ...
+
+    def __getitem__(self, at: int | slice) -> np.ndarray | Sequence[np.ndarray]:
+        if isinstance(at, slice):
+            return [self[place] for place in range(*at.indices(len(self)))]
+        start = range(len(self))[at] * self._size
+        return self._places[start : start + self._size]

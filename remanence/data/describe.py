@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from remanence.data import times as timing
+from remanence.data.columns import column_lines, number_facts, survey
 from remanence.data.panel import Panel, open_panel
 from remanence.data.records import Records, read_records
 from remanence.data.schema import guess
 from remanence.data.spills import Spill
-from remanence.data.tables import chunks
+from remanence.data.tables import chunks, open_table
 from remanence.data.tokens import choose_kind
-from remanence.errors import DataError
+from remanence.errors import DataError, printable
 from remanence.settings import DataSettings, settings_from
 
 __all__ = ["Description", "describe"]
@@ -32,6 +33,7 @@ class Description:
         facts: what was found, in the order it is shown.
         notes: what was guessed, and which option overrides it.
         suspicious: what to look at before training; a flaw that training would refuse comes first.
+        columns: facts of every column, used or not: kind, missing, and least, mean, most or distinct.
     """
 
     path: str
@@ -39,15 +41,17 @@ class Description:
     facts: Mapping[str, Any]
     notes: tuple[str, ...] = ()
     suspicious: tuple[str, ...] = ()
+    columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def text(self) -> str:
         """Lines for a terminal."""
         width = max((len(name) for name in self.facts), default=0)
         lines = [f"{self.path}: {self.task}", ""]
         lines += [f"  {name:<{width}}  {_shown(value)}" for name, value in self.facts.items()]
+        lines += ["", *(f"  {line}" for line in column_lines(self.columns))] if self.columns else []
         for title, entries in (("guessed", self.notes), ("look at", self.suspicious)):
             lines += ["", f"{title}:", *(f"  {entry}" for entry in entries)] if entries else []
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -57,6 +61,7 @@ class Description:
             "facts": dict(self.facts),
             "notes": list(self.notes),
             "suspicious": list(self.suspicious),
+            "columns": {name: dict(facts) for name, facts in self.columns.items()},
         }
 
 
@@ -64,6 +69,7 @@ class Description:
 class _Findings:
     facts: dict[str, Any] = field(default_factory=dict)
     suspicious: list[str] = field(default_factory=list)
+    columns: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def describe(path: str | Path, settings: DataSettings | None = None) -> Description:
@@ -78,7 +84,19 @@ def describe(path: str | Path, settings: DataSettings | None = None) -> Descript
     findings = _Findings()
     task = guessed.settings.task or "forecast"
     (_describe_panel if task == "forecast" else _describe_records)(path, guessed.settings, findings)
-    return Description(str(path), task, findings.facts, guessed.notes, tuple(findings.suspicious))
+    if not findings.columns:
+        _describe_columns(path, guessed.settings, findings)
+    return Description(str(path), task, findings.facts, guessed.notes, tuple(findings.suspicious), findings.columns)
+
+
+def _describe_columns(path: str | Path, settings: DataSettings, found: _Findings) -> None:
+    try:
+        found.columns = survey(open_table(path, settings))
+    except DataError as error:
+        found.suspicious.append(f"not every column can be read: {error}")
+    for name, facts in found.columns.items():
+        if words := facts.get("not numbers"):
+            found.suspicious.append(f"column '{name}': {words} cells are neither numbers nor empty")
 
 
 def _describe_panel(path: str | Path, settings: DataSettings, found: _Findings) -> None:
@@ -131,8 +149,6 @@ def _describe_column(panel: Panel, at: int, column: str, found: _Findings) -> No
         found.suspicious.append(f"column '{column}' is empty")
         return
     low, high, mean = float(there.min()), float(there.max()), float(there.mean())
-    absent = len(values) - len(there)
-    found.facts[f"column {column}"] = {"least": low, "mean": mean, "most": high, "missing": absent}
     if low == high:
         found.suspicious.append(f"column '{column}' is constant ({low:g})")
     spread = float(there.std())
@@ -160,6 +176,8 @@ def _describe_records(path: str | Path, settings: DataSettings, found: _Findings
         lengths = np.diff(records.offsets) if records.offsets is not None else np.zeros(0)
         a_row = "one step" if records.names else "one sequence"
         dimensions = len(records.columns)
+        if records.table is None:
+            found.columns = {name: number_facts(records.values[:, at]) for at, name in enumerate(records.columns)}
         found.facts |= {
             "a row is": a_row,
             "a step is": f"{dimensions} number{'s' if dimensions > 1 else ''} ({', '.join(records.columns[:8])})",

@@ -198,7 +198,7 @@ def _refuse_unknown(share: Share, labels: tuple[str, ...], settings: DataSetting
     if len(codes) and not (fits := known[codes]).all():
         place = int(share.places[int(np.argmin(fits))])
         raise DataError(
-            f"class '{share.records.label_names[share.records.labels[place]]}' is not in the training part "
+            f"class '{share.records.label_names[share.records.labels[place]][:60]}' is not in the training part "
             f"({', '.join(labels[:8])}{', …' if len(labels) > 8 else ''})",
             path=share.records.path,
             line=share.records.line(place),

@@ -10,12 +10,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
 import pyarrow.parquet as papq
 
 from remanence.data.sources import open_text, reading
 from remanence.errors import DataError
 
-__all__ = ["MISSING", "Kind", "Table", "as_number", "raw_rows", "refuse_bytes"]
+__all__ = ["MISSING", "Kind", "Table", "as_number", "plain_rows", "raw_rows", "refuse_bytes"]
 
 Kind = Literal["number", "text", "time"]
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "#N/A")
@@ -63,7 +64,9 @@ def as_number(value: Any) -> float | None:
         >>> as_number(" 1.5"), as_number("1_000"), as_number(True)
         (1.5, None, None)
     """
-    if isinstance(value, bool) or (isinstance(value, str) and ("_" in value or not value.isascii())):
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and ("_" in value or not value.isascii() or value.strip() != value.strip(" \t\r\n")):
         return None
     try:
         return float(value)
@@ -105,6 +108,19 @@ def _as_chinese(content: bytes) -> str:
     return text if len(everyday) > 0.8 * len(foreign) else ""
 
 
+def plain_rows(batch: pa.RecordBatch, path: Path) -> list[dict[str, Any]]:
+    """Rows of Arrow as Python's own values.
+
+    Raises:
+        DataError: a text that is not UTF-8, a date that no calendar has.
+    """
+    try:
+        return batch.to_pylist()
+    except (ValueError, OverflowError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0][:100]
+        raise DataError(f"a value cannot be read ({reason})", path=path, remedy="write the file again") from None
+
+
 def raw_rows(table: Table) -> Iterator[tuple[int, list[Any]]]:
     """Every row with the line it starts on, read slowly by the standard library: for the head, and to find flaws.
 
@@ -113,7 +129,7 @@ def raw_rows(table: Table) -> Iterator[tuple[int, list[Any]]]:
     with reading(table.path):
         if table.format == "parquet":
             with papq.ParquetFile(table.path) as file:
-                rows = (row for batch in file.iter_batches(1 << 14) for row in batch.to_pylist())
+                rows = (row for batch in file.iter_batches(1 << 14) for row in plain_rows(batch, table.path))
                 for line, row in enumerate(rows, 1):
                     yield line, list(row.values())
             return
@@ -131,6 +147,15 @@ def raw_rows(table: Table) -> Iterator[tuple[int, list[Any]]]:
                 line = reader.line_num + 1
 
 
+def _halved(value: Any) -> bool:
+    """Whether a text in it holds one surrogate of a pair without the other."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def _raw_json(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, list[Any]]]:
     for line, text in enumerate(lines, 1):
         if not text.strip():
@@ -146,6 +171,8 @@ def _raw_json(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, list[Any]
                 line=line,
                 remedy='expected one object a line, such as {"text": "…", "label": "…"}',
             ) from None
+        if "\\ud" in text.lower() and _halved(value):
+            raise DataError("half of a character (\\ud800 … \\udfff)", path=path, line=line, remedy="mend the line")
         if not isinstance(value, dict):
             raise DataError(
                 f"expected an object, came {text.strip()[:40]}", path=path, line=line, remedy="one {…} a line"

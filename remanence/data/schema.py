@@ -88,6 +88,8 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
     notes: list[str] = []
     path = find(path)
     if file_format(path, settings.format) in ("ts", "arff"):
+        if (settings.task or task) == "forecast":
+            raise DataError("an archive of labelled sequences, not a series", path=path, remedy="--task classify")
         update = {"task": "classify", "label": settings.label or "class"}
         return Guess(settings.model_copy(update=update), ())
     table = open_table(path, settings)
@@ -239,7 +241,7 @@ def _guess_series(table: Table, columns: list[_Column], time: str | None, settin
         role = (*settings.target, *settings.known, *settings.observed, settings.split_column, time)
         if column.name in role or (column.number and column.name.lower() not in _SEQUENCE):
             continue
-        pairs = [(row.get(column.name), row.get(time)) for row in table.head]
+        pairs = [(str(row.get(column.name)), str(row.get(time))) for row in table.head]
         if len(set(pairs)) == len(pairs) and column.distinct * 2 <= len(pairs):
             return (column.name,)
     return ()

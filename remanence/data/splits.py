@@ -60,7 +60,7 @@ def split_examples(
             continue
         if len(members) < parts:
             raise DataError(
-                f"class '{name}' has {len(members)} example(s), too few for {parts} parts",
+                f"class '{name[:60]}' has {len(members)} example(s), too few for {parts} parts",
                 path=path,
                 remedy="add examples, merge classes, or give --valid-file and --test-file",
             )

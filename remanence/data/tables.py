@@ -20,7 +20,7 @@ import pyarrow.parquet as papq
 
 from remanence.data.arrow import compute
 from remanence.data.diagnose import check_cells, first_flaw
-from remanence.data.rows import MISSING, Kind, Table, as_number, raw_rows
+from remanence.data.rows import MISSING, Kind, Table, as_number, plain_rows, raw_rows
 from remanence.data.sources import file_format, find, open_bytes, open_native, reading
 from remanence.data.times import guess_format
 from remanence.errors import DataError
@@ -186,11 +186,12 @@ def _open_parquet(path: Path) -> Table:
         with papq.ParquetFile(path) as file:
             columns = tuple(file.schema_arrow.names)
             first = next(file.iter_batches(_HEAD), None)
+            head = tuple(plain_rows(first, path)) if first is not None else ()
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"not a whole Parquet file ({str(error).splitlines()[0][:100]})", path=path, remedy="copy it again"
         ) from None
-    return Table(path, "parquet", columns, head=tuple(first.to_pylist()) if first is not None else ())
+    return Table(path, "parquet", columns, head=head)
 
 
 def _json_type(head: Iterable[Mapping[str, Any]], name: str, kind: Kind) -> pa.DataType:

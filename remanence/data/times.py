@@ -8,6 +8,7 @@ UTC), or a pattern of strptime such as `%b %d %Y`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any, Literal
 
 import numpy as np
@@ -152,9 +153,9 @@ def guess_format(values: Iterable[Any]) -> str | None:
     given = [value for value in values if value is not None and value != ""]
     if not given:
         return None
-    if not isinstance(given[0], str | int | float):
+    if isinstance(given[0], date):
         return "native"
-    if isinstance(given[0], float):
+    if not isinstance(given[0], str | int):
         return None
     texts = pa.array([str(value) for value in given])
     fits = [name for name in ("integer", "iso", "iso-zone", *PATTERNS) if parse(texts, name)[1] < 0]

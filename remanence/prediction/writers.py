@@ -5,9 +5,9 @@ A file gets its name once it is whole. Numbers are written so that they read bac
 
 from __future__ import annotations
 
-import csv
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -22,6 +22,7 @@ __all__ = ["FORMATS", "check_suffix", "write_rows", "write_rows_to_stdout"]
 
 Rows = Iterator[dict[str, Any]]
 PARQUET_ROWS = 16384
+_MARKS = re.compile(r'[",\r\n]')
 
 
 def check_suffix(out: Path) -> None:
@@ -84,10 +85,19 @@ def _write_csv_text(rows: Rows, stream: TextIO) -> None:
     first = next(rows, None)
     if first is None:
         return
-    writer = csv.DictWriter(stream, fieldnames=list(first), lineterminator="\n")
-    writer.writeheader()
+    stream.write(_csv_line(first))
     for row in chain([first], rows):
-        writer.writerow(row)
+        stream.write(_csv_line(row[name] for name in first))
+
+
+def _csv_line(cells: Iterable[Any]) -> str:
+    """Cells as they are (a label that looks like a formula stays that label), quoted where they must be.
+
+    Python's own writer leaves a carriage return bare, which readers take for the end of the row.
+    """
+    texts = ["" if cell is None else str(cell) for cell in cells]
+    quoted = [f'"{text.replace(chr(34), chr(34) * 2)}"' if _MARKS.search(text) else text for text in texts]
+    return (",".join(quoted) if quoted != [""] else '""') + "\n"
 
 
 def _write_csv(rows: Rows, file: BinaryIO) -> None:

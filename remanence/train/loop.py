@@ -9,6 +9,7 @@ gives the same weights, killed and resumed or not. A budget in minutes depends o
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,7 @@ class _Training:
             )
         return scores, loss
 
-    def _order(self) -> list[Any]:
+    def _order(self) -> Sequence[Any]:
         assert self.options.batch_size is not None
         return order(self.job.prepared.train.lengths, self.options.batch_size, self.job.seed, self.at.epoch)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as papq
 import pytest
 
 from remanence.data.describe import describe
@@ -78,3 +80,44 @@ def test_texts_are_described(tmp_path: Path) -> None:
     assert found.facts["classes"] == {"1": 9, "0": 1}
     assert any("8 texts stand in the file more than once" in line for line in found.suspicious)
     assert any("macro-F1" in line for line in found.suspicious)
+
+
+def test_every_column_has_a_line_used_or_not(tmp_path: Path) -> None:
+    rows = "".join(f"2024-01-{day:02d},{day}.5,{'' if day == 3 else day},{'ab'[day % 2]},\n" for day in range(1, 21))
+    found = describe(write(tmp_path, "date,load,wind,sky,note\n" + rows), DataSettings(target=("load",)))
+    assert found.columns == {
+        "date": {"kind": "time", "missing": 0, "least": "2024-01-01", "most": "2024-01-20"},
+        "load": {"kind": "number", "missing": 0, "least": 1.5, "mean": 11.0, "most": 20.5},
+        "wind": {"kind": "number", "missing": 1, "least": 1.0, "mean": (210 - 3) / 19, "most": 20.0},
+        "sky": {"kind": "text", "missing": 0, "distinct": 2},
+        "note": {"kind": "empty", "missing": 20},
+    }
+    lines = found.text().splitlines()
+    assert all(any(line.split()[:1] == [name] for line in lines) for name in found.columns)
+
+
+def test_words_in_an_unused_number_column_are_counted(tmp_path: Path) -> None:
+    rows = "".join(f"2024-01-{day:02d},{day},{'cloudy' if day == 7 else day}\n" for day in range(1, 21))
+    found = describe(write(tmp_path, "date,load,wind\n" + rows), DataSettings(target=("load",)))
+    assert found.columns["wind"]["not numbers"] == 1
+    assert "column 'wind': 1 cells are neither numbers nor empty" in found.suspicious
+
+
+@pytest.mark.parametrize("name", ["d.jsonl", "d.parquet"])
+def test_columns_of_typed_files_are_described(name: str, tmp_path: Path) -> None:
+    rows = [{"text": f"film {row % 7}", "label": "ab"[row % 2], "n": row, "o": {"deep": [row]}} for row in range(40)]
+    if name == "d.jsonl":
+        path = write(tmp_path, "".join(json.dumps(row) + "\n" for row in rows), name)
+    else:
+        path = tmp_path / name
+        papq.write_table(pa.Table.from_pylist(rows), path)
+    found = describe(path)
+    assert found.columns["text"] == {"kind": "text", "missing": 0, "distinct": 7}
+    assert found.columns["n"] == {"kind": "number", "missing": 0, "least": 0.0, "mean": 19.5, "most": 39.0}
+    assert found.columns["o"] == {"kind": "nested"}
+
+
+def test_column_names_cannot_command_a_terminal(tmp_path: Path) -> None:
+    text = describe(write(tmp_path, 'date,"lo\x1b[31mad\u202e"\n' + "2024-01-01,1\n2024-01-02,2\n")).text()
+    assert "\x1b" not in text
+    assert "\u202e" not in text
