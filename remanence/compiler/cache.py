@@ -69,6 +69,7 @@ def written(source: str, key: str, kind: str) -> Path:
                 os.utime(file)
         return path
     _prune(folder)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, beside = tempfile.mkstemp(dir=folder, suffix=".part")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -24,7 +24,7 @@ from numba.core import config
 
 from remanence.compiler import cache, pointwise, tile, vector
 from remanence.compiler.derive import Loop, derive, forward_loop
-from remanence.compiler.emit_cpu import emit, packed_runs, sizes_of
+from remanence.compiler.emit_cpu import Run, emit, packed_runs, sizes_of
 from remanence.compiler.ir import SCALAR, Step
 from remanence.compiler.layout import Layout, lay_out_backward, lay_out_forward
 from remanence.compiler.schedule import Schedule, schedule
@@ -44,12 +44,14 @@ class Kernel:
         step: the equations.
         plan: what is hoisted.
         forward, backward: the plans of both loops.
+        runs: their products, by whether backward.
     """
 
     step: Step
     plan: Schedule
     forward: Layout
     backward: Layout
+    runs: Mapping[bool, list[Run]] = field(repr=False)
     addresses: dict[tuple[str, bool], int] = field(default_factory=dict, repr=False)
 
     def source(self, dtype: str = "float32", backward: bool = False) -> str:
@@ -77,19 +79,19 @@ class Kernel:
 
     def packed(self, true: Mapping[str, int], padded: Mapping[str, int], backward: bool) -> int:
         """Elements of the packed matrices."""
-        runs = packed_runs(self.backward if backward else self.forward)
+        runs = self.runs[backward]
         return sum(run.elements(dict(true), dict(padded), backward) for run in runs)
 
     def flops(self, sizes: Mapping[str, int]) -> int:
         """Multiplications and additions of the matrix products inside one forward step of one row."""
-        runs = packed_runs(self.forward)
+        runs = self.runs[False]
         return sum(2 * sizes[block] * sizes[run.other] for run in runs for block in run.blocks)
 
     def __str__(self) -> str:
         saved = [name for name, slot in self.plan.quantities.items() if slot in self.forward.saved]
         unnamed = len(self.forward.saved) - len({self.plan.quantities[name] for name in saved})
-        products = [f"{' '.join(run.matrices)} (level {run.level})" for run in packed_runs(self.forward)]
-        back = [f"{' '.join(run.matrices)} transposed" for run in packed_runs(self.backward)]
+        products = [f"{' '.join(run.matrices)} (level {run.level})" for run in self.runs[False]]
+        back = [f"{' '.join(run.matrices)} transposed" for run in self.runs[True]]
         width = {array: len(lanes) for array, lanes in self.forward.lanes.items()}
         return "\n".join(
             [
@@ -175,7 +177,9 @@ def build(step: Step) -> Kernel:
         reverse = derive(step, loop)
         _refuse_unknown_sizes(loop)
         forward = lay_out_forward(loop, reverse)
-        _BUILT[known] = Kernel(step, plan, forward, lay_out_backward(reverse, forward))
+        backward = lay_out_backward(reverse, forward)
+        runs = {False: packed_runs(forward), True: packed_runs(backward)}
+        _BUILT[known] = Kernel(step, plan, forward, backward, runs)
     return _BUILT[known]
 
 

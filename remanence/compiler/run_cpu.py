@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from remanence.compiler import emit_torch
-from remanence.compiler.emit_cpu import arrays_of, packed_runs, sizes_of, whole_numbers
+from remanence.compiler.emit_cpu import arrays_of, sizes_of, whole_numbers
 from remanence.compiler.ir import SCALAR, Step
 from remanence.compiler.kernel import Kernel, launcher, most_threads, tiles
 from remanence.compiler.layout import Home
@@ -73,7 +73,7 @@ class _Call:
 
     def _pack(self, address: int, packed: Tensor, parameters: Mapping[str, Tensor], backward: bool) -> None:
         pack, start = _PACK(address), 0
-        for run in packed_runs(self.kernel.backward if backward else self.kernel.forward):
+        for run in self.kernel.runs[backward]:
             wide = sum(self.padded[block] for block in run.blocks)
             depth, columns = (wide, self.padded[run.other]) if backward else (self.true[run.other], wide)
             place = 0
