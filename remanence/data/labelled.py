@@ -32,7 +32,7 @@ from remanence.settings import DataSettings
 __all__ = ["ClassifyPart", "prepare_classify", "reopen_classify"]
 
 _SLAB_STEPS = 1 << 18
-_TOUCH = 128 << 20
+_TOUCH = 64 << 20
 _AROUND = 64 << 10
 _RUNS_FROM = 2000
 """Training texts from which on runs of tokens are worth vectors of their own, unless `ngrams` says otherwise."""
