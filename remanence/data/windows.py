@@ -28,8 +28,8 @@ __all__ = ["ForecastPart", "prepare_forecast", "reopen_forecast"]
 
 _SLAB_ROWS = 1 << 18
 _TOUCH = 64 << 20
-_AROUND = 128 << 10
-"""Bytes that the system maps around a page that is touched."""
+_AROUND = 1 << 20
+"""Bytes that the system maps around a page that is touched: up to 2 MB where it caches files in large pieces."""
 
 
 class ForecastPart(Part):
