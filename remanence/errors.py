@@ -29,7 +29,7 @@ __all__ = [
     "printable",
 ]
 
-_LONGEST = 60
+_LONGEST, _LONGEST_MESSAGE = 60, 300
 
 
 def printable(text: str) -> str:
@@ -81,7 +81,9 @@ class DataError(RemanenceError):
             shown = " ".join(column.splitlines())
             shown = shown if len(shown) <= _LONGEST else shown[:_LONGEST] + "…"
             where += f", column '{shown}'" if where else f"column '{shown}'"
-        super().__init__(f"{where}: {message}" if where else message, remedy=remedy)
+        message = " ".join(message.splitlines())
+        message = message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"
+        super().__init__(f"{where}: {message}" if where else message, remedy=remedy[:_LONGEST_MESSAGE])
 
 
 class SettingError(RemanenceError):

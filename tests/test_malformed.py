@@ -50,6 +50,7 @@ class Case:
     more: list[str] = field(default_factory=list)
 
 
+WIDE = {ord(digit): chr(ord(digit) + 0xFEE0) for digit in "0123456789"}
 PREDICT = ["predict", "old", "d.csv", "--out", "answers.csv"]
 
 
@@ -86,6 +87,10 @@ FILES = {
     "hexadecimal": series(("d.csv:6", "'load'", "came '0x10'"), {6: "2024-01-05,0x10"}),
     "underscore in a number": series(("d.csv:6", "'load'", "came '1_000'"), {6: "2024-01-05,1_000"}),
     "full-width digits": series(("d.csv:6", "'load'", "came '１２'", "half-width"), {6: "2024-01-05,１２"}),
+    "a column of full-width digits": Case(
+        {CSV: "日期,销量\n" + "".join(f"2024-01-{day},{str(day).translate(WIDE)}\n" for day in range(10, 29))},
+        ["describe", "d.csv"], ("d.csv:2", "'销量'", "half-width digits: 10"),
+    ),
     "too large a number": series(("d.csv:6", "'load'", "finite", "1e400"), {6: "2024-01-05,1e400"}),
     "nan": series(("d.csv:6", "'load'", "NaN", "--missing"), {6: "2024-01-05,NaN"}),
     "infinity": series(("d.csv:6", "'load'", "inf", "mend"), {6: "2024-01-05,inf"}),
@@ -117,6 +122,17 @@ FILES = {
     "json number without end": Case(
         {"d.jsonl": json_lines(changes={7: '{"text": "a", "label": ' + "1" * 5000 + "}"})},
         ["fit", "d.jsonl", *TINY, "--out", "run"], ("d.jsonl:7", "4300 digits"),
+    ),
+    "json with a key twice": Case(
+        {"d.jsonl": json_lines(changes={7: '{"text": "a", "label": "n", "label": "p"}'})},
+        ["fit", "d.jsonl", *TINY, "--out", "run"], ("d.jsonl:7", "'label' stands there twice", "one object"),
+    ),
+    "json with NaN": Case(
+        {"d.jsonl": json_lines(changes={7: '{"text": "a", "label": NaN}'})},
+        ["fit", "d.jsonl", *TINY, "--out", "run"], ("d.jsonl:7", "NaN", "write null"),
+    ),
+    "class of many lines": Case(
+        {CSV: reviews(changes={4: 'a,"' + "x\n" * 500 + '"'})}, READ, ("d.csv", "class 'x x", "add examples")
     ),
     "truncated parquet": Case(
         {"d.parquet": cut_parquet}, ["fit", "d.parquet", *FIT[2:]], ("d.parquet", "Parquet", "again")

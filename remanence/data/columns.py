@@ -1,4 +1,4 @@
-"""A look at every column of a file, used or not: its kind, what is missing, and what its values are. Memory is bounded."""
+"""A look at every column of a file, used or not: its kind, what is missing, what its values are. Memory is bounded."""
 
 from __future__ import annotations
 

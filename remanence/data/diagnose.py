@@ -12,7 +12,7 @@ from typing import Any
 from remanence.data.rows import MISSING, Kind, Table, as_number, raw_rows, refuse_bytes
 from remanence.errors import DataError
 
-__all__ = ["check_cells", "first_flaw", "line_of_row"]
+__all__ = ["check_cells", "first_flaw", "line_of_row", "number_remedy"]
 
 _MISSING_REMEDY = "mend it, or use --missing mask or --missing fill"
 
@@ -90,7 +90,7 @@ def _check(table: Table, line: int, column: str, value: Any, kind: Kind, missing
         raise flaw(f"expected a number, came the text '{value[:40]}'", "write numbers without quotes")
     number = as_number(value)
     if number is None or math.isnan(number):
-        raise flaw(f"expected a number, came '{_shown(value)}'", _number_remedy(str(value)))
+        raise flaw(f"expected a number, came '{_shown(value)}'", number_remedy(str(value)))
     if math.isinf(number):
         raise flaw(f"expected a finite number, came '{value}'", "mend the cell; an empty one can be masked")
 
@@ -99,7 +99,7 @@ def _shown(value: Any) -> str:
     return " ".join(str(value)[:40].split())
 
 
-def _number_remedy(text: str) -> str:
+def number_remedy(text: str) -> str:
     """What to do about a text where a number belongs."""
     plain = unicodedata.normalize("NFKC", text).strip()
     if "\n" in text:

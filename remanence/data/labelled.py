@@ -32,8 +32,9 @@ from remanence.settings import DataSettings
 __all__ = ["ClassifyPart", "prepare_classify", "reopen_classify"]
 
 _SLAB_STEPS = 1 << 18
-_TOUCH = 128 << 20
-_AROUND = 64 << 10
+_TOUCH = 64 << 20
+_AROUND = 1 << 20
+"""Bytes that the system maps around a page that is touched: up to 2 MB where it caches files in large pieces."""
 _RUNS_FROM = 2000
 """Training texts from which on runs of tokens are worth vectors of their own, unless `ngrams` says otherwise."""
 _LONGEST_RUN = 3

@@ -147,6 +147,19 @@ def raw_rows(table: Table) -> Iterator[tuple[int, list[Any]]]:
                 line = reader.line_num + 1
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; Python alone would keep the last of two like keys, where Arrow refuses them."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"key '{next(name for name in names if names.count(name) > 1)[:40]}' stands there twice")
+    return found
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is none of its numbers, write null")
+
+
 def _halved(value: Any) -> bool:
     """Whether a text in it holds one surrogate of a pair without the other."""
     try:
@@ -162,7 +175,7 @@ def _raw_json(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, list[Any]
             continue
         refuse_bytes(text, path, line)
         try:
-            value = json.loads(text)
+            value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             what = f"{error.msg} at character {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
             raise DataError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from remanence.data import times as timing
+from remanence.data.diagnose import number_remedy
 from remanence.data.rows import MISSING, Table, as_number
 from remanence.data.sources import file_format, find
 from remanence.data.tables import open_table
@@ -35,6 +38,8 @@ _TIME = (
     "月份",
     "年份",
 )
+_NOTE = re.compile(r"[(（\[]")
+"""What begins a unit or a remark behind a name: 销量（件）, load (MW)."""
 _COUNTER = ("no", "index", "id", "row", "")
 _TARGET = ("target", "y", "value", "values", "sales", "demand", "load", "price", "ot", "目标", "销量", "价格")
 _LABEL = ("label", "class", "category", "intent", "target", "sentiment", "y", "标签", "类别", "分类", "情感")
@@ -95,6 +100,8 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
     table = open_table(path, settings)
     columns = [_column(name, [row.get(name) for row in table.head]) for name in table.columns]
     _need(table, settings)
+    if not any(column.number for column in columns):
+        _refuse_other_digits(table, columns)
     chosen = settings.task or task or _task(table, columns, settings, notes)
     update = {"task": chosen}
     update |= (
@@ -103,6 +110,22 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
         else _classify(table, columns, settings, notes)
     )
     return Guess(settings.model_copy(update=update), tuple(notes))
+
+
+def _refuse_other_digits(table: Table, columns: list[_Column]) -> None:
+    """Numbers that no program reads as such (`１２`, `1,5`) are told, where nothing else is a number."""
+    for column in columns:
+        plain = [unicodedata.normalize("NFKC", str(value)).replace(",", ".") for value in column.values]
+        readable = any(as_number(value) is not None for value in column.values)
+        if plain and not readable and all(as_number(value) is not None for value in plain):
+            first = str(column.values[0])
+            raise DataError(
+                f"numbers written as '{first[:30]}'",
+                path=table.path,
+                line=2 if table.header else 1,
+                column=column.name,
+                remedy=number_remedy(first),
+            )
 
 
 def _need(table: Table, settings: DataSettings) -> None:
@@ -148,7 +171,7 @@ def _mostly(values: tuple[Any, ...]) -> str | None:
 
 
 def _named(columns: Iterable[_Column], names: tuple[str, ...]) -> _Column | None:
-    found = {column.name.strip().lower(): column for column in columns}
+    found = {_NOTE.split(column.name)[0].strip().lower(): column for column in reversed(list(columns))}
     return next((found[name] for name in names if name in found), None)
 
 

@@ -91,6 +91,7 @@ def scaled_steps(panel: Panel, encoders: ForecastEncoders) -> Steps:
             inputs.append(np.concatenate([*parts, absent] if encoders.missing == "mask" else parts, 1))
             flags.append(absent[:, :targets])
             drop_pages(panel.values)
+            drop_pages(panel.times)
     return Steps(inputs.finish(), flags.finish() if any_absent else None, panel, codes)
 
 

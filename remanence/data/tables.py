@@ -187,7 +187,7 @@ def _open_parquet(path: Path) -> Table:
             columns = tuple(file.schema_arrow.names)
             first = next(file.iter_batches(_HEAD), None)
             head = tuple(plain_rows(first, path)) if first is not None else ()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
             f"not a whole Parquet file ({str(error).splitlines()[0][:100]})", path=path, remedy="copy it again"
         ) from None

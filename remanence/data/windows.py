@@ -27,9 +27,9 @@ from remanence.settings import DataSettings
 __all__ = ["ForecastPart", "prepare_forecast", "reopen_forecast"]
 
 _SLAB_ROWS = 1 << 18
-_TOUCH = 128 << 20
-_AROUND = 128 << 10
-"""Bytes that the system maps around a page that is touched."""
+_TOUCH = 64 << 20
+_AROUND = 1 << 20
+"""Bytes that the system maps around a page that is touched: up to 2 MB where it caches files in large pieces."""
 
 
 class ForecastPart(Part):

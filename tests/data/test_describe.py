@@ -121,3 +121,9 @@ def test_column_names_cannot_command_a_terminal(tmp_path: Path) -> None:
     text = describe(write(tmp_path, 'date,"lo\x1b[31mad\u202e"\n' + "2024-01-01,1\n2024-01-02,2\n")).text()
     assert "\x1b" not in text
     assert "\u202e" not in text
+
+
+def test_a_unit_behind_a_name_does_not_hide_it(tmp_path: Path) -> None:
+    rows = "".join(f"2024-01-{day:02d},{day},{day % 5}\n" for day in range(1, 21))
+    found = guess(write(tmp_path, "日期,销量（件）,气温\n" + rows), DataSettings())
+    assert found.settings.target == ("销量（件）",)
