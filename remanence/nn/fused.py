@@ -16,12 +16,15 @@ from torch import Tensor
 
 from remanence.cells import Cell
 from remanence.compiler.emit_torch import Run
+from remanence.compiler.schedule import LOOP, schedule
 from remanence.nn.twin import transformed
 
 __all__ = ["SHORTEST", "choose", "run"]
 
 SHORTEST = 8
 """Sequences of fewer steps take the eager path: calling a kernel takes as long as they do."""
+FEWEST = 3
+"""Cells with fewer instructions inside the loop take the eager path: nearly all their work stands before the loop."""
 
 
 def choose(cell: Cell, weight: Tensor | None, data: Tensor | None, *, asked: bool = False) -> tuple[str, str]:
@@ -31,11 +34,13 @@ def choose(cell: Cell, weight: Tensor | None, data: Tensor | None, *, asked: boo
         cell: of the layer.
         weight: one of its parameters.
         data: `[batch, time, feature]`; None: of a usual call.
-        asked: by the user, so that short sequences take the kernel too.
+        asked: by the user, so that short sequences and small loops take the kernel too.
     """
     if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
         return "eager", "torch is compiling or tracing the layer, which needs its equations"
     why = _refusal(weight, data)
+    if not why and not asked and _instructions(cell) < FEWEST:
+        why = f"a step of {cell.name} is fewer than {FEWEST} instructions once the rest stands before the loop"
     if not why and weight is not None and data is not None and not asked and data.shape[1] < SHORTEST:
         why = f"fewer than {SHORTEST} steps take no longer than calling a kernel"
     why = why or _missing()
@@ -60,6 +65,12 @@ def _refusal(weight: Tensor | None, data: Tensor | None) -> str:
     if torch.is_autocast_enabled("cpu"):
         return "fused kernels do not run under autocast"
     return ""
+
+
+@lru_cache(maxsize=256)
+def _instructions(cell: Cell) -> int:
+    """Instructions that must run at each step."""
+    return len(schedule(cell.step).stages[LOOP])
 
 
 @lru_cache(maxsize=1)
