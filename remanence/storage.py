@@ -17,7 +17,6 @@ import json
 import os
 import shutil
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,6 +34,11 @@ __all__ = [
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_KINDS = {
+    "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64", "int32": "I32",
+    "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL",
+}  # fmt: skip
+"""Types of numbers: torch's name → the format's."""
 _LARGEST = 1 << 29
 """Bytes of a sealed file: a manifest with a million names stays far below."""
 
@@ -167,16 +171,33 @@ def _sealed(content: dict[str, Any]) -> bytes:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write named tensors as safetensors: the same tensors give the same bytes."""
-    import safetensors.torch
+    """Write named tensors as safetensors: the same tensors give the same bytes.
 
-    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    places = Counter(value.untyped_storage().data_ptr() for value in plain.values())
-    # safetensors refuses tensors that share memory (tied weights), so these are cloned.
-    for name, value in plain.items():
-        if places[value.untyped_storage().data_ptr()] > 1:
-            plain[name] = value.clone()
-    write_file(path, safetensors.torch.save(plain))
+    They are written one by one, since the library's own writer holds two more copies of all of them in memory.
+
+    References:
+        Format: https://huggingface.co/docs/safetensors
+    """
+    # Wide numbers first, so that each starts at a multiple of its size.
+    names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    header: dict[str, Any] = {}
+    end = 0
+    for name in names:
+        start, end = end, end + tensors[name].numel() * tensors[name].element_size()
+        kind = _KINDS[str(tensors[name].dtype).removeprefix("torch.")]
+        header[name] = {"dtype": kind, "shape": list(tensors[name].shape), "data_offsets": [start, end]}
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % 8)
+
+    def write(file: BinaryIO) -> None:
+        import torch
+
+        file.write(len(head).to_bytes(8, "little") + head)
+        for name in names:
+            flat = tensors[name].detach().cpu().contiguous().reshape(-1)
+            file.write(flat.view(torch.uint8).numpy().data)
+
+    write_file(path, write)
 
 
 def read_tensors(path: Path, remedy: str) -> dict[str, Tensor]:

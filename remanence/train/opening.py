@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from remanence.cells import cell
-from remanence.errors import DataError
 from remanence.settings import Settings
 from remanence.tasks import task
 from remanence.tasks.task import Prepared, Task
+from remanence.train.size import check_size
 
 __all__ = ["Opened", "open_data", "with_cell"]
 
@@ -37,8 +37,6 @@ def open_data(path: Path, settings: Settings) -> Opened:
         DataError: the file is absent, malformed, or too small.
         SettingError: an option that does not fit it.
     """
-    if not path.exists():
-        raise DataError("no such file", path=path, remedy="check the name")
     if settings.model.cell is not None:
         cell(settings.model.cell)
     data = settings.data
@@ -50,6 +48,7 @@ def open_data(path: Path, settings: Settings) -> Opened:
     chosen = task(data.task)
     prepared = chosen.prepare(path, data)
     complete = chosen.defaults(prepared, settings.model_copy(update={"data": prepared.data}))
+    check_size(chosen, prepared.encoders, complete)
     return Opened(chosen, prepared, complete)
 
 

@@ -6,20 +6,24 @@ the hidden size whose whole model comes closest to a given count.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import torch
 from pydantic import BaseModel
 
+from remanence.errors import SettingError
 from remanence.settings import Settings
 from remanence.tasks.task import Task
 
-__all__ = ["TOLERANCE", "hidden_for", "parameters"]
+__all__ = ["TOLERANCE", "check_size", "hidden_for", "parameters"]
 
 TOLERANCE = 0.05
 """Models whose counts differ by no more than this share are called the same size."""
 
 _LARGEST = 8192
+_BYTES = 20
+"""Of a trained number: itself, its gradient, two moments and an average, in float32."""
 
 
 def parameters(task: Task, encoders: BaseModel, settings: Settings) -> int:
@@ -27,6 +31,25 @@ def parameters(task: Task, encoders: BaseModel, settings: Settings) -> int:
     with torch.device("meta"):
         model = task.model(encoders, settings)
     return sum(weight.numel() for weight in model.parameters())
+
+
+def check_size(task: Task, encoders: BaseModel, settings: Settings) -> None:
+    """Refuse a model that this machine's memory cannot hold with its gradients and the optimiser's moments.
+
+    Raises:
+        SettingError: with the sizes.
+    """
+    if not hasattr(os, "sysconf"):
+        return
+    needed = _BYTES * parameters(task, encoders, settings)
+    present = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > present:
+        raise SettingError(
+            f"a model of {needed // _BYTES:,} parameters needs {needed / 1e9:.0f} GB to train, "
+            f"this machine has {present / 1e9:.0f}",
+            name="hidden",
+            remedy="choose fewer units",
+        )
 
 
 def hidden_for(count: Callable[[int], int], wanted: int) -> int:

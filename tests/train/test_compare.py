@@ -132,3 +132,9 @@ def test_compare_refuses_what_cannot_be_compared(walk, tmp_path, options, what):
         )
     assert not (tmp_path / "out").exists()
     assert len(CELLS) > 10
+
+
+def test_a_model_beyond_memory_is_refused_before_it_is_made(walk, tmp_path):
+    options = {"time": "step", "target": "price", "horizon": 2, "context": 8, "hidden": 60_000}
+    with pytest.raises(SettingError, match=r"parameters needs \d+ GB to train"):
+        compare(walk, out=tmp_path / "out", progress=False, **options)
