@@ -47,7 +47,7 @@ def survey(table: Table) -> dict[str, dict[str, Any]]:
     Raises:
         DataError: the file cannot be read.
     """
-    wanted = {name: kind for name in table.columns if (kind := _kind(table, name))}
+    wanted: dict[str, Kind] = {name: kind for name in table.columns if (kind := _kind(table, name))}
     seen = {name: _Seen(_time_format(table, name) if kind == "text" else None) for name, kind in wanted.items()}
     room = max(100, _REMEMBERED // max(1, len(wanted)))
     for chunk in chunks(table, wanted) if wanted else ():
