@@ -7,7 +7,9 @@ import ast
 from remanence.compiler.ir import Span
 from remanence.errors import CellError
 
-__all__ = ["Source"]
+__all__ = ["UNSHOWN", "Source"]
+
+UNSHOWN = "\N{REPLACEMENT CHARACTER}"
 
 
 class Source:
@@ -41,6 +43,8 @@ class Source:
             text = f"{message}\n{shown}" if shown else message
         else:
             width = max(span.end - span.column, 1)
-            line = self.lines[span.line - 1].replace("\t", " ")
+            # One sign for each letter that cannot be shown, so that the caret stays below its place.
+            plain = self.lines[span.line - 1].replace("\t", " ")
+            line = "".join(letter if letter.isprintable() else UNSHOWN for letter in plain)
             text = f"line {span.line}: {message}\n    {line}\n    {' ' * span.column}{'^' * width}"
         return CellError(f"{text}\n" if remedy else text, remedy=remedy)
