@@ -24,7 +24,7 @@ test: .venv/dev  ## run every test; the slowest files and what was skipped are s
 check: .venv/dev  ## lint, formatting, types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/pyright
+	.venv/bin/pyright --pythonpath .venv/bin/python
 
 format: .venv/dev  ## rewrite what ruff can mend
 	.venv/bin/ruff check --fix .
