@@ -57,5 +57,5 @@ clean:  ## remove what the other targets made, runs excepted
 	@touch $@
 
 .venv/dev: pyproject.toml | .venv/torch
-	@$(PIP) -e '.[test,check,docs]'
+	@$(PIP) -e '.[test,check,docs,subwords,tensorboard]'
 	@touch $@ .venv/run

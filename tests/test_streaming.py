@@ -13,9 +13,8 @@ import pytest
 READ = """
 import resource, sys
 import numpy as np
-from remanence.data import labelled, spills, windows
-# At the size of the test: spill from 1 MB on, give pages back from 4 MB on.
-spills.THRESHOLD, labelled._TOUCH, windows._TOUCH = 1 << 20, 4 << 20, 4 << 20
+from remanence.data import spills
+spills.THRESHOLD = 1 << 20
 from remanence.data.labelled import prepare_classify
 from remanence.data.windows import prepare_forecast
 from remanence.settings import DataSettings

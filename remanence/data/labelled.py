@@ -22,7 +22,7 @@ from remanence.data.scalers import Moments, Scaler
 from remanence.data.schema import guess
 from remanence.data.shares import Share, share_out, with_sibling
 from remanence.data.sources import fingerprint
-from remanence.data.spills import Spill, drop_pages
+from remanence.data.spills import Spill, drop_pages, gather
 from remanence.data.tables import chunks
 from remanence.data.tokens import TokenKind, Vocabulary, choose_kind, learn
 from remanence.errors import DataError
@@ -32,9 +32,6 @@ from remanence.settings import DataSettings
 __all__ = ["ClassifyPart", "prepare_classify", "reopen_classify"]
 
 _SLAB_STEPS = 1 << 18
-_TOUCH = 64 << 20
-_AROUND = 1 << 20
-"""Bytes that the system maps around a page that is touched: up to 2 MB where it caches files in large pieces."""
 _RUNS_FROM = 2000
 """Training texts from which on runs of tokens are worth vectors of their own, unless `ngrams` says otherwise."""
 _LONGEST_RUN = 3
@@ -63,30 +60,26 @@ class ClassifyPart(Part):
     def __init__(self, store: _Store, encoders: ClassifyEncoders, places: np.ndarray, *, answers: bool = True) -> None:
         self.encoders = encoders
         self._store, self._places, self._answers = store, places, answers
-        self._first = store.offsets[:-1][places]
-        lengths = store.offsets[1:][places] - self._first
+        lengths = store.offsets[1:][places] - store.offsets[:-1][places]
         self.lengths = lengths if encoders.longest is None else np.minimum(lengths, encoders.longest)
-        self._touched = 0
 
     def batch(self, index: np.ndarray) -> Batch:
         """The sequences at these positions, in this order."""
         index = np.asarray(index, np.int64)
         lengths = np.ascontiguousarray(self.lengths[index])
         steps = np.arange(int(lengths.max(initial=0)))
-        rows = self._first[index][:, None] + steps
+        rows = self._store.offsets[self._places[index]][:, None] + steps
         inside = steps < lengths[:, None]
         flat = self._store.flat
         values = (
-            flat[np.minimum(rows, len(flat) - 1)] if len(flat) else np.zeros((*rows.shape, *flat.shape[1:]), flat.dtype)
+            gather(flat, np.minimum(rows, len(flat) - 1))
+            if len(flat)
+            else np.zeros((*rows.shape, *flat.shape[1:]), flat.dtype)
         )
         if flat.ndim == 1:
             data = torch.from_numpy(np.where(inside, values, 0).astype(np.int64))
         else:
             data = torch.from_numpy(np.where(inside[..., None], values, np.float32(0)))
-        self._touched += values.nbytes + len(index) * _AROUND
-        if self._touched > _TOUCH:
-            drop_pages(flat)
-            self._touched = 0
         classes = torch.from_numpy(self._store.classes[self._places[index]]) if self._answers else None
         return Batch(Sequences(data, torch.from_numpy(lengths)), classes, None, torch.from_numpy(index))
 
@@ -108,7 +101,7 @@ class ClassifyPart(Part):
         vocabulary = self.encoders.vocabulary
         if vocabulary is None:
             return []
-        start = int(self._first[index])
+        start = int(self._store.offsets[self._places[index]])
         return [vocabulary.name(int(number)) for number in self._store.flat[start : start + int(self.lengths[index])]]
 
 

@@ -17,12 +17,13 @@ import numpy as np
 
 from remanence.errors import MachineError
 
-__all__ = ["THRESHOLD", "Spill", "drop_pages", "full_disk", "slabs"]
+__all__ = ["THRESHOLD", "Spill", "drop_pages", "full_disk", "gather", "slabs"]
 
 THRESHOLD = 32 << 20
 """Bytes of one array that stay in memory."""
 
 _SLAB = 32 << 20
+_ROWS = 32
 
 
 @contextmanager
@@ -100,11 +101,34 @@ class Spill:
 
 def drop_pages(array: np.ndarray) -> None:
     """Give back the memory of a mapped array's pages; they are read again when needed. No effect on other arrays."""
+    base = _map(array)
+    if base is not None and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
+
+
+def gather(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Take the rows `[example, step]` of an array; of a mapped one, pages are dropped as it goes.
+
+    A page that is touched may bring 2 MB with it, where the system caches files in large pieces.
+
+    Example:
+        >>> gather(np.array([5, 6, 7]), np.array([[0, 1], [1, 2]])).tolist()
+        [[5, 6], [6, 7]]
+    """
+    if _map(array) is None:
+        return array[rows]
+    found = np.empty(rows.shape + array.shape[1:], array.dtype)
+    for start in range(0, len(rows), _ROWS):
+        found[start : start + _ROWS] = array[rows[start : start + _ROWS]]
+        drop_pages(array)
+    return found
+
+
+def _map(array: np.ndarray) -> mmap.mmap | None:
     base: Any = array
     while base is not None and not isinstance(base, mmap.mmap):
         base = getattr(base, "base", None)
-    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)
+    return base
 
 
 def slabs(array: np.ndarray):

@@ -17,7 +17,7 @@ from remanence.data.plan import Plan, plan
 from remanence.data.scalers import Moments
 from remanence.data.schema import guess
 from remanence.data.sources import fingerprint
-from remanence.data.spills import drop_pages
+from remanence.data.spills import drop_pages, gather
 from remanence.data.splits import PARTS
 from remanence.data.steps import Origins, Steps, scaled_steps, stride_of
 from remanence.errors import DataError, SettingError
@@ -27,9 +27,6 @@ from remanence.settings import DataSettings
 __all__ = ["ForecastPart", "prepare_forecast", "reopen_forecast"]
 
 _SLAB_ROWS = 1 << 18
-_TOUCH = 64 << 20
-_AROUND = 1 << 20
-"""Bytes that the system maps around a page that is touched: up to 2 MB where it caches files in large pieces."""
 
 
 class ForecastPart(Part):
@@ -47,7 +44,6 @@ class ForecastPart(Part):
     ) -> None:
         self.encoders, self.origins = encoders, origins
         self._steps, self._answers = steps, answers
-        self._touched = 0
         self._future = np.array([encoders.features.index(name) for name in encoders.future_features], np.int64)
         if answers or isinstance(origins, Origins):
             self.lengths = np.broadcast_to(np.int64(encoders.context), len(origins))
@@ -70,14 +66,13 @@ class ForecastPart(Part):
         horizon, longest = self.encoders.horizon, int(lengths.max(initial=0))
         rows = (origin - lengths)[:, None] + np.arange(longest + horizon)
         last = len(self._steps.inputs) - 1
-        values = self._steps.inputs[np.minimum(rows, last)]
+        values = gather(self._steps.inputs, np.minimum(rows, last))
         inputs = values[:, :longest]
         if (lengths < longest).any():
             inputs = np.where((np.arange(longest) < lengths[:, None])[..., None], inputs, np.float32(0))
-            ahead = self._steps.inputs[origin[:, None] + np.arange(horizon)]
+            ahead = gather(self._steps.inputs, origin[:, None] + np.arange(horizon))
         else:
             ahead = values[:, longest:]
-        self._touch(values.nbytes + len(index) * _AROUND)
         return Batch(
             Sequences(torch.from_numpy(np.ascontiguousarray(inputs)), torch.from_numpy(lengths)),
             torch.from_numpy(self._targets(ahead, origin)) if self._answers else None,
@@ -91,13 +86,6 @@ class ForecastPart(Part):
         if self._steps.absent is not None:
             targets[self._steps.absent[origin[:, None] + np.arange(self.encoders.horizon)]] = np.nan
         return targets
-
-    def _touch(self, size: int) -> None:
-        """Give mapped pages back now and then, so that memory stays bounded."""
-        self._touched += size
-        if self._touched > _TOUCH:
-            drop_pages(self._steps.inputs)
-            self._touched = 0
 
     def name(self, index: int) -> str:
         """Where a window stands: its series, and the first time that it forecasts."""
