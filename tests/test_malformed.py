@@ -110,7 +110,7 @@ FILES = {
     "unknown column": option(("d.csv:1", "'laod'", "did you mean 'load'"), "--target", "laod"),
     "duplicate names": Case({CSV: daily(header="load,load")}, FIT, ("d.csv:1", "'load'", "rename")),
     "directory": Case({"d.csv/x.csv": daily()}, FIT, ("d.csv: this is a directory", "d.csv/x.csv")),
-    "no such file": Case({"dd.csv": daily()}, FIT, ("d.csv: no such file", "check the name")),
+    "no such file": Case({"dd.csv": daily()}, FIT, ("d.csv: no such file", "did you mean")),
     "broken json": Case(
         {"d.jsonl": json_lines(changes={7: '{"text": "a", "label'})},
         ["fit", "d.jsonl", *TINY, "--out", "run"], ("d.jsonl:7", "not JSON", "one object"),

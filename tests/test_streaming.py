@@ -59,11 +59,12 @@ def _peak(path: Path, kind: str) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks are read from /proc")
-@pytest.mark.parametrize(("kind", "write", "rows"), [("series", _series, 250_000), ("texts", _texts, 80_000)])
+@pytest.mark.parametrize(("kind", "write", "rows"), [("series", _series, 700_000), ("texts", _texts, 240_000)])
 def test_memory_grows_by_far_less_than_the_file(kind: str, write, rows: int, tmp_path: Path) -> None:
     small, large = tmp_path / "small.csv", tmp_path / "large.csv"
     write(small, rows)
     write(large, rows * 3)
     more = large.stat().st_size - small.stat().st_size
-    assert more > 15e6
+    # Buffers of a fixed size are full before the small file ends.
+    assert more > 50e6
     assert _peak(large, kind) - _peak(small, kind) < 0.5 * more
