@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor
 
 from remanence.data.batches import order, pieces
 from remanence.data.examples import Batch, Part
+from remanence.data.spills import trim_heap
 from remanence.settings import Settings
 from remanence.tasks.task import Scores, Task
 
 __all__ = ["forward", "measure", "outputs"]
 
 EVALUATION_BATCH = 256
+TRIM_EVERY = 32
+POOL = 16 * EVALUATION_BATCH
 
 
 def outputs(model: Any, part: Part, settings: Settings, *, in_order: bool = False) -> Iterator[tuple[Tensor, Batch]]:
@@ -26,12 +30,34 @@ def outputs(model: Any, part: Part, settings: Settings, *, in_order: bool = Fals
         model: a `SequenceModel` or a `Baseline`.
         part: what to read.
         settings: `train.truncate` bounds how many steps are in memory at once.
-        in_order: keep the order of the part; otherwise sequences of like length come together, which is quicker.
+        in_order: give the outputs in the order of the part; they are computed in pools of 4,096, by length.
     """
-    for whole in order(part.lengths, EVALUATION_BATCH, seed=0, epoch=0, shuffle=not in_order):
-        for index in pieces(part.lengths, whole):
+    pools = [np.arange(len(part))]
+    if in_order:
+        pools = np.array_split(pools[0], max(1, -(-len(part) // POOL)))
+    for pool in pools:
+        answered = _answered(model, part, pool, settings)
+        yield from _restored(part, pool, answered) if in_order else answered
+
+
+def _answered(model: Any, part: Part, pool: np.ndarray, settings: Settings) -> Iterator[tuple[Tensor, Batch]]:
+    """Outputs of some examples, those of like length together."""
+    for count, places in enumerate(order(part.lengths[pool], EVALUATION_BATCH, seed=0, epoch=0)):
+        if count % TRIM_EVERY == 0:
+            trim_heap()
+        for index in pieces(part.lengths, pool[places]):
             batch = part.batch(index)
             yield forward(model, batch, settings.train.truncate), batch
+
+
+def _restored(part: Part, pool: np.ndarray, answered: Iterator[tuple[Tensor, Batch]]) -> Iterator[tuple[Tensor, Batch]]:
+    """The same outputs in the order of the part, a batch at a time."""
+    found = [(output, batch.index) for output, batch in answered]
+    if not found:
+        return
+    output = torch.cat([output for output, _ in found])[torch.cat([index for _, index in found]).argsort()]
+    for piece in np.array_split(np.arange(len(pool)), -(-len(pool) // EVALUATION_BATCH)):
+        yield output[piece[0] : piece[-1] + 1], part.batch(pool[piece])
 
 
 def forward(model: Any, batch: Batch, chunk: int | None) -> Tensor:

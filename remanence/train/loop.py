@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from remanence.data.batches import order
+from remanence.data.spills import trim_heap
 from remanence.errors import DataError, TrainingError
-from remanence.prediction.outputs import measure
+from remanence.prediction.outputs import TRIM_EVERY, measure
 from remanence.tasks.task import Scores
 from remanence.train.budget import Budget, Patience, rate
 from remanence.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -119,6 +120,8 @@ class _Training:
             if self.hooks.interrupt.requested:
                 return "interrupted"
             self._update()
+            if self.at.step % TRIM_EVERY == 0:
+                trim_heap()
             ended = self.budget.used(self.at.step, self.at.seconds) >= 1
             if ended or self.budget.evaluates_after(self.at.batch, len(self.order)):
                 self._evaluate()
