@@ -16,7 +16,7 @@ from remanence.data.spills import trim_heap
 from remanence.settings import Settings
 from remanence.tasks.task import Scores, Task
 
-__all__ = ["forward", "measure", "outputs"]
+__all__ = ["TRIM_EVERY", "forward", "measure", "outputs"]
 
 EVALUATION_BATCH = 256
 TRIM_EVERY = 32
