@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 __all__ = ["main"]
 
@@ -124,7 +125,7 @@ KINDS: dict[str, tuple[Callable[[Path, int], None], Callable[[Path], dict[str, l
 }
 
 
-def measure(kind: str, size_mb: int, only: list[str]) -> list[dict[str, object]]:
+def measure(kind: str, size_mb: int, only: list[str]) -> list[dict[str, Any]]:
     """Make one file, run its commands one after the other, and leave nothing behind."""
     write, commands = KINDS[kind]
     with tempfile.TemporaryDirectory(prefix="remanence-big-") as scratch:
@@ -148,7 +149,7 @@ def measure(kind: str, size_mb: int, only: list[str]) -> list[dict[str, object]]
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, and keep the result of a full-size run; the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m bench.big", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m bench.big", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("kinds", nargs="*", choices=[*KINDS, []], metavar="KIND", help=f"of {', '.join(KINDS)}")
     parser.add_argument("--size", type=int, default=1000, help="megabytes of each file (default 1000)")
     parser.add_argument("--only", action="append", default=[], metavar="COMMAND", help="such as fit or predict")
