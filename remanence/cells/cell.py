@@ -52,6 +52,8 @@ class Cell:
         source: paper, with equation numbers, and where we differ.
         title: what people call it.
         sizes: size names of quantities where they cannot be told from the equations.
+        given: name → size ("input", "hidden", "proj", or "1" for one number) of what comes from outside at each step
+            beside x, such as a mask or the time since the last observation.
         additive_memory: state → (a, b) where the equations say state_t = a ⊙ state_{t−1} + b; two expressions over
             quantities. Checked here.
         bounded: every output stays within [−1, 1] when the initial state does.
@@ -83,6 +85,7 @@ class Cell:
     source: str
     title: str = ""
     sizes: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, str] = field(default_factory=dict)
     additive_memory: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     bounded: bool = False
     forget_bias: tuple[str, ...] = ()
@@ -93,8 +96,10 @@ class Cell:
     def __post_init__(self) -> None:
         if isinstance(self.state, str):
             raise CellError(f"cell '{self.name}': state should be a tuple of names, came {self.state!r}")
+        if not isinstance(self.given, Mapping):
+            raise CellError(f"cell '{self.name}': given should map names to sizes, came {self.given!r}")
         try:
-            step = parse(self.equations, tuple(self.state), self.output, sizes=self.sizes)
+            step = parse(self.equations, tuple(self.state), self.output, sizes=self.sizes, given=self.given)
         except CellError as error:
             raise CellError(f"cell '{self.name}', {error.message}", remedy=error.remedy) from None
         object.__setattr__(self, "step", step)
@@ -238,6 +243,7 @@ def describe(cell: Cell, **sizes: int) -> str:
         weights += f": {cell.parameter_count(**sizes)} numbers"
     rows = {
         "state": f"{states}, output {cell.output}",
+        "given": ", ".join(f"{name} [{size(axis)}]" for name, axis in cell.step.given.items()),
         "parameters": weights,
         "properties": "; ".join(_properties(cell)) or "none declared",
         "source": cell.source,
@@ -246,7 +252,8 @@ def describe(cell: Cell, **sizes: int) -> str:
     lines += [f"    {line.strip()}" for line in cell.equations.strip().splitlines()]
     lines.append("")
     for name, text in rows.items():
-        lines.append(textwrap.fill(f"{name:<12}{text}", 110, subsequent_indent=" " * 12, break_long_words=False))
+        if text or name != "given":
+            lines.append(textwrap.fill(f"{name:<12}{text}", 110, subsequent_indent=" " * 12, break_long_words=False))
     return "\n".join(lines)
 
 

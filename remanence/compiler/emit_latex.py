@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from remanence.compiler.ir import (
     SCALAR,
+    Given,
     Input,
     Node,
     Number,
@@ -73,7 +74,7 @@ def _write(node: Node, step: Step, above: int) -> str:
             return symbol("x", "t")
         case Previous(name):
             return symbol(name, "t-1")
-        case Quantity(name):
+        case Given(name) | Quantity(name):
             return symbol(name, "t")
         case Vector(name):
             return symbol(name)

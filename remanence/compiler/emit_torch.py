@@ -130,6 +130,7 @@ def run(
     *,
     lengths: Tensor | None = None,
     trace: tuple[str, ...] = (),
+    given: Mapping[str, Tensor] | None = None,
 ) -> Run:
     """Run a cell over time.
 
@@ -140,6 +141,7 @@ def run(
         state: name → `[batch, size]` before the first step.
         lengths: valid steps of each sequence, `[batch]` on the CPU; None: all of them.
         trace: quantities to return.
+        given: name → `[time, batch, size]`, for what the step reads from outside beside x.
 
     Numerics: products with x and sums without a state are formed for all steps at once, before the loop.
     """
@@ -148,7 +150,9 @@ def run(
     interpret(plan.stages[ONCE], values, weights)
     valid = None if lengths is None else _valid(lengths, inputs)
     # What stands in padding may be anything, also NaN, and must reach neither a sum nor a gradient.
-    values[0] = inputs if valid is None else inputs.masked_fill(~valid, 0)
+    outside = {0: inputs, **{slot: (given or {})[name] for slot, name in plan.given.items()}}
+    for slot, value in outside.items():
+        values[slot] = value if valid is None else value.masked_fill(~valid, 0)
     interpret(plan.stages[BEFORE], values, weights)
     output, final, gathered = _loop(plan, weights, values, _Steps(inputs.shape[0], state, lengths, valid, trace))
     if valid is not None:
@@ -227,10 +231,15 @@ def _tensor(value: Tensor | float, like: Tensor | None) -> Tensor:
 
 
 def one_step(
-    plan: Schedule, parameters: Mapping[str, Tensor], x: Tensor, state: Mapping[str, Tensor]
+    plan: Schedule,
+    parameters: Mapping[str, Tensor],
+    x: Tensor,
+    state: Mapping[str, Tensor],
+    given: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """Compute every quantity of one step, from x `[batch, input]`; states and quantities are `[batch, size]`."""
-    done = run(plan, parameters, x[None], state, trace=plan.step.quantities)
+    """Compute every quantity of one step, from x `[batch, input]`; all else that comes or goes is `[batch, size]`."""
+    outside = {name: value[None] for name, value in (given or {}).items()}
+    done = run(plan, parameters, x[None], state, trace=plan.step.quantities, given=outside)
     return {name: traced[0] for name, traced in done.trace.items()}
 
 

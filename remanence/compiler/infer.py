@@ -12,6 +12,7 @@ from remanence.compiler.ir import (
     REDUCTIONS,
     SCALAR,
     Equation,
+    Given,
     Input,
     Node,
     Number,
@@ -33,14 +34,19 @@ def infer_sizes(
     equations: tuple[Equation, ...],
     state: tuple[str, ...],
     output: str,
+    sizes: Mapping[str, str],
     given: Mapping[str, str],
 ) -> tuple[tuple[Parameter, ...], dict[str, str]]:
     """Name the size of every parameter axis and every quantity.
 
+    Args:
+        sizes: quantity → size name, where it cannot be told from the equations.
+        given: given input → size name.
+
     Raises:
         CellError: two sizes that must be one but differ, or a size that nothing determines.
     """
-    classes = _Classes(source, state)
+    classes = _Classes(source, state, sizes, given)
     quantities: dict[str, str] = {}
     for equation in equations:
         size = classes.visit(equation.value, quantities)
@@ -51,25 +57,31 @@ def infer_sizes(
                 )
             classes.unify(size, f"state {equation.name}", equation.span)
         quantities[equation.name] = size
-    names = _names(source, classes, quantities, output, given)
+    names = _names(source, classes, quantities, output, sizes)
     parameters = tuple(
         Parameter(name, tuple(names[classes.root(axis)] for axis in axes)) for name, axes in classes.parameters.items()
     )
-    sizes = {name: SCALAR if size == SCALAR else names[classes.root(size)] for name, size in quantities.items()}
-    return parameters, sizes
+    named = {name: SCALAR if size == SCALAR else names[classes.root(size)] for name, size in quantities.items()}
+    return parameters, named
 
 
 class _Classes:
-    """Union–find over size variables. `input` and the states are rigid: input and a state never become one."""
+    """Union–find over size variables. `input` and the states are rigid: input and a state never become one, but for
+    a state that is said to have the input's size."""
 
-    def __init__(self, source: Source, state: tuple[str, ...]) -> None:
+    def __init__(
+        self, source: Source, state: tuple[str, ...], sizes: Mapping[str, str], given: Mapping[str, str]
+    ) -> None:
         self.source = source
+        self.given = {name: size for name, size in given.items() if size not in (SCALAR, "input")}
+        self.fixed_given = {name: size for name, size in given.items() if name not in self.given}
         self.parent: dict[str, str] = {"input": "input"}
         self.rigid: dict[str, str] = {"input": "input"}
         for name in state:
             variable = f"state {name}"
-            self.parent[variable] = variable
-            self.rigid[variable] = variable
+            self.parent[variable] = "input" if sizes.get(name) == "input" else variable
+            self.rigid.setdefault(self.parent[variable], variable)
+        self.parent.update({f"given {name}": f"given {name}" for name in self.given})
         self.parameters: dict[str, tuple[str, ...]] = {}
 
     def root(self, variable: str) -> str:
@@ -111,6 +123,8 @@ class _Classes:
                 return SCALAR
             case Input():
                 return "input"
+            case Given(name):
+                return f"given {name}" if name in self.given else self.fixed_given[name]
             case Previous(name):
                 return f"state {name}"
             case Quantity(name):
@@ -137,14 +151,18 @@ class _Classes:
 
 
 def _names(
-    source: Source, classes: _Classes, quantities: Mapping[str, str], output: str, given: Mapping[str, str]
+    source: Source, classes: _Classes, quantities: Mapping[str, str], output: str, sizes: Mapping[str, str]
 ) -> dict[str, str]:
     """Name of each class of sizes, by its root."""
     names = {classes.root("input"): "input"}
-    for quantity, name in given.items():
+    for quantity, name in sizes.items():
         if quantity not in quantities:
             raise source.error(f"a size is given for '{quantity}', which no line assigns", Span())
         names[classes.root(quantities[quantity])] = name
+    outside = {classes.root(f"given {name}"): size for name, size in classes.given.items()}
+    tied = {classes.root(f"state {name}") for name in quantities if f"state {name}" in classes.parent}
+    # A given input that meets a state has the state's size, checked below; one that does not has its own.
+    names |= {root: size for root, size in outside.items() if root not in tied and root not in names}
     left = []
     for variable in (*(f"state {n}" for n in quantities if f"state {n}" in classes.parent), *classes.parent):
         root = classes.root(variable)
@@ -163,4 +181,12 @@ def _names(
             Span(),
             "at most input, hidden and proj can be told apart",
         )
+    for name, size in classes.given.items():
+        came = names[classes.root(f"given {name}")]
+        if size != came:
+            raise source.error(
+                f"the given input '{name}' has the size {size}, but it meets one of size {came}",
+                Span(),
+                f"say given={{'{name}': '{came}'}}, or multiply it by a matrix first",
+            )
     return names

@@ -4,6 +4,7 @@
     Equation   = name "=" Node                           a quantity; names in `state` carry over to the next step
     Node       = Number                                  a constant
                | Input                                   x, of size `input`
+               | Given(name)                             what comes from outside at each step beside x: a mask, a time
                | Previous(state)                         a state as the last step left it
                | Quantity(name)                          what an earlier line assigned
                | Vector(parameter)                       a parameter that is not left of @
@@ -25,6 +26,7 @@ __all__ = [
     "REDUCTIONS",
     "SCALAR",
     "Equation",
+    "Given",
     "Input",
     "Node",
     "Number",
@@ -92,6 +94,12 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Given:
+    name: str
+    span: Span = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True)
 class Previous:
     name: str
     span: Span = field(default=_NOWHERE, compare=False)
@@ -123,7 +131,7 @@ class Operation:
     span: Span = field(default=_NOWHERE, compare=False)
 
 
-Node = Number | Input | Previous | Quantity | Vector | Product | Operation
+Node = Number | Input | Given | Previous | Quantity | Vector | Product | Operation
 
 
 @dataclass(frozen=True)
@@ -156,6 +164,7 @@ class Step:
         output: the state that leaves the layer.
         parameters: weights, in order of first use.
         sizes: size name of each quantity.
+        given: name → size name of what comes from outside at each step beside x.
         text: what the equations were read from.
     """
 
@@ -164,6 +173,7 @@ class Step:
     output: str
     parameters: tuple[Parameter, ...]
     sizes: Mapping[str, str]
+    given: Mapping[str, str] = field(default_factory=dict)
     text: str = field(default="", compare=False)
 
     @property
@@ -175,7 +185,7 @@ class Step:
     def size_names(self) -> tuple[str, ...]:
         """Named sizes that a user chooses, `input` first."""
         used = {axis for parameter in self.parameters for axis in parameter.axes}
-        used |= set(self.sizes.values()) - {SCALAR}
+        used |= {*self.sizes.values(), *self.given.values()} - {SCALAR}
         order = ("input", "hidden", "proj")
         return tuple(name for name in order if name in used or name == "input")
 
@@ -198,6 +208,8 @@ class Step:
                 return SCALAR
             case Input():
                 return "input"
+            case Given(name):
+                return self.given[name]
             case Previous(name) | Quantity(name):
                 return self.sizes[name]
             case Vector(name) | Product(name):
@@ -240,7 +252,7 @@ def render(node: Node, above: int = 0) -> str:
             return f"{value:g}" if float(f"{value:g}") == value else repr(value)
         case Input():
             return "x"
-        case Previous(name) | Quantity(name) | Vector(name):
+        case Given(name) | Previous(name) | Quantity(name) | Vector(name):
             return name
         case Product(matrix, operand):
             text, level = f"{matrix} @ {render(operand, 4)}", 2
@@ -266,6 +278,8 @@ def verify(step: Step) -> None:
             match node:
                 case Quantity(name):
                     assert name in assigned, f"{name} is read before its line"
+                case Given(name):
+                    assert name in step.given, f"{name} is not given"
                 case Previous(name):
                     assert name in step.state, f"{name} is not a state"
                     assert name not in assigned, f"{name} is read as a previous state after its line"

@@ -17,7 +17,9 @@ from difflib import get_close_matches
 from remanence.compiler.infer import infer_sizes
 from remanence.compiler.ir import (
     OPERATIONS,
+    SCALAR,
     Equation,
+    Given,
     Input,
     Node,
     Number,
@@ -30,6 +32,7 @@ from remanence.compiler.ir import (
     Vector,
     children,
     verify,
+    walk,
 )
 from remanence.compiler.place import Source
 from remanence.compiler.scalar import compute
@@ -42,11 +45,19 @@ FUNCTIONS = tuple(name for name in OPERATIONS if name not in _SIGNS)
 """Functions an equation may call."""
 
 _EXPECTED = "expected + - * / @, unary minus, parentheses, numbers, names, and " + ", ".join(FUNCTIONS)
+GIVEN_SIZES = ("input", "hidden", "proj", SCALAR)
 _LONGEST = 20_000
 _DEEPEST = 150
 
 
-def parse(text: str, state: tuple[str, ...], output: str, *, sizes: Mapping[str, str] | None = None) -> Step:
+def parse(
+    text: str,
+    state: tuple[str, ...],
+    output: str,
+    *,
+    sizes: Mapping[str, str] | None = None,
+    given: Mapping[str, str] | None = None,
+) -> Step:
     """Read the equations of one step.
 
     Args:
@@ -54,6 +65,7 @@ def parse(text: str, state: tuple[str, ...], output: str, *, sizes: Mapping[str,
         state: names that carry over from step to step.
         output: the state that leaves the layer.
         sizes: size names of quantities (`{"h": "proj"}`) where they cannot be told from the equations.
+        given: names that come from outside at each step beside x → "input", "hidden", "proj", or "1" for a number.
 
     Raises:
         CellError: with the line, a caret, and what was expected.
@@ -64,16 +76,22 @@ def parse(text: str, state: tuple[str, ...], output: str, *, sizes: Mapping[str,
         [('W', ('hidden', 'input')), ('U', ('hidden', 'hidden')), ('b', ('hidden',))]
     """
     source = Source(textwrap.dedent(text).strip("\n"))
+    outside = dict(given or {})
     _check_states(source, state, output)
+    for name, size in outside.items():
+        _check_given(source, name, size, state)
     statements = _statements(source)
-    targets = _targets(source, statements)
+    targets = _targets(source, statements, outside)
     for name in state:
         if name not in targets:
             raise source.error(f"state '{name}' is never assigned", Span(), f"add a line '{name} = …'")
-    reader = _Reader(source, frozenset(state), targets)
+    reader = _Reader(source, frozenset(state), targets, frozenset(outside))
     equations = tuple(reader.equation(statement) for statement in statements)
-    parameters, named = infer_sizes(source, equations, state, output, sizes or {})
-    step = Step(equations, state, output, parameters, named, source.text)
+    for name in outside:
+        if not any(node == Given(name) for equation in equations for node in walk(equation.value)):
+            raise source.error(f"'{name}' is given, but no equation reads it", Span(), "leave it out of `given`")
+    parameters, named = infer_sizes(source, equations, state, output, sizes or {}, outside)
+    step = Step(equations, state, output, parameters, named, outside, source.text)
     verify(step)
     return step
 
@@ -104,7 +122,7 @@ def _check_states(source: Source, state: tuple[str, ...], output: str) -> None:
     if len(set(state)) != len(state):
         raise source.error(f"a state is named twice in {state}", Span())
     for name in state:
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name == "x" or name in FUNCTIONS:
+        if not _is_free(name):
             raise source.error(f"'{name}' cannot name a state", Span(), "use ASCII letters, digits and _, not x")
     if output not in state:
         raise source.error(f"output '{output}' is not a state", Span(), f"expected one of {', '.join(state)}")
@@ -117,6 +135,22 @@ def _check_states(source: Source, state: tuple[str, ...], output: str) -> None:
                     Span(number, column, column + 1),
                     "names are ASCII letters, digits and _; spell Greek letters out (alpha)",
                 )
+
+
+def _is_free(name: object) -> bool:
+    """Whether a state or a given input may bear a name."""
+    named = isinstance(name, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name)
+    return bool(named) and name != "x" and name not in FUNCTIONS
+
+
+def _check_given(source: Source, name: str, size: str, state: tuple[str, ...]) -> None:
+    if not _is_free(name):
+        raise source.error(f"{name!r} cannot name a given input", Span(), "use ASCII letters, digits and _, not x")
+    if name in state:
+        raise source.error(f"'{name}' is both a state and given", Span(), "give one of them another name")
+    if size not in GIVEN_SIZES:
+        expected = f"expected one of {', '.join(GIVEN_SIZES)}"
+        raise source.error(f"the given input '{name}' cannot have the size {size!r}", Span(), expected)
 
 
 def _syntax_span(error: SyntaxError | ValueError) -> Span:
@@ -151,7 +185,7 @@ def _statements(source: Source) -> list[ast.Assign]:
     return found
 
 
-def _targets(source: Source, statements: list[ast.Assign]) -> dict[str, int]:
+def _targets(source: Source, statements: list[ast.Assign], given: Mapping[str, str]) -> dict[str, int]:
     """Names on the left, with their lines."""
     targets: dict[str, int] = {}
     for statement in statements:
@@ -162,6 +196,8 @@ def _targets(source: Source, statements: list[ast.Assign]) -> dict[str, int]:
         name = target.id
         if name == "x":
             raise source.error("'x' is the input and cannot be assigned", span, "choose another name")
+        if name in given:
+            raise source.error(f"'{name}' is given and cannot be assigned", span, "choose another name")
         if name in FUNCTIONS:
             raise source.error(f"'{name}' is a function and cannot be assigned", span, "choose another name")
         if name in targets:
@@ -175,8 +211,10 @@ def _targets(source: Source, statements: list[ast.Assign]) -> dict[str, int]:
 class _Reader:
     """Turns expressions into nodes, knowing which names were assigned so far."""
 
-    def __init__(self, source: Source, state: frozenset[str], targets: Mapping[str, int]) -> None:
-        self.source, self.state, self.targets = source, state, targets
+    def __init__(
+        self, source: Source, state: frozenset[str], targets: Mapping[str, int], given: frozenset[str] = frozenset()
+    ) -> None:
+        self.source, self.state, self.targets, self.given = source, state, targets, given
         self.assigned: set[str] = set()
         self.parameters: dict[str, Span] = {}
 
@@ -243,6 +281,8 @@ class _Reader:
     def name(self, name: str, span: Span) -> Node:
         if name == "x":
             return Input(span)
+        if name in self.given:
+            return Given(name, span)
         if name in self.assigned:
             return Quantity(name, span)
         if name in self.state:

@@ -1,7 +1,7 @@
 """What is computed when: a step becomes a tape of instructions in three stages. No torch here.
 
     once     of parameters and numbers alone, before everything
-    before   of x but of no state: for all steps at once, before the loop
+    before   of x and of what is given, but of no state: for all steps at once, before the loop
     loop     of a state: at each step
 
     step → sums regrouped, so that what knows no state is added before the loop
@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from remanence.compiler.ir import (
+    Given,
     Input,
     Node,
     Number,
@@ -61,7 +62,7 @@ class Schedule:
         step: the equations.
         stages: instructions of each stage, `stages[ONCE]`, `stages[BEFORE]`, `stages[LOOP]`.
         stage_of: stage of each slot.
-        numbers, vectors, previous: slots that are filled from outside; `x` is slot 0.
+        numbers, vectors, given, previous: slots that are filled from outside; `x` is slot 0.
         quantities: slot of each quantity of the cell.
         sliced: slots computed before the loop that the loop or the state reads, step by step.
     """
@@ -71,6 +72,7 @@ class Schedule:
     stage_of: tuple[int, ...]
     numbers: dict[int, float]
     vectors: dict[int, str]
+    given: dict[int, str]
     previous: dict[int, str]
     quantities: dict[str, int]
     sliced: tuple[int, ...]
@@ -83,6 +85,7 @@ class _Tape:
     known: dict[object, int] = field(default_factory=lambda: {"x": 0})
     numbers: dict[int, float] = field(default_factory=dict)
     vectors: dict[int, str] = field(default_factory=dict)
+    given: dict[int, str] = field(default_factory=dict)
     previous: dict[int, str] = field(default_factory=dict)
     instructions: list[Instruction] = field(default_factory=list)
     quantities: dict[str, int] = field(default_factory=dict)
@@ -116,6 +119,8 @@ class _Tape:
                 return 0
             case Vector(name):
                 return self.leaf(("vector", name), ONCE, self.vectors)
+            case Given(name):
+                return self.leaf(("given", name), BEFORE, self.given)
             case Previous(name):
                 return self.leaf(("previous", name), LOOP, self.previous)
             case Quantity(name):
@@ -210,6 +215,7 @@ def schedule(step: Step) -> Schedule:
         tuple(tape.stage_of),
         tape.numbers,
         tape.vectors,
+        tape.given,
         tape.previous,
         dict(tape.quantities),
         sliced,

@@ -39,6 +39,8 @@ def choose(cell: Cell, weight: Tensor | None, data: Tensor | None, *, asked: boo
     if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
         return "eager", "torch is compiling or tracing the layer, which needs its equations"
     why = _refusal(weight, data)
+    if not why and cell.step.given:
+        why = f"kernels do not read given inputs yet ({', '.join(cell.step.given)})"
     if not why and not asked and _instructions(cell) < FEWEST:
         why = f"a step of {cell.name} is fewer than {FEWEST} instructions once the rest stands before the loop"
     if not why and weight is not None and data is not None and not asked and data.shape[1] < SHORTEST:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal, NamedTuple
@@ -15,6 +15,7 @@ from remanence.cells import Cell, describe
 from remanence.cells import cell as find_cell
 from remanence.compiler import emit_torch
 from remanence.compiler.emit_torch import Run
+from remanence.compiler.ir import SCALAR
 from remanence.compiler.schedule import schedule
 from remanence.errors import SettingError, ShapeError
 from remanence.nn import fused, twin
@@ -130,6 +131,7 @@ class Recurrent(nn.Module):
         inputs: Tensor | Sequences,
         state: dict[str, Tensor] | None = None,
         *,
+        given: Mapping[str, Tensor] | None = None,
         trace: tuple[str, ...] = (),
     ) -> RecurrentOutput:
         """Read sequences.
@@ -137,6 +139,8 @@ class Recurrent(nn.Module):
         Args:
             inputs: `[batch, time, feature]`, or `Sequences` of such data with lengths.
             state: state name → `[layers * directions, batch, size]` to start from; zeros where None.
+            given: name → `[batch, time, size]`, for cells that read more than x at each step; every layer and direction
+                reads it at the step where it stands.
             trace: quantities of the equations to return; `("*",)` means all. A trace takes the eager path.
 
         Raises:
@@ -150,6 +154,7 @@ class Recurrent(nn.Module):
             lengths = None
         quantities = self._quantities(trace)
         start = self._start(data, state)
+        outside = {name: value.transpose(0, 1) for name, value in self._given(data, given).items()}
         path, _ = self._choose(quantities, data)
         finals: dict[str, list[Tensor]] = {name: [] for name in self.cell.state}
         traced: dict[str, Tensor] = {}
@@ -159,7 +164,8 @@ class Recurrent(nn.Module):
             for direction in self.directions:
                 index = len(finals[self.cell.output])
                 initial = {name: start[name][index] for name in self.cell.state}
-                done = self._run(f"layer{layer}_{direction}", flow, initial, lengths, quantities, path)
+                read = _Reading(flow, initial, lengths, quantities, outside)
+                done = self._run(f"layer{layer}_{direction}", read, path)
                 outputs.append(done.output)
                 for name in self.cell.state:
                     finals[name].append(done.state[name])
@@ -191,25 +197,20 @@ class Recurrent(nn.Module):
             return fused.choose(self.cell, weight, data, asked=asked)
         return twin.choose(self.cell, weight, data)
 
-    def _run(
-        self,
-        name: str,
-        flow: Tensor,
-        initial: dict[str, Tensor],
-        lengths: Tensor | None,
-        quantities: tuple[str, ...],
-        path: str,
-    ) -> Run:
-        weights = getattr(self, name)()
-        back = _reversal(lengths, flow) if name.endswith("reverse") else None
+    def _run(self, name: str, read: _Reading, path: str) -> Run:
+        weights, flow, given = getattr(self, name)(), read.flow, read.given
+        back = _reversal(read.lengths, flow) if name.endswith("reverse") else None
         if back is not None:
             flow = _turn(flow, back)
+            given = {name: _turn(value, back) for name, value in given.items()}
         if path == "torch":
-            done = twin.run(self.cell, weights, flow, initial, lengths)
+            done = twin.run(self.cell, weights, flow, read.initial, read.lengths)
         elif path == "cpu-fused":
-            done = fused.run(self.cell, weights, flow, initial, lengths)
+            done = fused.run(self.cell, weights, flow, read.initial, read.lengths)
         else:
-            done = emit_torch.run(self.plan, weights, flow, initial, lengths=lengths, trace=quantities)
+            done = emit_torch.run(
+                self.plan, weights, flow, read.initial, lengths=read.lengths, trace=read.quantities, given=given
+            )
         if back is None:
             return done
         turned = {name: _turn(values, back) for name, values in done.trace.items()}
@@ -245,6 +246,18 @@ class Recurrent(nn.Module):
                 what, axis="dtype", expected=weight.dtype, came=data.dtype, remedy="convert the input or the layer"
             )
 
+    def _given(self, data: Tensor, given: Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
+        expected, came = self.cell.step.given, given or {}
+        what = f"Recurrent({self.cell.name}) given"
+        if set(came) != set(expected):
+            raise ShapeError(what, axis="name", expected=tuple(expected) or "none", came=tuple(came) or "none")
+        for name, size in expected.items():
+            wanted = 1 if size == SCALAR else {"input": self.input_size, **self.sizes}[size]
+            _check_axes(f"{what} '{name}'", came[name], {"batch": data.shape[0], "time": data.shape[1], size: wanted})
+            if came[name].dtype != data.dtype:
+                raise ShapeError(f"{what} '{name}'", axis="dtype", expected=data.dtype, came=came[name].dtype)
+        return came
+
     def _start(self, data: Tensor, state: dict[str, Tensor] | None) -> dict[str, Tensor]:
         rows = self.layers * len(self.directions)
         sizes = {name: self.sizes[self.cell.step.sizes[name]] for name in self.cell.state}
@@ -257,14 +270,29 @@ class Recurrent(nn.Module):
             )
         for name, size in sizes.items():
             axes = {"layers * directions": rows, "batch": data.shape[0], "hidden": size}
-            if state[name].ndim != 3:
-                raise ShapeError(f"{what} '{name}'", axis="number of axes", expected=3, came=state[name].ndim)
-            for (axis, expected), came in zip(axes.items(), state[name].shape, strict=True):
-                if came != expected:
-                    raise ShapeError(f"{what} '{name}'", axis=axis, expected=expected, came=came)
+            _check_axes(f"{what} '{name}'", state[name], axes)
             if state[name].dtype != data.dtype:
                 raise ShapeError(f"{what} '{name}'", axis="dtype", expected=data.dtype, came=state[name].dtype)
         return state
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What one layer reads in one direction, time-major."""
+
+    flow: Tensor
+    initial: dict[str, Tensor]
+    lengths: Tensor | None
+    quantities: tuple[str, ...]
+    given: Mapping[str, Tensor]
+
+
+def _check_axes(what: str, tensor: Tensor, axes: Mapping[str, int]) -> None:
+    if tensor.ndim != len(axes):
+        raise ShapeError(what, axis="number of axes", expected=len(axes), came=tensor.ndim)
+    for (axis, expected), came in zip(axes.items(), tensor.shape, strict=True):
+        if came != expected:
+            raise ShapeError(what, axis=axis, expected=expected, came=came)
 
 
 def _check_sizes(layer: Recurrent) -> None:
