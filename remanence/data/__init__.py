@@ -4,7 +4,7 @@ What other parts of the package call:
 
     schema.guess(path, settings)                  -> Guess(settings, notes): every open field filled in
     panel.open_panel(path, settings)              -> Panel: one or several series, sorted and checked
-    windows.prepare_forecast(path, settings)      -> DataParts(settings, encoders, train, valid, test, notes, …)
+    windows.prepare_forecast(path, settings)      -> DataParts(data, encoders, train, valid, test, notes, …)
     windows.reopen_forecast(path, settings, encoders, answers=True)    -> ForecastPart
     labelled.prepare_classify(path, settings)     -> DataParts, the same shape
     labelled.reopen_classify(path, settings, encoders, answers=True)   -> ClassifyPart

@@ -17,11 +17,12 @@ from remanence.nn.convolution import Branch
 from remanence.nn.encoders import NumberEncoder, TokenEncoder
 from remanence.nn.heads import ClassifyHead
 from remanence.nn.model import SequenceModel
-from remanence.nn.recurrent import Recurrent
 from remanence.settings import DataSettings, Settings
 from remanence.tasks.baselines_classify import classify_baselines
-from remanence.tasks.defaults import classify_defaults
+from remanence.tasks.choices import Choices
+from remanence.tasks.defaults import classify_choices
 from remanence.tasks.metrics import ClassifyMeter
+from remanence.tasks.stack import recurrent_stack, token_encoder
 from remanence.tasks.task import Baseline, Meter, Prepared, Task
 
 __all__ = ["Classify"]
@@ -36,31 +37,21 @@ class Classify(Task):
     scored_early: ClassVar[bool] = True
 
     def prepare(self, path: Path, data: DataSettings) -> Prepared:
-        parts = prepare_classify(path, data)
-        return Prepared(
-            parts.settings, parts.encoders, parts.train, parts.valid, parts.test, parts.notes, parts.fingerprint
-        )
+        return prepare_classify(path, data)
 
     def reopen(self, path: Path, data: DataSettings, encoders: BaseModel, *, answers: bool) -> Part:
         assert isinstance(encoders, ClassifyEncoders)
         return reopen_classify(path, data, encoders, answers=answers)
 
-    def defaults(self, prepared: Prepared, settings: Settings) -> Settings:
-        return classify_defaults(prepared, settings)
+    def choices(self, prepared: Prepared) -> Choices:
+        return classify_choices(prepared)
 
     def model(self, encoders: BaseModel, settings: Settings) -> SequenceModel:
         assert isinstance(encoders, ClassifyEncoders)
         chosen = settings.model
         bidirectional, dropout = bool(chosen.bidirectional), chosen.dropout or 0.0
         encoder = _encoder(encoders, settings)
-        recurrent = Recurrent(
-            chosen.cell or "lstm",
-            encoder.output_size,
-            chosen.hidden or 64,
-            layers=chosen.layers or 1,
-            bidirectional=bidirectional,
-            dropout=dropout,
-        )
+        recurrent = recurrent_stack(encoder.output_size, settings)
         head = ClassifyHead(
             recurrent.output_size,
             len(encoders.labels),
@@ -105,13 +96,7 @@ class Classify(Task):
 def _encoder(encoders: ClassifyEncoders, settings: Settings) -> NumberEncoder | TokenEncoder:
     chosen = settings.model
     if encoders.vocabulary is not None:
-        return TokenEncoder(
-            encoders.vocabulary.size,
-            chosen.embedding or 64,
-            token_dropout=chosen.embedding_dropout or 0.0,
-            runs=encoders.runs,
-            dropout=chosen.dropout or 0.0,
-        )
+        return token_encoder(encoders.vocabulary.size, settings, encoders.runs)
     return NumberEncoder(
         len(encoders.features),
         convolution=chosen.convolution or 0,

@@ -16,12 +16,13 @@ from remanence.data.windows import ForecastPart, prepare_forecast, reopen_foreca
 from remanence.nn.encoders import NumberEncoder
 from remanence.nn.heads import ForecastHead, StepHead
 from remanence.nn.model import SequenceModel
-from remanence.nn.recurrent import Recurrent
 from remanence.settings import DataSettings, Settings
 from remanence.tasks.baselines_forecast import forecast_baselines
-from remanence.tasks.defaults import forecast_defaults
+from remanence.tasks.choices import Choices
+from remanence.tasks.defaults import forecast_choices
 from remanence.tasks.layout import input_layout
 from remanence.tasks.metrics import ForecastMeter
+from remanence.tasks.stack import recurrent_stack
 from remanence.tasks.task import Baseline, Meter, Prepared, Task
 
 __all__ = ["Forecast"]
@@ -45,17 +46,14 @@ class Forecast(Task):
     scored_early: ClassVar[bool] = False
 
     def prepare(self, path: Path, data: DataSettings) -> Prepared:
-        parts = prepare_forecast(path, data)
-        return Prepared(
-            parts.settings, parts.encoders, parts.train, parts.valid, parts.test, parts.notes, parts.fingerprint
-        )
+        return prepare_forecast(path, data)
 
     def reopen(self, path: Path, data: DataSettings, encoders: BaseModel, *, answers: bool) -> Part:
         assert isinstance(encoders, ForecastEncoders)
         return reopen_forecast(path, data, encoders, answers=answers)
 
-    def defaults(self, prepared: Prepared, settings: Settings) -> Settings:
-        return forecast_defaults(prepared, settings)
+    def choices(self, prepared: Prepared) -> Choices:
+        return forecast_choices(prepared)
 
     def model(self, encoders: BaseModel, settings: Settings) -> SequenceModel:
         assert isinstance(encoders, ForecastEncoders)
@@ -68,14 +66,7 @@ class Forecast(Task):
             causal=not bidirectional,
             noise=settings.train.noise or 0.0,
         )
-        recurrent = Recurrent(
-            chosen.cell or "lstm",
-            encoder.output_size,
-            chosen.hidden or 64,
-            layers=chosen.layers or 1,
-            bidirectional=bidirectional,
-            dropout=dropout,
-        )
+        recurrent = recurrent_stack(encoder.output_size, settings)
         sizes = recurrent.output_size, encoders.horizon, layout.targets
         known, quantiles = len(layout.known), len(chosen.quantiles)
         if chosen.strategy == "recursive":

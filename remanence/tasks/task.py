@@ -1,6 +1,7 @@
 """What a task is: data in, model, loss, answers, scores. One file per task; none has a training loop.
 
 prepare   file → split → encoders fitted on the training part → three Parts
+choices   what the user left open, for these data
 model     encoders, settings → SequenceModel
 loss      model output, batch → number
 answers   model output, batch → answers in the user's units
@@ -14,38 +15,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from pydantic import BaseModel
 from torch import Tensor
 
 from remanence.data.examples import Batch, Part
+from remanence.data.parts import DataParts
 from remanence.settings import DataSettings, Settings
+from remanence.tasks.choices import Choices
 
 __all__ = ["Baseline", "Meter", "Prepared", "Scores", "Task"]
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """Data ready for training.
-
-    Args:
-        data: the settings with every guess filled in; recorded in the manifest.
-        encoders: what was fitted on the training part (scaler, vocabulary, labels): a frozen pydantic model, so that it
-            is written to the manifest as JSON and read back with checks.
-        train, valid, test: the parts; `test` and `valid` may be empty (length 0).
-        notes: one line for each thing that was guessed or noticed; printed, and shown in the report.
-        fingerprint: SHA-256 of the files read.
-    """
-
-    data: DataSettings
-    encoders: BaseModel
-    train: Part
-    valid: Part
-    test: Part
-    notes: tuple[str, ...]
-    fingerprint: str
+Prepared: TypeAlias = DataParts[BaseModel, Part]
+"""Data ready for training, whatever the task: see `DataParts`."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +95,16 @@ class Task(ABC):
     """Whether an answer after a part of the input is worth a loss (truncated backpropagation); a forecast's is not."""
 
     @abstractmethod
-    def defaults(self, prepared: Prepared, settings: Settings) -> Settings:
-        """The settings with every `None` of model and training filled in for these data."""
+    def prepare(self, path: Path, data: DataSettings) -> Prepared:
+        """Read a file, split it, fit the encoders on the training part."""
 
     @abstractmethod
-    def prepare(self, path: Path, data: DataSettings) -> Prepared: ...
+    def choices(self, prepared: Prepared) -> Choices:
+        """What is chosen for these data where the user chose nothing."""
+
+    def defaults(self, prepared: Prepared, settings: Settings) -> Settings:
+        """The settings with every `None` of model and training filled in for these data."""
+        return self.choices(prepared).under(settings)
 
     @abstractmethod
     def reopen(self, path: Path, data: DataSettings, encoders: BaseModel, *, answers: bool) -> Part:

@@ -145,11 +145,11 @@ def test_quotes_in_tab_separated_texts_are_letters(tmp_path: Path) -> None:
 def test_reopened_texts_need_no_label_to_predict(tmp_path: Path) -> None:
     parts = prepare_classify(texts(tmp_path, reviews()), TEXT)
     (tmp_path / "new.csv").write_text("text\ngood new film\nx\n")
-    part = reopen_classify(tmp_path / "new.csv", parts.settings, parts.encoders, answers=False)
+    part = reopen_classify(tmp_path / "new.csv", parts.data, parts.encoders, answers=False)
     assert part.tokens(0) == ["good", "�", "film"]
     assert part.batch(np.array([0, 1])).target is None
     with pytest.raises(DataError, match="no such column"):
-        reopen_classify(tmp_path / "new.csv", parts.settings, parts.encoders)
+        reopen_classify(tmp_path / "new.csv", parts.data, parts.encoders)
 
 
 def steps(folder: Path, order: Any = None, name: str = "steps.csv") -> Path:
@@ -212,5 +212,5 @@ def test_archive_test_file_is_found_beside(tmp_path: Path) -> None:
     assert parts.test.lengths.tolist() == [3, 4, 5, 3, 4, 5]
     assert any("P_TEST.ts" in note for note in parts.notes)
     assert parts.encoders.input == ("dim0", "dim1")
-    part = reopen_classify(tmp_path / "P_TEST.ts", parts.settings, parts.encoders)
+    part = reopen_classify(tmp_path / "P_TEST.ts", parts.data, parts.encoders)
     assert torch.equal(part.batch(np.arange(6)).inputs.data, parts.test.batch(np.arange(6)).inputs.data)

@@ -23,7 +23,7 @@ def test_etth1_has_the_windows_of_its_protocol() -> None:
     settings = DataSettings(target=("OT",), horizon=24, context=96, split=(8640, 2880, 2880))
     parts = prepare_forecast(SHARED / "forecast" / "ETTh1.csv.xz", settings)
     assert [len(part) for part in (parts.train, parts.valid, parts.test)] == [8521, 2857, 2857]
-    assert parts.settings.time == "date"
+    assert parts.data.time == "date"
     assert parts.encoders.frequency.name == "hourly"
     with lzma.open(SHARED / "forecast" / "ETTh1.csv.xz", "rt") as file:
         values = [float(row["OT"]) for row in csv.DictReader(file)][:8640]

@@ -181,7 +181,7 @@ def test_past_reaches_back_and_ends_with_nan(tmp_path: Path) -> None:
 def test_reopened_file_gives_the_windows_of_the_whole(tmp_path: Path) -> None:
     path = counting(tmp_path)
     parts = prepare_forecast(path, SETTINGS)
-    part = reopen_forecast(path, parts.settings, parts.encoders)
+    part = reopen_forecast(path, parts.data, parts.encoders)
     assert len(part) == 30 - 5 + 1
     assert torch.equal(part.batch(np.array([15])).inputs.data, parts.valid.batch(np.array([0])).inputs.data)
 
@@ -191,7 +191,7 @@ def test_forecast_after_the_end_follows_the_last_row(tmp_path: Path) -> None:
     parts = prepare_forecast(counting(tmp_path), settings)
     short = table(tmp_path, {"time": hours(2), "y": [5, 6], "seen": [1, 2]}, "short.csv")
     for path, length, first in ((short, 2, "2024-01-01 02:00"), (tmp_path / "data.csv", 3, "2024-01-02 06:00")):
-        part = reopen_forecast(path, parts.settings, parts.encoders, answers=False)
+        part = reopen_forecast(path, parts.data, parts.encoders, answers=False)
         batch = part.batch(np.array([0]))
         assert batch.target is None
         assert batch.inputs.lengths.tolist() == [length]
@@ -201,9 +201,9 @@ def test_forecast_after_the_end_follows_the_last_row(tmp_path: Path) -> None:
 def test_known_columns_must_reach_ahead(tmp_path: Path) -> None:
     parts = prepare_forecast(counting(tmp_path), SETTINGS)
     with pytest.raises(DataError, match="needed for 2 steps to come, came 0 rows"):
-        reopen_forecast(tmp_path / "data.csv", parts.settings, parts.encoders, answers=False)
+        reopen_forecast(tmp_path / "data.csv", parts.data, parts.encoders, answers=False)
     ahead = {"time": hours(6), "y": [1, 2, 3, 4, "", ""], "seen": [1, 2, 3, 4, "", ""], "plan": [0, 1, 2, 3, 0, 1]}
-    part = reopen_forecast(table(tmp_path, ahead, "ahead.csv"), parts.settings, parts.encoders, answers=False)
+    part = reopen_forecast(table(tmp_path, ahead, "ahead.csv"), parts.data, parts.encoders, answers=False)
     batch = part.batch(np.array([0]))
     assert batch.future is not None
     np.testing.assert_allclose(raw(parts.encoders, batch.future[..., 0], "plan"), [[0, 1]], atol=1e-5)
@@ -215,7 +215,7 @@ def test_new_file_of_other_frequency_is_refused(tmp_path: Path) -> None:
     daily = {"time": [f"2024-01-{day:02d} 00:00" for day in range(1, 21)]}
     daily |= {name: list(range(20)) for name in ("y", "seen", "plan")}
     with pytest.raises(DataError, match="steps are daily; the model was trained on hourly"):
-        reopen_forecast(table(tmp_path, daily, "daily.csv"), parts.settings, parts.encoders)
+        reopen_forecast(table(tmp_path, daily, "daily.csv"), parts.data, parts.encoders)
 
 
 def test_files_of_their_own_are_refused_for_forecasts(tmp_path: Path) -> None:
