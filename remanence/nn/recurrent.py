@@ -19,6 +19,7 @@ from remanence.compiler.ir import SCALAR
 from remanence.compiler.schedule import schedule
 from remanence.errors import SettingError, ShapeError
 from remanence.nn import fused, twin
+from remanence.nn.turn import reversal, turn
 from remanence.nn.weights import CellWeights
 from remanence.sequences import Sequences
 
@@ -199,10 +200,10 @@ class Recurrent(nn.Module):
 
     def _run(self, name: str, read: _Reading, path: str) -> Run:
         weights, flow, given = getattr(self, name)(), read.flow, read.given
-        back = _reversal(read.lengths, flow) if name.endswith("reverse") else None
+        back = reversal(read.lengths, flow) if name.endswith("reverse") else None
         if back is not None:
-            flow = _turn(flow, back)
-            given = {name: _turn(value, back) for name, value in given.items()}
+            flow = turn(flow, back)
+            given = {name: turn(value, back) for name, value in given.items()}
         if path == "torch":
             done = twin.run(self.cell, weights, flow, read.initial, read.lengths)
         elif path == "cpu-fused":
@@ -213,8 +214,8 @@ class Recurrent(nn.Module):
             )
         if back is None:
             return done
-        turned = {name: _turn(values, back) for name, values in done.trace.items()}
-        return Run(_turn(done.output, back), done.state, turned)
+        turned = {name: turn(values, back) for name, values in done.trace.items()}
+        return Run(turn(done.output, back), done.state, turned)
 
     def _quantities(self, trace: Iterable[str]) -> tuple[str, ...]:
         known = self.cell.quantities
@@ -307,17 +308,3 @@ def _check_sizes(layer: Recurrent) -> None:
         raise SettingError(f"cell '{layer.cell.name}' has no projection", name="proj_size", remedy="leave it out")
     if proj is not None and proj < 1:
         raise SettingError(f"expected at least 1, came {proj}", name="proj_size")
-
-
-def _reversal(lengths: Tensor | None, flow: Tensor) -> Tensor:
-    """Where each step goes when every sequence is read from its own end: int64 `[time, batch]`; its own inverse."""
-    time, batch = flow.shape[:2]
-    steps = torch.arange(time, device=flow.device)[:, None].expand(time, batch)
-    if lengths is None:
-        return time - 1 - steps
-    ends = lengths.to(flow.device)[None, :]
-    return torch.where(steps < ends, ends - 1 - steps, steps)
-
-
-def _turn(values: Tensor, index: Tensor) -> Tensor:
-    return values.gather(0, index[..., None].expand(*index.shape, values.shape[-1]))
