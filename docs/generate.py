@@ -34,7 +34,8 @@ def cells_page() -> str:
         # Cells
 
         A cell is one step of a recurrent network, written as equations. `x` is the input; a state (`h`, `c`) is the
-        previous step's until a line assigns it; names left of `@` are learnt matrices, other free names learnt vectors.
+        previous step's until a line assigns it; names left of `@` are learnt matrices, other free names learnt vectors,
+        but for what a cell says is given.
         `remanence cells NAME` prints one of these, with its shapes; `--latex` writes it for a paper.
 
         | name | cell | states | keeps a state times |
@@ -56,7 +57,9 @@ def cli_page() -> str:
 
 def _section(cell: Cell) -> str:
     equations = textwrap.dedent(cell.equations).strip()
-    return f"## {cell.name}\n\n{cell.title or cell.name}.\n\n```\n{equations}\n```\n\nSource: {cell.source}."
+    outside = ", ".join(f"`{name}` [{size}]" for name, size in cell.given.items())
+    given = f"Given at each step beside `x`: {outside}.\n\n" if outside else ""
+    return f"## {cell.name}\n\n{cell.title or cell.name}.\n\n```\n{equations}\n```\n\n{given}Source: {cell.source}."
 
 
 def _command(command: Any, name: str) -> str:

@@ -153,6 +153,36 @@ def mingru(p: Named, x: Tensor, before: Named) -> Named:
     return {"z": z, "n": n, "h": (1 - z) * before["h"] + z * n}
 
 
+def slstm(p: Named, x: Tensor, before: Named, exponential_forget: bool = False) -> Named:
+    """Beck et al. 2024, equations 8-17: gates stabilised by a running maximum of their logarithms."""
+    h = before["h"]
+    z, o = _squash(_affine(p, "z", x, h)), _logistic(_affine(p, "o", x, h))
+    net_i, net_f = _affine(p, "i", x, h), _affine(p, "f", x, h)
+    log_f = net_f if exponential_forget else torch.log(_logistic(net_f))
+    m = torch.where(log_f + before["m"] > net_i, log_f + before["m"], net_i)
+    i, f = torch.exp(net_i - m), torch.exp(log_f + before["m"] - m)
+    c, n = f * before["c"] + i * z, f * before["n"] + i
+    return {"z": z, "o": o, "m": m, "i": i, "f": f, "c": c, "n": n, "h": o * c / n}
+
+
+def gru_d(p: Named, x: Tensor, before: Named) -> Named:
+    """Che et al. 2018: each unobserved input decays from its last value to the mean, the state towards zero."""
+    m, delta = before["m"], before["delta"]
+    rate = torch.stack([w * d + b for w, d, b in zip(p["w_gamma"], delta, p["b_delta"], strict=True)])
+    kept = 1.0 / torch.exp(rate.clamp(min=0))
+    guess = kept * before["last"] + (1 - kept) * p["x_bar"]
+    seen = torch.where(m == 1, x, guess)
+    gamma = 1.0 / torch.exp((p["W_gamma"].mv(delta) + p["b_gamma"]).clamp(min=0))
+    h = gamma * before["h"]
+
+    def net(gate: str, state: Tensor) -> Tensor:
+        return _affine(p, gate, seen, state) + p[f"V_{gate}"].mv(m)
+
+    z, r = _logistic(net("z", h)), _logistic(net("r", h))
+    n = _squash(net("n", r * h))
+    return {"gamma_x": kept, "gamma_h": gamma, "x_hat": seen, "z": z, "r": r, "n": n, "h": h - z * h + z * n}
+
+
 def _peephole(gates: str):
     return lambda p, x, before: lstm(p, x, before, gates)
 
@@ -174,13 +204,22 @@ TWINS = {
     "li-gru": li_gru,
     "indrnn": indrnn,
     "sru": sru,
+    "slstm": slstm,
+    "slstm-exp": lambda p, x, before: slstm(p, x, before, exponential_forget=True),
+    "gru-d": gru_d,
     "minlstm": minlstm,
     "mingru": mingru,
 }
 
 
 def run(
-    name: str, p: Named, inputs: Tensor, start: Named, output: str, lengths: list[int] | None = None
+    name: str,
+    p: Named,
+    inputs: Tensor,
+    start: Named,
+    output: str,
+    lengths: list[int] | None = None,
+    given: Named | None = None,
 ) -> tuple[Tensor, Named, Named]:
     """One layer, forward in time: output `[batch, time, size]`, last states `[batch, size]`, quantities."""
     batch, time = inputs.shape[:2]
@@ -191,7 +230,8 @@ def run(
         now = {state: values[b] for state, values in start.items()}
         steps: dict[str, list[Tensor]] = {}
         for t in range(lengths[b]):
-            done = TWINS[name](p, inputs[b, t], now)
+            outside = {key: value[b, t] for key, value in (given or {}).items()}
+            done = TWINS[name](p, inputs[b, t], now | outside)
             now = {state: done[state] for state in start}
             for quantity, value in done.items():
                 steps.setdefault(quantity, []).append(value)

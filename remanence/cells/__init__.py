@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from remanence.cells import elementwise, gru, gru_variants, lstm, lstm_variants, rnn
+from remanence.cells import elementwise, exponential, gru, gru_variants, irregular, lstm, lstm_variants, rnn
 from remanence.cells.cell import Cell, TorchTwin, describe
 from remanence.errors import SettingError
 
@@ -15,7 +15,7 @@ __all__ = ["CELLS", "Cell", "TorchTwin", "cell", "describe"]
 CELLS: Mapping[str, Cell] = MappingProxyType(
     {
         found.name: found
-        for family in (rnn, lstm, lstm_variants, gru, gru_variants, elementwise)
+        for family in (rnn, lstm, lstm_variants, gru, gru_variants, elementwise, exponential, irregular)
         for found in family.CELLS
     }
 )

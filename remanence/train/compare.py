@@ -18,7 +18,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from remanence.cells import cell as cell_named
 from remanence.errors import SettingError
 from remanence.prediction.outputs import measure
 from remanence.run import COMPARISON, Run
@@ -31,7 +30,7 @@ from remanence.train.determinism import reproducible, threads_for
 from remanence.train.fit import train_run
 from remanence.train.job import plain_metrics
 from remanence.train.manifest import versions
-from remanence.train.opening import Opened, open_data, with_cell
+from remanence.train.opening import Opened, open_data, trainable, with_cell
 from remanence.train.progress import Progress, progress_for
 from remanence.train.session import Session, check_target, free_name
 from remanence.train.size import TOLERANCE, hidden_for, parameters
@@ -106,7 +105,7 @@ def compare(
         TrainingError: a loss that is not finite.
         MachineError: the disk is full, or the folder may not be written.
     """
-    names = tuple(dict.fromkeys(cell_named(name).name for name in cells))
+    names = tuple(dict.fromkeys(trainable(name) for name in cells))
     if not names:
         raise SettingError("no cell to compare", name="cells", remedy="such as rnn,lstm,gru")
     if budget not in ("parameters", "hidden"):

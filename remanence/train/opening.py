@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from remanence.cells import cell
+from remanence.errors import SettingError
 from remanence.settings import Settings
 from remanence.tasks import task
 from remanence.tasks.task import Prepared, Task
 from remanence.train.size import check_size
 
-__all__ = ["Opened", "open_data", "with_cell"]
+__all__ = ["Opened", "open_data", "trainable", "with_cell"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def open_data(path: Path, settings: Settings) -> Opened:
         SettingError: an option that does not fit it.
     """
     if settings.model.cell is not None:
-        cell(settings.model.cell)
+        trainable(settings.model.cell)
     data = settings.data
     if data.task is None:
         from remanence.data.schema import guess
@@ -52,11 +53,26 @@ def open_data(path: Path, settings: Settings) -> Opened:
     return Opened(chosen, prepared, complete)
 
 
+def trainable(name: str) -> str:
+    """The name of a cell that reads nothing but x.
+
+    Raises:
+        SettingError: no such cell, or one that reads more than a table's row at each step.
+    """
+    if given := cell(name).given:
+        raise SettingError(
+            f"cell '{name}' also reads {', '.join(given)} at each step, which no task gives",
+            name="cell",
+            remedy="use it from Python: remanence.nn.recurrent.Recurrent",
+        )
+    return name
+
+
 def with_cell(settings: Settings, name: str, hidden: int | None = None) -> Settings:
     """The same settings for another cell, of another hidden size where one is given.
 
     Raises:
-        SettingError: no such cell.
+        SettingError: no such cell, or one that reads more than x.
     """
-    changes: dict[str, Any] = {"cell": cell(name).name} | ({} if hidden is None else {"hidden": hidden})
+    changes: dict[str, Any] = {"cell": trainable(name)} | ({} if hidden is None else {"hidden": hidden})
     return settings.model_copy(update={"model": settings.model.model_copy(update=changes)})

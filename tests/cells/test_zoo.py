@@ -18,12 +18,20 @@ def _layer(cell: Cell, inputs: int = 3, hidden: int = 5, **options: object) -> R
 
 
 def _start(layer: Recurrent, batch: int) -> dict[str, torch.Tensor]:
-    """A random state within [-1, 1]."""
+    """A random state within [-1, 1]; the normaliser of sLSTM, a sum of exponentials, within [0.5, 1]."""
     sizes = layer.sizes
-    return {
-        name: (torch.rand(1, batch, sizes[layer.cell.step.sizes[name]], dtype=torch.float64) * 2 - 1).requires_grad_()
-        for name in layer.cell.state
-    }
+    start = {}
+    for name in layer.cell.state:
+        drawn = torch.rand(1, batch, sizes[layer.cell.step.sizes[name]], dtype=torch.float64) * 2 - 1
+        start[name] = (drawn.abs() / 2 + 0.5 if name == "n" else drawn).requires_grad_()
+    return start
+
+
+def _given(layer: Recurrent, batch: int, time: int) -> dict[str, torch.Tensor]:
+    """Random given inputs; a mask is of zeros and ones."""
+    sizes = {"1": 1, "input": layer.input_size, **layer.sizes}
+    drawn = {name: torch.rand(batch, time, sizes[size]).double() for name, size in layer.cell.step.given.items()}
+    return {name: (values > 0.5).double() if name == "m" else 2 * values for name, values in drawn.items()}
 
 
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
@@ -42,10 +50,16 @@ def test_cell_forward_and_gradients_match_naive_twin(cell: Cell, batch: int, tim
         layer.layer0_forward._parameters[name].data.copy_(weight)
     inputs = torch.randn(batch, time, 3, dtype=torch.float64, requires_grad=True)
     start = _start(layer, batch)
-    done = layer(inputs, start, trace=("*",))
+    given = _given(layer, batch, time)
+    done = layer(inputs, start, given=given, trace=("*",))
     leaves = [inputs, *start.values(), *layer.parameters()]
     output, final, quantities = run(
-        cell.name, layer.layer0_forward.tensors(), inputs, {k: v[0] for k, v in start.items()}, cell.output
+        cell.name,
+        layer.layer0_forward.tensors(),
+        inputs,
+        {k: v[0] for k, v in start.items()},
+        cell.output,
+        given=given,
     )
     torch.testing.assert_close(done.output, output, atol=1e-10, rtol=1e-10)
     for name, value in final.items():
@@ -71,7 +85,8 @@ def test_cell_declared_bound_holds(cell: Cell):
     with torch.no_grad():
         for weight in layer.parameters():
             weight.mul_(20)
-        out = layer(10 * torch.randn(3, 63, 3, dtype=torch.float64), _start(layer, 3)).output
+        inputs = 10 * torch.randn(3, 63, 3, dtype=torch.float64)
+        out = layer(inputs, _start(layer, 3), given=_given(layer, 3, 63)).output
     assert out.abs().max() <= 1
 
 
@@ -82,7 +97,8 @@ def test_cell_additive_memory_identity_holds(cell: Cell):
         pytest.skip(f"{cell.name} declares no additive memory")
     layer = _layer(cell)
     start = _start(layer, 3)
-    done = layer(torch.randn(3, 9, 3, dtype=torch.float64), start, trace=("*",))
+    inputs = torch.randn(3, 9, 3, dtype=torch.float64)
+    done = layer(inputs, start, given=_given(layer, 3, 9), trace=("*",))
     quantities = {name: done.trace[f"layer0.forward.{name}"] for name in cell.quantities}
     for state in cell.additive_memory:
         a, b = (torch.as_tensor(emit_torch.evaluate(node, quantities)) for node in cell.memory(state))
@@ -126,9 +142,38 @@ def test_cell_forget_bias_makes_the_state_last_longer(cell: Cell):
         pytest.skip(f"{cell.name} declares no forget bias")
     state = next(iter(cell.additive_memory))
     left = []
-    for bias in (0.0, 4.0):
+    for bias in (-2.0, 4.0):
         layer = _layer(cell, forget_bias=bias).requires_grad_(False)
-        quantities = layer(torch.zeros(1, 5, 3, dtype=torch.float64), trace=("*",)).trace
+        inputs = torch.zeros(1, 5, 3, dtype=torch.float64)
+        quantities = layer(inputs, given=_given(layer, 1, 5), trace=("*",)).trace
         named = {name: quantities[f"layer0.forward.{name}"] for name in cell.quantities}
         left.append(float(torch.as_tensor(emit_torch.evaluate(cell.memory(state)[0], named)).mean()))
     assert left[1] > left[0] + 0.15
+
+
+@pytest.mark.parametrize("name", ["slstm", "slstm-exp"])
+@pytest.mark.parametrize("scale", [1.0, 300.0])
+def test_slstm_stays_finite_where_exponentials_would_not(name: str, scale: float):
+    """The output is a gate times a mean of squashed inputs, however large the gates' arguments are."""
+    layer = _layer(CELLS[name]).float()
+    data = scale * torch.randn(3, 63, 3)
+    done = layer(data)
+    assert torch.isfinite(done.output).all() and done.output.abs().max() <= 1
+    gradients = torch.autograd.grad(done.output.sum(), list(layer.parameters()))
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_gru_d_with_everything_observed_is_a_gru():
+    """Without time between steps nothing decays: the reset-before GRU, whose update gate is turned round."""
+    layer, plain = _layer(CELLS["gru-d"]), _layer(CELLS["gru-before"])
+    ours, theirs = layer.layer0_forward.tensors(), plain.layer0_forward.tensors()
+    with torch.no_grad():
+        for gate, sign in (("z", -1), ("r", 1), ("n", 1)):
+            theirs[f"W_{gate}"].copy_(sign * ours[f"W_{gate}"])
+            theirs[f"U_{gate}"].copy_(sign * ours[f"U_{gate}"])
+            theirs[f"b_{gate}"].copy_(sign * (ours[f"b_{gate}"] + ours[f"V_{gate}"].sum(1)))
+        for name in ("b_gamma", "b_delta"):
+            ours[name].fill_(-1)
+    data = torch.randn(3, 7, 3, dtype=torch.float64)
+    given = {"m": torch.ones_like(data), "delta": torch.zeros_like(data), "last": torch.full_like(data, 9.0)}
+    torch.testing.assert_close(layer(data, given=given).output, plain(data).output)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from remanence import compare
+from remanence import compare, fit
 from remanence.cells import CELLS
 from remanence.errors import RunError, SettingError
 from remanence.run import Run
@@ -138,3 +138,9 @@ def test_a_model_beyond_memory_is_refused_before_it_is_made(walk, tmp_path):
     options = {"time": "step", "target": "price", "horizon": 2, "context": 8, "hidden": 60_000}
     with pytest.raises(SettingError, match=r"parameters needs \d+ GB to train"):
         compare(walk, out=tmp_path / "out", progress=False, **options)
+
+
+def test_cell_that_reads_more_than_a_row_is_refused_before_the_file_is_read():
+    for call in (lambda: fit("absent.csv", cell="gru-d"), lambda: compare("absent.csv", cells=("lstm", "gru-d"))):
+        with pytest.raises(SettingError, match="'gru-d' also reads m, delta, last at each step"):
+            call()
