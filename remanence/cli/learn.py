@@ -59,6 +59,8 @@ def compare(
         print_json(found.to_json())
     else:
         print(found.render())
+        if options.get("tensorboard"):
+            print(f"curves  tensorboard --logdir {found.path}")
 
 
 @with_settings()
@@ -135,5 +137,7 @@ def _show(run: Any, json: bool) -> None:
     print(f"run     {run.path}" + (" (interrupted)" if manifest["status"] == "interrupted" else ""))
     if (run.path / "report.html").exists():
         print(f"report  {run.path / 'report.html'}")
+    if (run.path / "tensorboard").exists():
+        print(f"curves  tensorboard --logdir {run.path / 'tensorboard'}")
     if manifest["status"] == "interrupted":
         print(f"go on   remanence fit --resume {run.path}")

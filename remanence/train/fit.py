@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from remanence.train.events import Events, require_tensorboard
 from remanence.train.interrupt import Interrupt
 from remanence.train.job import Hooks, Job, plain_metrics
 from remanence.train.loop import train
-from remanence.train.manifest import assemble
+from remanence.train.manifest import TENSORBOARD, assemble
 from remanence.train.opening import Opened, open_data, with_cell
 from remanence.train.progress import Progress, progress_for
 from remanence.train.session import Session, check_target, free_name, stored_plan
@@ -167,31 +168,30 @@ class _Fitting:
         self.baselines = list(_trivial_baselines(self.opened))
 
     def _one(self, label: str, settings: Settings, seed: int, interrupt: Interrupt) -> _Fitted:
-        done = self.session.result(label)
-        if done is not None:
-            return _Fitted(label, done[0], settings)
-        opened = self.opened
-        title = f"{settings.model.cell}, seed {seed}"
         session = self.session
-        hooks = Hooks(self.progress, interrupt, self._log(label), session.mark, session.rewind)
-        job = Job(opened.task, opened.prepared, settings, seed, title)
-        trained = train(job, session.begin(label), hooks)
+        done = session.result(label)
+        with self._events(label, settings, seed) as events:
+            if done is not None:
+                return _Fitted(label, done[0], settings)
+            opened = self.opened
+            hooks = Hooks(self.progress, interrupt, session.log, session.mark, session.rewind)
+            job = Job(opened.task, opened.prepared, settings, seed, f"{settings.model.cell}, seed {seed}")
+            trained = train(job, session.begin(label), events.told_by(hooks) if events else hooks)
         facts = trained.facts() | {"test": _scores(opened, trained.model, opened.prepared.test, settings)}
         self.interrupted = trained.stopped == "interrupted"
         session.keep(label, facts, trained.model.state_dict(), done=not self.interrupted)
         return _Fitted(label, facts, settings)
 
-    def _log(self, label: str) -> Callable[[dict[str, Any]], None]:
-        """What takes the rows of metrics: the session, and TensorBoard where it is asked for."""
-        if not self.opened.settings.train.tensorboard:
-            return self.session.log
-        events = Events(self.session.folder / "tensorboard" / label)
+    def _events(self, label: str, settings: Settings, seed: int) -> AbstractContextManager[Events | None]:
+        """What takes the rows of one model for TensorBoard, where it is asked for."""
+        if not settings.train.tensorboard:
+            return nullcontext()
 
-        def both(row: dict[str, Any]) -> None:
-            self.session.log(row)
-            events.add(row)
+        def rows() -> Iterator[dict[str, Any]]:
+            own = settings.model.cell, seed
+            return (row for row in self.session.rows() if (row["model"], row["seed"]) == own)
 
-        return both
+        return Events(self.session.folder / TENSORBOARD / label, rows)
 
     def content(self, source: Path, seconds: float) -> dict[str, Any]:
         """What the manifest says of this run, its files left out."""

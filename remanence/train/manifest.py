@@ -14,8 +14,10 @@ from remanence.run import seal
 from remanence.storage import no_write_errors
 from remanence.train.session import Session
 
-__all__ = ["assemble", "versions"]
+__all__ = ["TENSORBOARD", "assemble", "versions"]
 
+TENSORBOARD = "tensorboard"
+"""Folder of events, in a session and in a run."""
 LIBRARIES = ("remanence", "torch", "numpy", "safetensors", "pyarrow", "pydantic")
 
 
@@ -51,10 +53,12 @@ def assemble(session: Session, content: dict[str, Any], interrupted: bool) -> Pa
             _copy(session.place(facts.pop("label")) / "model.safetensors", folder / facts["file"])
         session.mark()
         _copy(session.folder / "metrics.jsonl", folder / "metrics.jsonl")
-        if (session.folder / "tensorboard").exists():
-            shutil.copytree(session.folder / "tensorboard", folder / "tensorboard")
+        if (session.folder / TENSORBOARD).exists():
+            shutil.copytree(session.folder / TENSORBOARD, folder / TENSORBOARD)
         if interrupted:
-            shutil.copytree(session.folder, folder / "checkpoints", ignore=shutil.ignore_patterns("run", "lock", ".*"))
+            # Events are written anew from the metrics when training goes on.
+            left_out = shutil.ignore_patterns("run", "lock", TENSORBOARD, ".*")
+            shutil.copytree(session.folder, folder / "checkpoints", ignore=left_out)
     cell = CELLS[content["settings"]["model"]["cell"]]
     seal(folder, {**content, "cell": json.loads(cell.to_json()), "versions": versions()})
     return folder

@@ -142,6 +142,13 @@ class Session:
             file.write((json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode())
             file.flush()
 
+    def rows(self) -> list[dict[str, Any]]:
+        """Every row of metrics.jsonl."""
+        with no_write_errors(self.folder / "metrics.jsonl"):
+            self._opened().flush()
+            lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
     def mark(self) -> int:
         """Length of metrics.jsonl, flushed to the disk."""
         file = self._opened()
