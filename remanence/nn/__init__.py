@@ -1,7 +1,22 @@
-"""Torch modules: a recurrent layer of any cell, and what stands before and behind it."""
+"""Torch modules: a recurrent layer of any cell, drop-ins for torch.nn's, and what stands before and behind them."""
 
 from __future__ import annotations
 
+from remanence.nn.conversion import convert, restore
+from remanence.nn.dropin import GRU, LSTM, RNN
+from remanence.nn.dropin_cells import GRUCell, LSTMCell, RNNCell
 from remanence.nn.recurrent import Recurrent, RecurrentOptions, RecurrentOutput
 
-__all__ = ["Recurrent", "RecurrentOptions", "RecurrentOutput"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "GRUCell",
+    "LSTMCell",
+    "RNNCell",
+    "Recurrent",
+    "RecurrentOptions",
+    "RecurrentOutput",
+    "convert",
+    "restore",
+]

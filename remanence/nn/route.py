@@ -1,0 +1,69 @@
+"""Which way a drop-in layer takes: a kernel compiled from the equations, torch's own, or the equations themselves."""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from remanence.nn import fused
+from remanence.nn.stacks import CELL_OF
+from remanence.nn.twin import transformed
+
+__all__ = ["route"]
+
+
+def _slower(kind: str, ragged: bool) -> str:
+    """Why torch's own kernel on the CPU is the better one; "" where it is not. The one place that says so."""
+    if kind == "LSTM" and not ragged:
+        return "torch's own kernel is the faster for a plain LSTM over sequences of one length"
+    return ""
+
+
+def route(kind: str, weight: Tensor, flow: Tensor | None = None, *, ragged: bool = False) -> tuple[str, str]:
+    """The path of a call, and why.
+
+    Args:
+        kind: as in `CELL_OF`.
+        weight: one of the layer's parameters.
+        flow: `[time, batch, feature]`; None: of a usual call.
+        ragged: the sequences are of unequal length.
+
+    Returns:
+        "cpu-fused"; "torch" or "cudnn", torch's own kernels; or "eager", the equations step by step.
+    """
+    if transformed():
+        return "eager", "kernels do not run under torch.func transforms"
+    if weight.device.type == "cuda":
+        known = torch.backends.cudnn.enabled and torch.backends.cudnn.is_acceptable(weight)
+        return ("cudnn", "the layer is on a GPU") if known else ("torch", "cuDNN is missing, or has no such dtype")
+    why = _unreal(weight, flow) or _slower(kind, ragged)
+    if why:
+        return "torch", why
+    data = None if flow is None else flow.transpose(0, 1)
+    path, why = fused.choose(CELL_OF[kind], weight, data)
+    if path == "cpu-fused":
+        return path, why
+    if why.startswith("numba"):
+        _warn(why)
+    return "torch", why
+
+
+def _unreal(weight: Tensor, flow: Tensor | None) -> str:
+    """Why a tensor's numbers are not at hand; "" where they are."""
+    if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
+        return "torch is compiling or tracing the layer"
+    plain = type(weight) in (Tensor, Parameter) and type(flow) in (Tensor, Parameter, type(None))
+    if not plain or torch._C._len_torch_dispatch_stack():
+        return "the tensors are of a class of their own, or a mode of torch watches the operations"
+    return ""
+
+
+@lru_cache(maxsize=8)
+def _warn(why: str) -> None:
+    """Say once what the user can mend."""
+    message = f"recurrent layers run through torch's own kernels, several times slower: {why}"
+    warnings.warn(message, RuntimeWarning, stacklevel=2)
