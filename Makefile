@@ -1,7 +1,8 @@
 # Every target makes the .venv it needs. Another Python: make PYTHON=python3.12 demo. Another torch (CUDA): make TORCH_INDEX= demo.
 
-TORCH       ?= torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# On Linux the CPU build has a name of its own, so that where its index is out of reach nothing else is taken for it.
+TORCH       ?= torch==2.13.0$(if $(TORCH_INDEX),$(if $(filter Linux,$(shell uname -s)),+cpu))
 PYTHON      ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 PIP          = .venv/bin/python -m pip --disable-pip-version-check install -qq
@@ -49,7 +50,10 @@ clean:  ## remove what the other targets made, runs excepted
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it, as in: make PYTHON=/path/to/python3.12 demo"; exit 1; }
 	@echo "setting up .venv ($$($(PYTHON) --version)): once, about a minute"
 	@$(PYTHON) -m venv .venv
-	@$(PIP) --no-deps $(TORCH) $(if $(TORCH_INDEX),--retries 1 --extra-index-url $(TORCH_INDEX))
+	@$(PIP) --no-deps $(TORCH) $(if $(TORCH_INDEX),--retries 1 --extra-index-url $(TORCH_INDEX)) || { echo; \
+	    echo "$(TORCH) could not be had$(if $(TORCH_INDEX), from $(TORCH_INDEX)). What to do, one of:"; \
+	    echo "  try again with a network, or name a mirror of that index:  make TORCH_INDEX=https://… demo"; \
+	    echo "  take PyPI's own build (on Linux with CUDA: gigabytes):      make TORCH_INDEX= demo"; exit 1; }
 	@touch $@
 
 .venv/run: pyproject.toml | .venv/torch

@@ -32,6 +32,7 @@ from remanence.settings import Settings
 from remanence.storage import read_sealed, read_tensors, sha256, write_sealed
 from remanence.tasks import TASKS
 from remanence.tasks.task import Prepared, Scores, Task
+from remanence.validation import first_mistake
 
 __all__ = ["COMPARISON", "MANIFEST", "Run", "evaluate", "is_run", "predict", "seal"]
 
@@ -284,9 +285,8 @@ def _validated(kind: type[BaseModel], content: Any, folder: Path) -> Any:
     try:
         return kind.model_validate_json(json.dumps(content))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        where, mistake = first_mistake(error)
         raise RunError(
-            f"{folder / MANIFEST}: {kind.__name__}.{where}: {first['msg']}",
+            f"{folder / MANIFEST}: {'.'.join((kind.__name__, *where))}: {mistake}",
             remedy="use the version of remanence that wrote it, or train it anew",
         ) from error

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from remanence.errors import SettingError
+from remanence.validation import first_mistake
 
 __all__ = ["DataSettings", "ModelSettings", "Settings", "TrainSettings", "settings_from"]
 
@@ -221,12 +222,9 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate(parts)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = [str(step) for step in first["loc"] if step not in parts]
-        message = first["msg"].removeprefix("Value error, ")
-        raise SettingError(
-            f"{message} (came {first['input']!r})", name=where[0] if where else "", remedy="see `remanence fit --help`"
-        ) from None
+        where, mistake = first_mistake(error)
+        name = next((step for step in where if step not in parts), "")
+        raise SettingError(mistake, name=name, remedy="see `remanence fit --help`") from None
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

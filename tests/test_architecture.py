@@ -19,7 +19,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "remanence"
 
-GROUND = {"errors", "sequences", "settings"}
+GROUND = {"errors", "sequences", "settings", "validation"}
 PLAIN = {"statistics", "storage", "table", "verdict"}
 MODELS = GROUND | PLAIN | {"compiler", "cells", "data", "nn", "tasks"}
 RUNS = MODELS | {"prediction", "run"}
@@ -30,7 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "table": set(),
     "sequences": {"errors"},
-    "settings": {"errors"},
+    "validation": set(),
+    "settings": {"errors", "validation"},
     "statistics": {"errors"},
     "storage": {"errors"},
     "verdict": {"errors", "statistics"},

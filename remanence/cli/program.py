@@ -74,8 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _tell("interrupted", 130)
     except BrokenPipeError:
-        # The reader of our output (`| head`) has enough; Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output (`| head`) has enough.
+        _drop_output()
         return 0
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
@@ -85,7 +85,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> NoReturn:
     """Run the command `remanence`, and leave with its status."""
-    sys.exit(main())
+    status = main()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Told already.
+        _drop_output()
+    sys.exit(status)
+
+
+def _drop_output() -> None:
+    """Send what waits to be printed nowhere: Python would complain of it again at exit, with a status of its own."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(message: str, status: int) -> int:

@@ -68,6 +68,10 @@ class Part(ABC):
     def batch(self, index: np.ndarray) -> Batch:
         """The examples at these positions, in this order."""
 
+    def targets(self, index: np.ndarray) -> Tensor | None:
+        """The answers of the examples at these positions, as `batch` gives them."""
+        return self.batch(index).target
+
     @abstractmethod
     def name(self, index: int) -> str:
         """Where an example stands, for a person: `data.csv:812`, or `series A, 2016-07-01 00:00`."""

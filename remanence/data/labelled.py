@@ -80,8 +80,11 @@ class ClassifyPart(Part):
             data = torch.from_numpy(np.where(inside, values, 0).astype(np.int64))
         else:
             data = torch.from_numpy(np.where(inside[..., None], values, np.float32(0)))
-        classes = torch.from_numpy(self._store.classes[self._places[index]]) if self._answers else None
-        return Batch(Sequences(data, torch.from_numpy(lengths)), classes, None, torch.from_numpy(index))
+        return Batch(Sequences(data, torch.from_numpy(lengths)), self.targets(index), None, torch.from_numpy(index))
+
+    def targets(self, index: np.ndarray) -> torch.Tensor | None:
+        """The classes of the sequences at these positions; no sequence is read for them."""
+        return torch.from_numpy(self._store.classes[self._places[index]]) if self._answers else None
 
     def at(self, index: np.ndarray) -> ClassifyPart:
         """A part of the sequences at these positions."""

@@ -125,7 +125,11 @@ def prepare_forecast(path: str | Path, settings: DataSettings) -> DataParts[Fore
     guessed = guess(path, settings, task="forecast")
     for name in ("valid_file", "test_file"):
         if getattr(settings, name):
-            raise SettingError("a forecast is split by time", name=name, remedy="use --split or --split-column")
+            raise SettingError(
+                "a forecast reads one file, whose parts follow each other in time", name=name,
+                remedy="append that file's rows to the first file, add a column that says train, valid or test in each "
+                "row, and name it: --split-column part",
+            )  # fmt: skip
     panel = open_panel(path, guessed.settings)
     planned = plan(panel, guessed.settings)
     context, horizon = planned.settings.context or 1, planned.settings.horizon or 1

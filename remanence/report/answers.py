@@ -41,10 +41,9 @@ def answers_section(run: Any) -> Section | None:
 
 
 def _confusion(run: Any, part: Part) -> tuple[Block, ...]:
-    counts = measure(run.task, run.model, part, run.encoders, run.settings)[0].confusion
+    counts, labels = _counts(run, part), run.encoders.labels
     if counts is None:
         return ()
-    labels = run.encoders.labels
     return (
         Figure(
             "confusion",
@@ -52,6 +51,17 @@ def _confusion(run: Any, part: Part) -> tuple[Block, ...]:
             how=HOW["confusion"],
         ),
     )
+
+
+def _counts(run: Any, part: Part) -> np.ndarray | None:
+    """Which classes were taken for which, `[truth, answer]`, as the test part gave it when it was scored."""
+    pairs = run.manifest.get("confusion")
+    if pairs is None or part is not run.prepared.test:
+        return measure(run.task, run.model, part, run.encoders, run.settings)[0].confusion
+    counts = np.zeros((len(run.encoders.labels),) * 2, np.int64)
+    for truth, answer, count in pairs:
+        counts[truth, answer] = count
+    return counts
 
 
 def _forecasts(run: Any, part: Part) -> tuple[Block, ...]:

@@ -20,7 +20,7 @@ from remanence.tasks.task import Baseline
 
 __all__ = ["BagOfPairs", "BagOfWords", "Majority", "NearestNeighbour", "SummaryStatistics", "classify_baselines"]
 
-_BATCH = 1024
+_BATCH = 1 << 16
 
 
 def classify_baselines(encoders: ClassifyEncoders, settings: Settings) -> tuple[Baseline, ...]:
@@ -44,7 +44,7 @@ class Majority(Baseline):
 
     def fit(self, train: Part, valid: Part) -> None:
         for start in range(0, len(train), _BATCH):
-            target = train.batch(np.arange(start, min(start + _BATCH, len(train)))).target
+            target = train.targets(np.arange(start, min(start + _BATCH, len(train))))
             assert target is not None
             self._counts += np.bincount(target.numpy(), minlength=len(self._counts))
 

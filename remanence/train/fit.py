@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remanence.data.examples import Part
+import numpy as np
+
 from remanence.errors import MachineError, RunError, SettingError
 from remanence.prediction.outputs import measure
 from remanence.run import Run, seal
@@ -140,6 +141,10 @@ class _Fitted:
     facts: dict[str, Any]
     settings: Settings
 
+    def content(self) -> dict[str, Any]:
+        """What the manifest says of it."""
+        return {name: value for name, value in self.facts.items() if name != "confusion"} | {"label": self.label}
+
 
 class _Fitting:
     """The models of one run, trained one after the other."""
@@ -177,7 +182,7 @@ class _Fitting:
             hooks = Hooks(self.progress, interrupt, session.log, session.mark, session.rewind)
             job = Job(opened.task, opened.prepared, settings, seed, f"{settings.model.cell}, seed {seed}")
             trained = train(job, session.begin(label), events.told_by(hooks) if events else hooks)
-        facts = trained.facts() | {"test": _scores(opened, trained.model, opened.prepared.test, settings)}
+        facts = trained.facts() | _scored(opened, trained.model, settings)
         self.interrupted = trained.stopped == "interrupted"
         session.keep(label, facts, trained.model.state_dict(), done=not self.interrupted)
         return _Fitted(label, facts, settings)
@@ -214,10 +219,10 @@ class _Fitting:
             "best_seed": best.facts["seed"],
             "valid": best.facts["valid"],
             "test": best.facts["test"],
-            "seeds": [one.facts | {"label": one.label} for one in self.seeds],
+            "confusion": best.facts.get("confusion"),
+            "seeds": [one.content() for one in self.seeds],
             "beside": {
-                str(one.settings.model.cell): one.facts
-                | {"label": one.label, "settings": one.settings.model_dump(mode="json")}
+                str(one.settings.model.cell): one.content() | {"settings": one.settings.model_dump(mode="json")}
                 for one in self.beside
             },
             "baselines": self.baselines,
@@ -231,10 +236,15 @@ def _rank(one: _Fitted) -> tuple[float, float]:
     return (values[0], values[-1]) if values else (0.0, 0.0)
 
 
-def _scores(opened: Opened, model: Any, part: Part, settings: Settings) -> dict[str, float | None]:
-    if not len(part):
-        return {}
-    return plain_metrics(measure(opened.task, model, part, opened.prepared.encoders, settings)[0].metrics)
+def _scored(opened: Opened, model: Any, settings: Settings) -> dict[str, Any]:
+    """Metrics on the test part, and which classes were taken for which: truth, answer, how often."""
+    if not len(opened.prepared.test):
+        return {"test": {}, "confusion": None}
+    scores = measure(opened.task, model, opened.prepared.test, opened.prepared.encoders, settings)[0]
+    pairs = None
+    if scores.confusion is not None:
+        pairs = [[int(at[0]), int(at[1]), int(scores.confusion[tuple(at)])] for at in np.argwhere(scores.confusion)]
+    return {"test": plain_metrics(scores.metrics), "confusion": pairs}
 
 
 def _trivial_baselines(opened: Opened) -> Iterator[dict[str, Any]]:
@@ -246,7 +256,7 @@ def _trivial_baselines(opened: Opened) -> Iterator[dict[str, Any]]:
         row: dict[str, Any] = {"name": baseline.name, "test": {}, "parameters": 0, "error": ""}
         try:
             baseline.fit(prepared.train, prepared.valid)
-            row["test"] = _scores(opened, baseline, prepared.test, opened.settings)
+            row["test"] = _scored(opened, baseline, opened.settings)["test"]
             row["parameters"] = baseline.parameters
         except SettingError as error:
             row["error"] = str(error)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 import time
 
+from remanence.errors import printable
+
 __all__ = ["Notes", "Progress", "Terminal", "progress_for"]
 
 
@@ -42,7 +44,7 @@ class Notes(Progress):
         self.note(f"training {title}")
 
     def note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 class Terminal(Progress):
@@ -68,7 +70,7 @@ class Terminal(Progress):
 
     def begin(self, title: str) -> None:
         self._valid = ""
-        self._bar.reset(self._task, total=1.0, description=title, facts="", visible=True)
+        self._bar.reset(self._task, total=1.0, description=printable(title), facts="", visible=True)
         self._bar.start()
 
     def step(self, used: float, loss: float, seconds: float) -> None:
@@ -87,7 +89,7 @@ class Terminal(Progress):
         self._bar.update(self._task, visible=False)
 
     def note(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def progress_for(choice: bool | Progress | None) -> Progress:

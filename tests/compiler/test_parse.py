@@ -147,7 +147,7 @@ def test_parse_given_sizes_name_what_cannot_be_told():
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
 def test_render_parses_back_to_the_same_ir(cell):
     text = "\n".join(f"{e.name} = {render(e.value)}" for e in cell.step.equations)
-    again = parse(text, cell.state, cell.output)
+    again = parse(text, cell.state, cell.output, given=cell.given)
     verify(again)
     assert again == cell.step
 

@@ -220,7 +220,9 @@ def test_new_file_of_other_frequency_is_refused(tmp_path: Path) -> None:
 
 def test_files_of_their_own_are_refused_for_forecasts(tmp_path: Path) -> None:
     path = counting(tmp_path)
-    with pytest.raises(SettingError, match="split by time"):
+    with pytest.raises(
+        SettingError, match=r"--test-file: a forecast reads one file.*append that file's rows.*--split-column"
+    ):
         prepare_forecast(path, SETTINGS.model_copy(update={"test_file": str(path)}))
 
 

@@ -91,6 +91,9 @@ class MadeClassify(ClassifyPart):
         target = torch.from_numpy(self.labels[index])
         return Batch(Sequences(data, lengths), target, None, torch.from_numpy(np.asarray(index)))
 
+    def targets(self, index: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(self.labels[index])
+
     def name(self, index: int) -> str:
         return f"row {index}"
 

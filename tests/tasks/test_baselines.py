@@ -184,3 +184,20 @@ def test_baselines_do_without_a_validation_part() -> None:
     ridge = RidgeAutoregression(forecast.encoders, OPTIONS)
     ridge.fit(forecast.train, none)
     assert torch.isfinite(ridge.predict(forecast.test.batch(np.arange(2)))).all()
+
+
+def test_majority_reads_no_text() -> None:
+    data = made.made_texts()
+    read = AssertionError("a text is read for its label")
+
+    class Labels(made.MadeClassify):
+        def batch(self, index: np.ndarray):
+            raise read
+
+    encoders = made.text_encoders()
+    train = Labels(encoders, data.train.sequences, data.train.labels.tolist())
+    majority = Majority(3)
+    majority.fit(train, train)
+    assert majority.predict(data.test.batch(np.arange(2))).exp()[0].tolist() == pytest.approx(
+        np.bincount(data.train.labels, minlength=3) / len(data.train), abs=1e-6
+    )
