@@ -53,6 +53,9 @@ class _Layer(Namesake, nn.RNNBase):
         Raises:
             ShapeError: the axis, what was expected, what came; a RuntimeError and a ValueError, too.
         """
+        if torch._C._get_tracing_state() is not None and not isinstance(input, Sequences):
+            # A tracer would record our checks among the operations.
+            return super().forward(input, hx)
         layer = self._layer()
         given = forms.read(layer, input)
         if hx is not None:

@@ -47,6 +47,9 @@ class _Step(Namesake, nn.RNNCellBase):
         Raises:
             ShapeError: the axis, what was expected, what came; a RuntimeError and a ValueError, too.
         """
+        if torch._C._get_tracing_state() is not None:
+            # A tracer would record our checks among the operations.
+            return super().forward(input, hx)
         name, cell = type(self).__name__, CELL_OF[self.kind]
         _check(f"{name} input", input, ("batch", "feature")[2 - input.ndim :], self.input_size, self.weight_ih)
         states = () if hx is None else hx if len(cell.state) > 1 else (hx,)

@@ -83,7 +83,7 @@ def test_training_goes_on_after_the_swap() -> None:
     assert losses[0] > losses[1] > losses[2]
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
 def test_torchscript_sees_the_layers_of_torch() -> None:
     torch.manual_seed(0)
     model = ours.convert(nn.Sequential(Reader())).eval()
