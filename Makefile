@@ -8,7 +8,7 @@ PYTHON      ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3
 PIP          = .venv/bin/python -m pip --disable-pip-version-check install -qq
 
 .NOTPARALLEL:
-.PHONY: help demo test check format bench study docs clean
+.PHONY: help demo test check format bench big study docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,10 @@ format: .venv/dev  ## rewrite what ruff can mend
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-bench: .venv/dev  ## fit and predict on files of 1 GB: peak of memory, and seconds (about ten minutes)
+bench: .venv/bench  ## time the engine beside other libraries (25 minutes; ARGS=--quick two); docs/engine.md
+	@.venv/bin/python -m bench.engine $(ARGS)
+
+big: .venv/dev  ## fit and predict on files of 1 GB: peak of memory, and seconds (about ten minutes)
 	@.venv/bin/python -m bench.big $(ARGS)
 
 study: .venv/dev  ## measure the protocols that others published (their data in ../shared/data); NAME=etth1 for one
@@ -63,3 +66,7 @@ clean:  ## remove what the other targets made, runs excepted
 .venv/dev: pyproject.toml | .venv/torch
 	@$(PIP) -e '.[test,check,docs,subwords,tensorboard]'
 	@touch $@ .venv/run
+
+.venv/bench: .venv/dev
+	@$(PIP) -e '.[bench]'
+	@touch $@

@@ -1,0 +1,243 @@
+"""`python -m bench.engine`: measure, and write the results, the table and the figure."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench.engine import machine
+from bench.engine.child import environment
+from bench.engine.figure import draw
+from bench.engine.measures import MEASURES
+from bench.engine.peers import PEERS
+from bench.engine.plain import PLAIN
+from bench.engine.plan import MODES, SHAPES, Case, Mode, Shape, cases, default_pairs
+from bench.engine.results import Results
+from bench.engine.table import insert, judged, markdown
+from bench.engine.timing import Budget
+from remanence.cells import CELLS
+
+__all__ = ["main"]
+
+OUT = machine.ROOT / "bench" / "results" / "engine.json"
+PAGE = machine.ROOT / "docs" / "engine.md"
+FIGURE = machine.ROOT / "docs" / "engine.png"
+QUICK = Budget(seconds=0.3, fewest=5, narrow=0.05)
+QUICK_SHAPES = SHAPES[:2]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one process does."""
+
+    title: str
+    threads: int
+    cases: tuple[Case, ...] = ()
+    measures: tuple[str, ...] = ()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.engine", description="Time the engine beside other libraries."
+    )
+
+    def listed(text: str) -> list[str]:
+        return [part for part in text.split(",") if part]
+
+    known = {"cells": PLAIN, "modes": MODES, "peers": PEERS, "measures": MEASURES}
+    for name, values in known.items():
+        parser.add_argument(f"--{name}", type=listed, metavar="A,B", help=f"of {', '.join(values)} (default: the plan)")
+    parser.add_argument("--shapes", type=listed, metavar="BxTxIxH,…", help=f"default {','.join(map(str, SHAPES))}")
+    parser.add_argument("--threads", type=listed, metavar="1,2", help="default 1,2")
+    parser.add_argument("--quick", action="store_true", help="two shapes, one thread, few repeats: about two minutes")
+    parser.add_argument("--seconds", type=float, help="budget of one case (default 3)")
+    parser.add_argument("--fresh", action="store_true", help="measure again what the results hold")
+    parser.add_argument("--only", choices=("cases", "measures"), help="leave the other kind out")
+    parser.add_argument(
+        "--out", type=Path, help="where the results go; table and figure go beside (default bench/results)"
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure what is asked; the exit status: 1 where a result was wrong or failed, 2 for a mistake in the call."""
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    try:
+        jobs = list(_jobs(asked))
+    except ValueError as error:
+        parser.error(str(error))
+    out = asked.out or (OUT.with_name("engine-quick.json") if asked.quick else OUT)
+    if not out.parent.is_dir():
+        parser.error(f"--out {out}: no such folder")
+    results = Results(out, machine.facts(), machine.commit(), machine.engine_key(), asked.quick)
+    try:
+        if not asked.fresh:
+            results.resume()
+        bad = _measure(jobs, results, _budget(asked))
+    except ValueError as error:
+        parser.error(str(error))
+    _publish(results, out)
+    return 1 if bad else 0
+
+
+def _budget(asked: Any) -> Budget:
+    budget = QUICK if asked.quick else Budget()
+    return budget if asked.seconds is None else Budget(**(asdict(budget) | {"seconds": asked.seconds}))
+
+
+def _known(name: str, given: list[str] | None, values: Any) -> list[str]:
+    for value in given or ():
+        if value not in values:
+            raise ValueError(f"--{name}: no '{value}'; expected some of {', '.join(values)}")
+    return list(given or ())
+
+
+def _jobs(asked: Any) -> Iterator[Job]:
+    """The processes to start: one for each peer and number of threads, then one for each measure.
+
+    Raises:
+        ValueError: an unknown name, a malformed shape or number.
+    """
+    cells, modes = _known("cells", asked.cells, PLAIN), _known("modes", asked.modes, MODES)
+    peers, measures = _known("peers", asked.peers, PEERS), _known("measures", asked.measures, MEASURES)
+    texts = asked.threads or (["1"] if asked.quick else ["1", "2"])
+    if not all(text.isdigit() and 1 <= int(text) <= (os.cpu_count() or 1) for text in texts):
+        raise ValueError(
+            f"--threads {','.join(texts)}: expected numbers from 1 to {os.cpu_count()}, this machine's cores"
+        )
+    threads = [int(text) for text in texts]
+    shapes = [Shape.parse(text) for text in asked.shapes] if asked.shapes else QUICK_SHAPES if asked.quick else SHAPES
+    narrowed = bool(cells or modes or peers or asked.shapes)
+    if asked.only != "measures" and not (measures and not narrowed):
+        triples = _triples(cells, modes, peers)
+        for peer in dict.fromkeys(peer for _, _, peer in triples):
+            of_peer = [triple for triple in triples if triple[2] == peer]
+            for count in threads:
+                yield Job(f"{PEERS[peer].title}, {count} thread(s)", count, tuple(cases(of_peer, shapes, [count])))
+    if asked.only != "cases" and (measures or not narrowed):
+        for name in measures or MEASURES:
+            for count in sorted({*MEASURES[name].threads} & {*threads}):
+                yield Job(f"{MEASURES[name].title}, {count} thread(s)", count, (), (name,))
+
+
+def _triples(cells: list[str], modes: list[str], peers: list[str]) -> list[tuple[str, Mode, str]]:
+    """Cell, mode and peer: of the plan, or all that is asked for by name; those that can be computed here."""
+    if peers:
+        every = [(cell, mode, peer) for peer in peers for cell in cells or PLAIN for mode in modes or MODES]
+    else:
+        every = default_pairs()
+    found = []
+    for cell, mode, peer in every:
+        wanted = (not cells or cell in cells) and (not modes or mode in modes)
+        if wanted and cell in CELLS and PEERS[peer].installed() and PEERS[peer].computes(cell, mode):
+            found.append((cell, mode, peer))
+    return found
+
+
+def _measure(jobs: list[Job], results: Results, budget: Budget) -> int:
+    """Run every job that is not done; how many results are wrong or failed."""
+    work = [left for job in jobs if (left := _left(job, results)) is not None]
+    total = sum(len(job.cases) + len(job.measures) for job in work)
+    console, bad = Console(stderr=True), 0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        for job in work:
+            bar.update(task, description=job.title)
+            if not console.is_terminal:
+                print(f"{job.title}: {len(job.cases) + len(job.measures)} to measure", file=sys.stderr, flush=True)
+            for answer in _answers(job, results.quick, budget):
+                bad += _keep(answer, job, results, bar.console)
+                results.write()
+                bar.advance(task)
+    return bad
+
+
+def _left(job: Job, results: Results) -> Job | None:
+    """What of a job is not in the results."""
+    left = tuple(case for case in job.cases if case.key not in results.cases)
+    done = {key.partition("/")[0] + "@" + key.partition("@")[2] for key in results.findings}
+    measures = tuple(name for name in job.measures if f"{name}@{job.threads}" not in done)
+    return Job(job.title, job.threads, left, measures) if left or measures else None
+
+
+def _answers(job: Job, quick: bool, budget: Budget) -> Iterator[dict[str, Any]]:
+    """Start a process, give it its work, read its results as they come."""
+    told = {
+        "threads": job.threads,
+        "cases": [case.to_json() for case in job.cases],
+        "measures": job.measures,
+        "budget": asdict(budget),
+        "quick": quick,
+    }
+    command = [sys.executable, "-m", "bench.engine.child"]
+    with subprocess.Popen(
+        command,
+        cwd=machine.ROOT,
+        env=environment(job.threads),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdin is not None and child.stdout is not None
+        with child.stdin:
+            json.dump(told, child.stdin)
+        count = 0
+        for line in child.stdout:
+            count += 1
+            yield json.loads(line)
+    names = [*(case.key for case in job.cases), *job.measures]
+    for place, name in enumerate(names[count:], count):
+        kind = "case" if place < len(job.cases) else "measure"
+        yield {kind: name, "failed": f"its process ended with status {child.returncode}"}
+
+
+def _keep(answer: dict[str, Any], job: Job, results: Results, console: Console) -> int:
+    """Put an answer into the results and say so; 1 where it is wrong or failed."""
+    why = answer.get("wrong") or answer.get("failed")
+    if "case" in answer:
+        key = answer.pop("case")
+        results.cases[key] = answer
+        text = f"{answer['ratio']:.2f} × [{answer['low']:.2f}–{answer['high']:.2f}]" if not why else f"NOT TIMED: {why}"
+        console.print(f"{key}: {text}", highlight=False, markup=False, soft_wrap=True)
+    else:
+        name = answer["measure"]
+        for key, found in answer.get("findings", {name: {"failed": why}}).items():
+            results.findings[f"{key}@{job.threads}"] = found
+            text = f"{found['value']:.4g}" if "value" in found else found.get("skipped") or f"FAILED: {why}"
+            console.print(f"{key}, {job.threads} thread(s): {text}", highlight=False, markup=False, soft_wrap=True)
+    return 1 if why else 0
+
+
+def _publish(results: Results, out: Path) -> None:
+    """Write the table and the figure, and say what was not reached."""
+    held = results.to_json()
+    text = markdown(held)
+    if out == OUT:
+        insert(PAGE, text)
+        draw(held, FIGURE)
+    else:
+        out.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
+        draw(held, out.with_suffix(".png"))
+    rows = list(judged(held))
+    for row in rows:
+        if row["reached"] is False:
+            beside = f" beside {row['beside']}" if row["beside"] else ""
+            print(f"not reached: {row['title']}{beside}: {row['value']}, asked {row['floor']}")
+    reached = sum(row["reached"] is True for row in rows)
+    print(f"{reached} of {sum(row['reached'] is not None for row in rows)} floors reached; {out}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""The rate of the LSTM's time loop beside the machine's own matrix product and beside the tile alone.
+
+The loop's time is the layer's less that of the input's product, which stands before it, timed by turns with it as torch
+computes it. Its work is the product with the state alone. So what the layer spends on copies, on Python and on gates
+counts against the loop.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import statistics
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from bench.engine import ours
+from bench.engine.measures import Asked, Findings
+from bench.engine.plan import SHAPES, Shape
+from bench.engine.problem import joined, problem
+from bench.engine.timing import turns
+
+__all__ = ["measure", "tile_call"]
+
+SQUARES = (512, 1024, 2048)
+DEPTH, ROWS = 256, 96
+
+
+def measure(asked: Asked) -> Findings:
+    """Shares for every shape of the plan with 256 hidden units or more."""
+    found: Findings = {}
+    for shape in SHAPES:
+        if shape.hidden >= 256 and not (asked.quick and shape.hidden > 256):
+            found |= _shares(shape, asked)
+    return found
+
+
+def _shares(shape: Shape, asked: Asked) -> Findings:
+    given = problem("lstm", "infer", shape, asked.threads)
+    layer = ours.make(given).call
+    stacked = joined(given.weights, {"W": ("W_i", "W_f", "W_g", "W_o"), "b": ("b_i", "b_f", "b_g", "b_o")})
+    inputs, weight, bias = (torch.from_numpy(array) for array in (given.inputs, stacked["W"], stacked["b"]))
+    tile, tile_work = tile_call()
+    squares = [_square(size) for size in SQUARES]
+
+    def before() -> Any:
+        with torch.inference_mode():
+            return functional.linear(inputs, weight, bias)
+
+    calls: list[Callable[[], Any]] = [layer, before, tile, *squares]
+    for call in calls:
+        call()
+    # The layer and the product before it are not to be known as a ratio: use the budget.
+    rounds = turns(calls, replace(asked.budget, narrow=0.0))
+    whole, product, one_tile, *mm = (statistics.median(column) for column in zip(*rounds, strict=True))
+    work = 2.0 * shape.batch * shape.time * 4 * shape.hidden**2
+    loop = work / (whole - product) / 1e9
+    sgemm = max(2.0 * size**3 / spent for size, spent in zip(SQUARES, mm, strict=True)) / 1e9
+    alone = tile_work / one_tile / 1e9 * asked.threads
+    note = f"{shape}: loop {loop:.0f} GFLOP/s"
+    return {
+        f"rate/sgemm/{shape.hidden}": {"value": 100 * loop / sgemm, "note": note},
+        f"rate/tile/{shape.hidden}": {"value": 100 * loop / alone, "note": note},
+        "rate/sgemm": {"value": sgemm},
+        "rate/tile": {"value": alone, "note": "of one thread, times the threads"},
+    }
+
+
+def _square(size: int) -> Callable[[], Any]:
+    a, b = torch.randn(size, size), torch.randn(size, size)
+    into = torch.empty(size, size)
+    return lambda: torch.mm(a, b, out=into)
+
+
+def tile_call() -> tuple[Callable[[], Any], float]:
+    """A call that multiplies through the engine's own tile, packed panels in cache; and its operations."""
+    from remanence.compiler import kernel
+    from remanence.compiler.tile import packed_size
+    from remanence.compiler.vector import MACHINE
+
+    columns = MACHINE.vectors * MACHINE.width(4)
+    a = np.ones((ROWS, DEPTH), np.float32)
+    packed = np.ones(packed_size(columns, DEPTH, 4), np.float32)
+    c = np.zeros((ROWS, columns), np.float32)
+    place, number = ctypes.c_void_p, ctypes.c_int64
+    kinds = [place, number, place, number, number, place, number, number, number]
+    multiply = ctypes.CFUNCTYPE(None, *kinds)(kernel.tiles("float32").multiply)
+
+    def call() -> Any:
+        multiply(c.ctypes.data, columns, a.ctypes.data, DEPTH, ROWS, packed.ctypes.data, DEPTH, columns, 1)
+
+    call()
+    assert (c == DEPTH).all(), "the tile is called with other arguments now: mend this measure"
+    return call, 2.0 * ROWS * columns * DEPTH
