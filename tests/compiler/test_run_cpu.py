@@ -28,7 +28,9 @@ def _tensors(name: str, dtype: torch.dtype, shape: tuple[int, int, int, int]) ->
     sizes = {"input": features, "hidden": hidden, "proj": max(hidden // 2, 1)}
     weights = {p.name: (0.3 * torch.randn(p.shape(sizes), dtype=dtype)).requires_grad_() for p in step.parameters}
     inputs = torch.randn(time, batch, features, dtype=dtype, requires_grad=True)
-    state = {s: torch.randn(batch, sizes[step.sizes[s]], dtype=dtype, requires_grad=True) for s in step.state}
+    # The normaliser of sLSTM, a sum of exponentials, is positive.
+    drawn = {s: torch.randn(batch, sizes[step.sizes[s]], dtype=dtype) for s in step.state}
+    state = {s: (value.abs() + 0.5 if s == "n" else value).requires_grad_() for s, value in drawn.items()}
     return weights, inputs, state
 
 
