@@ -56,6 +56,7 @@ class Cell:
             beside x, such as a mask or the time since the last observation.
         additive_memory: state → (a, b) where the equations say state_t = a ⊙ state_{t−1} + b; two expressions over
             quantities. Checked here.
+        candidate: the quantity that is written into the state, where gates keep or write: what recurrent dropout drops.
         bounded: every output stays within [−1, 1] when the initial state does.
         forget_bias: vectors that make the cell keep more when raised.
         start: parameters that start at a constant instead of at random.
@@ -87,6 +88,7 @@ class Cell:
     sizes: Mapping[str, str] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
     additive_memory: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    candidate: str = ""
     bounded: bool = False
     forget_bias: tuple[str, ...] = ()
     start: Mapping[str, float] = field(default_factory=dict)
@@ -106,6 +108,11 @@ class Cell:
         if not any(node == Input() for equation in step.equations for node in walk(equation.value)):
             raise CellError(f"cell '{self.name}': no equation reads the input x", remedy="such as W @ x")
         self._check_names()
+        if self.candidate and self.candidate not in step.quantities:
+            raise CellError(
+                f"cell '{self.name}': candidate '{self.candidate}' is not a quantity",
+                remedy=f"expected one of {', '.join(step.quantities)}",
+            )
         for state, parts in self.additive_memory.items():
             self._check_additive(state, *parts)
 
@@ -262,6 +269,8 @@ def _properties(cell: Cell) -> list[str]:
     for state, (a, b) in cell.additive_memory.items():
         factor = a if a.isidentifier() or a.isdigit() else f"({a})"
         found.append(f"additive memory: {state} = {factor} ⊙ {state} + {b}")
+    if cell.candidate:
+        found.append(f"candidate: {cell.candidate}")
     if cell.bounded:
         found.append(f"bounded (|{cell.output}| ≤ 1)")
     if cell.forget_bias:

@@ -32,6 +32,7 @@ CELLS = (
         source="Lei, Zhang, Wang, Dai & Artzi 2018, section 3.1, arXiv:1709.02755v5; the highway connection has a "
         "matrix of its own, so that input and hidden may differ",
         additive_memory={"c": ("f", "(1 - f) * u")},
+        candidate="u",
         forget_bias=("b_f",),
     ),
     Cell(
@@ -47,6 +48,7 @@ CELLS = (
         """,
         source=f"{_MINIMAL}, section 3.2",
         additive_memory={"h": ("f / (f + i)", "i / (f + i) * n")},
+        candidate="n",
         forget_bias=("b_f",),
     ),
     Cell(
@@ -61,5 +63,6 @@ CELLS = (
         """,
         source=f"{_MINIMAL}, section 3.1",
         additive_memory={"h": ("1 - z", "z * n")},
+        candidate="n",
     ),
 )

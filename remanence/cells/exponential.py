@@ -30,6 +30,7 @@ def _slstm(name: str, title: str, log_f: str, form: str) -> Cell:
         f"equations 8–17 with {form} in 13, arXiv:2405.04517; one head, and a normaliser too small for the dtype "
         "(possible at the first steps, where m starts at 0) does not divide",
         additive_memory={"c": ("f", "i * z"), "n": ("f", "i")},
+        candidate="z",
         forget_bias=("b_f",),
     )
 

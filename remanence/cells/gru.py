@@ -21,6 +21,7 @@ CELLS = (
         source="Cho et al. 2014, arXiv:1406.1078v1; "
         "the candidate has a recurrent bias of its own, as in cuDNN and torch",
         additive_memory={"h": ("z", "(1 - z) * n")},
+        candidate="n",
         bounded=True,
         forget_bias=("b_z",),
         torch_twin=TorchTwin(
@@ -44,6 +45,7 @@ CELLS = (
         """,
         source="Cho et al. 2014, equations 5–8, arXiv:1406.1078v3; with biases",
         additive_memory={"h": ("z", "(1 - z) * n")},
+        candidate="n",
         bounded=True,
         forget_bias=("b_z",),
     ),

@@ -19,6 +19,7 @@ CELLS = (
         """,
         source="Zhou, Wu, Zhang & Zhou 2016, table 1, arXiv:1603.09420",
         additive_memory={"h": ("1 - f", "f * n")},
+        candidate="n",
         bounded=True,
     ),
     Cell(
@@ -34,6 +35,7 @@ CELLS = (
         source="van der Westhuizen & Lasenby 2018, The unreasonable effectiveness of the forget gate, "
         "arXiv:1804.04849; beta = 1",
         additive_memory={"c": ("sigmoid(s)", "(1 - sigmoid(s - 1)) * g")},
+        candidate="g",
         forget_bias=("b_f",),
     ),
     Cell(
@@ -48,6 +50,7 @@ CELLS = (
         """,
         source="Ravanelli, Brakel, Omologo & Bengio 2018, arXiv:1803.10225; biases in place of batch normalisation",
         additive_memory={"h": ("z", "(1 - z) * n")},
+        candidate="n",
         forget_bias=("b_z",),
     ),
 )

@@ -28,6 +28,7 @@ CELLS = (
         "was observed, delta the time since the last observation, last its value; the mean x_bar starts at 0, that of "
         "standardised inputs, and is learnt",
         additive_memory={"h": ("(1 - z) * gamma_h", "z * n")},
+        candidate="n",
         bounded=True,
         start={"x_bar": 0.0},
     ),

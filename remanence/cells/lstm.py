@@ -23,6 +23,7 @@ CELLS = (
         source="Gers, Schmidhuber & Cummins 2000, Learning to forget, doi:10.1162/089976600300015015; "
         "squashing by tanh as in Graves & Schmidhuber 2005, doi:10.1016/j.neunet.2005.06.042",
         additive_memory={"c": ("f", "i * g")},
+        candidate="g",
         bounded=True,
         forget_bias=("b_f",),
         torch_twin=TorchTwin(
@@ -49,6 +50,7 @@ CELLS = (
         source="Hochreiter & Schmidhuber 1997, section 4 and appendix A.1, doi:10.1162/neco.1997.9.8.1735; "
         "one cell a memory block, gradients untruncated",
         additive_memory={"c": ("1", "i * g")},
+        candidate="g",
         bounded=True,
     ),
 )

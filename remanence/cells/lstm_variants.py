@@ -29,6 +29,7 @@ def _peephole(gates: str) -> Cell:
         source="Gers & Schmidhuber 2000, Recurrent nets that time and count, doi:10.1109/IJCNN.2000.861302; "
         "squashing by tanh as in Greff et al. 2017, section II, arXiv:1503.04069",
         additive_memory={"c": ("f", "i * g")},
+        candidate="g",
         bounded=True,
         forget_bias=("b_f",),
     )
@@ -50,6 +51,7 @@ _CIFG = Cell(
     """,
     source="Greff et al. 2017, section III (CIFG), arXiv:1503.04069; without peepholes",
     additive_memory={"c": ("f", "(1 - f) * g")},
+    candidate="g",
     bounded=True,
     forget_bias=("b_f",),
 )
@@ -69,6 +71,7 @@ _PROJECTED = Cell(
     """,
     source="Sak, Senior & Beaufays 2014, arXiv:1402.1128; without peepholes, as torch's proj_size",
     additive_memory={"c": ("f", "i * g")},
+    candidate="g",
     forget_bias=("b_f",),
 )
 
@@ -99,6 +102,7 @@ def _layer_norm() -> Cell:
         "each gate is normalised on its own, "
         "and the two biases of a gate are one",
         additive_memory={"c": ("f", "i * g")},
+        candidate="g",
         bounded=True,
         forget_bias=("b_f",),
         start={**dict.fromkeys([*gains, "k_c"], 1.0), **dict.fromkeys([f"b_{g}" for g in "ifgoc"], 0.0)},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -131,6 +132,7 @@ def run(
     lengths: Tensor | None = None,
     trace: tuple[str, ...] = (),
     given: Mapping[str, Tensor] | None = None,
+    clip: float | None = None,
 ) -> Run:
     """Run a cell over time.
 
@@ -142,6 +144,7 @@ def run(
         lengths: valid steps of each sequence, `[batch]` on the CPU; None: all of them.
         trace: quantities to return.
         given: name → `[time, batch, size]`, for what the step reads from outside beside x.
+        clip: largest magnitude of each number of the gradient that a step hands to the state before it.
 
     Numerics: products with x and sums without a state are formed for all steps at once, before the loop.
     """
@@ -154,7 +157,7 @@ def run(
     for slot, value in outside.items():
         values[slot] = value if valid is None else value.masked_fill(~valid, 0)
     interpret(plan.stages[BEFORE], values, weights)
-    output, final, gathered = _loop(plan, weights, values, _Steps(inputs.shape[0], state, lengths, valid, trace))
+    output, final, gathered = _loop(plan, weights, values, _Steps(inputs.shape[0], state, lengths, valid, trace, clip))
     if valid is not None:
         output = output.masked_fill(~valid, 0)
         gathered = {name: traced.masked_fill(~valid, 0) for name, traced in gathered.items()}
@@ -170,6 +173,25 @@ class _Steps:
     lengths: Tensor | None
     valid: Tensor | None
     trace: tuple[str, ...]
+    clip: float | None
+
+
+class _Clipped(torch.autograd.Function):
+    """A tensor as it is, whose gradient is clipped number by number."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(value: Tensor, limit: float) -> Tensor:
+        return value.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:
+        ctx.limit = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0].clamp(-ctx.limit, ctx.limit), None
 
 
 def _valid(lengths: Tensor, inputs: Tensor) -> Tensor:
@@ -192,8 +214,11 @@ def _loop(
     for t in range(steps.time):
         for slot, parts in sliced.items():
             values[slot] = parts[t]
+        before = state
+        if steps.clip is not None:
+            before = {name: cast(Tensor, _Clipped.apply(value, steps.clip)) for name, value in state.items()}
         for slot, name in plan.previous.items():
-            values[slot] = state[name]
+            values[slot] = before[name]
         interpret(plan.stages[LOOP], values, weights)
         fresh = {name: _tensor(values[plan.quantities[name]], state[name]) for name in step.state}
         if t >= shortest:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Literal, NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from remanence.cells import Cell, describe
 from remanence.cells import cell as find_cell
@@ -17,8 +18,12 @@ from remanence.compiler import emit_torch
 from remanence.compiler.emit_torch import Run
 from remanence.compiler.ir import SCALAR
 from remanence.compiler.schedule import schedule
-from remanence.errors import SettingError, ShapeError
+from remanence.errors import SettingError
 from remanence.nn import fused, twin
+from remanence.nn.masks import draw, keep_units, masked_cells
+from remanence.nn.options import RecurrentOptions, check_layer, widths_of
+from remanence.nn.segments import cut
+from remanence.nn.shapes import check_inputs, check_named, check_resets
 from remanence.nn.turn import reversal, turn
 from remanence.nn.weights import CellWeights
 from remanence.sequences import Sequences
@@ -30,9 +35,10 @@ class RecurrentOutput(NamedTuple):
     """What a recurrent layer gives.
 
     Args:
-        output: `[batch, time, directions * size]`; zero beyond a sequence's length.
+        output: `[batch, time, directions * size]`; zero beyond a sequence's length. A `PackedSequence` where one came.
         state: state name → `[layers * directions, batch, size]`, after each sequence's last valid step (in the reverse
-            direction: after its first).
+            direction: after its first). Where layers differ in width, `size` is the widest, with zeros beyond a
+            narrower one's.
         trace: "layer0.forward.f" → `[batch, time, size]`; zero beyond a sequence's length.
     """
 
@@ -41,37 +47,17 @@ class RecurrentOutput(NamedTuple):
     trace: dict[str, Tensor]
 
 
-@dataclass(frozen=True)
-class RecurrentOptions:
-    """How a recurrent layer starts, and which way it runs.
-
-    Args:
-        proj_size: units of the output, for cells whose output is a projection; None: half of the hidden size.
-        forget_bias: added to the forget gates' biases at the start (1 is usual).
-        recurrent_init: "uniform" (as torch.nn) or "orthogonal".
-        path: "auto" takes torch's own kernel where there is one, else a time loop compiled from the equations (CPU,
-            float32 or float64, no trace, 8 steps or more; 1 to 4 seconds at the first use ever, then kept on disk;
-            not for minLSTM and minGRU, whose work stands before the loop),
-            else runs the equations; "eager" always runs them; "cpu-fused" compiles also where torch has a kernel.
-    """
-
-    proj_size: int | None = None
-    forget_bias: float = 0.0
-    recurrent_init: Literal["uniform", "orthogonal"] = "uniform"
-    path: Literal["auto", "eager", "cpu-fused"] = "auto"
-
-
 class Recurrent(nn.Module):
     """A recurrent layer made of a cell's equations.
 
     Args:
         cell: a cell, or its name in `cells.CELLS`.
         input_size: features of one step.
-        hidden_size: units of the recurrent state.
+        hidden_size: units of the recurrent state, or one number for each layer, from below.
         layers: how many, one upon another.
         bidirectional: also read each sequence from its own end; outputs are joined along the last axis.
         dropout: probability of dropping an output between layers, in training.
-        options: initialisation and path.
+        options: initialisation, path, masks, what joins the layers.
 
     Numerics: the paths agree to 1e-5 in float32 (2e-5 the compiled one), gradients too. All weights come from
     torch's global generator.
@@ -87,7 +73,7 @@ class Recurrent(nn.Module):
         self,
         cell: Cell | str,
         input_size: int,
-        hidden_size: int,
+        hidden_size: int | Sequence[int],
         *,
         layers: int = 1,
         bidirectional: bool = False,
@@ -96,26 +82,52 @@ class Recurrent(nn.Module):
     ) -> None:
         super().__init__()
         self.cell = find_cell(cell) if isinstance(cell, str) else cell
-        self.plan = schedule(self.cell.step)
         self.options = options or RecurrentOptions()
-        self.input_size, self.hidden_size, self.layers = input_size, hidden_size, layers
+        widths = widths_of(hidden_size, layers)
+        self.input_size, self.hidden_size, self.layers = input_size, widths[-1], len(widths)
         self.bidirectional, self.dropout = bidirectional, dropout
         self.directions = ("forward", "reverse") if bidirectional else ("forward",)
-        _check_sizes(self)
-        self.sizes = {"hidden": hidden_size}
-        if "proj" in self.cell.step.size_names:
-            self.sizes["proj"] = self.options.proj_size or max(hidden_size // 2, 1)
+        check_layer(self.cell, input_size, widths, dropout, self.options)
+        self.masked = masked_cells(self.cell, self.options)
+        self.plan = schedule(self.masked.evaluation.step)
+        self.training_plan = schedule(self.masked.training.step)
+        self.layer_sizes = self._layer_sizes(widths)
+        self.sizes = {name: size for name, size in self.layer_sizes[-1].items() if name != "input"}
         self.unit_size = self.sizes[self.cell.step.sizes[self.cell.output]]
         self.output_size = len(self.directions) * self.unit_size
-        for layer in range(layers):
+        self._make()
+
+    def _layer_sizes(self, widths: Sequence[int]) -> list[dict[str, int]]:
+        """Size name → number, of each layer."""
+        found: list[dict[str, int]] = []
+        for hidden in widths:
+            sizes = {"hidden": hidden}
+            if "proj" in self.cell.step.size_names:
+                sizes["proj"] = self.options.proj_size or max(hidden // 2, 1)
+            below = self.input_size
+            if found:
+                below = len(self.directions) * found[-1][self.cell.step.sizes[self.cell.output]]
+                below += self.input_size if self.options.skip else 0
+            found.append({"input": below, **sizes})
+        return found
+
+    def _make(self) -> None:
+        """The weights: of cells first, then learnt states and norms."""
+        for layer, sizes in enumerate(self.layer_sizes):
             for direction in self.directions:
                 weights = CellWeights(
-                    self.cell,
-                    {"input": input_size if layer == 0 else self.output_size, **self.sizes},
-                    forget_bias=self.options.forget_bias,
-                    recurrent=self.options.recurrent_init,
+                    self.cell, sizes, forget_bias=self.options.forget_bias, recurrent=self.options.recurrent_init
                 )
                 self.add_module(f"layer{layer}_{direction}", weights)
+        for layer, sizes in enumerate(self.layer_sizes):
+            for direction in self.directions if self.options.learn_start else ():
+                starts = {
+                    name: nn.Parameter(torch.zeros(sizes[self.cell.step.sizes[name]])) for name in self.cell.state
+                }
+                self.add_module(f"start{layer}_{direction}", nn.ParameterDict(starts))
+            if self.options.layer_norm and layer:
+                read = sizes["input"] - (self.input_size if self.options.skip else 0)
+                self.add_module(f"norm{layer}", nn.LayerNorm(read))
 
     @property
     def path(self) -> str:
@@ -129,88 +141,175 @@ class Recurrent(nn.Module):
 
     def forward(
         self,
-        inputs: Tensor | Sequences,
+        inputs: Tensor | Sequences | PackedSequence,
         state: dict[str, Tensor] | None = None,
         *,
         given: Mapping[str, Tensor] | None = None,
+        resets: Tensor | None = None,
         trace: tuple[str, ...] = (),
     ) -> RecurrentOutput:
         """Read sequences.
 
         Args:
-            inputs: `[batch, time, feature]`, or `Sequences` of such data with lengths.
-            state: state name → `[layers * directions, batch, size]` to start from; zeros where None.
+            inputs: `[batch, time, feature]`, or `Sequences` of such data with lengths, or a packed sequence.
+            state: state name → `[layers * directions, batch, size]` to start from; where None, zeros or what is learnt.
             given: name → `[batch, time, size]`, for cells that read more than x at each step; every layer and direction
                 reads it at the step where it stands.
+            resets: bool `[batch, time]`, true where a new sequence begins: nothing before that step reaches it or a
+                later one, nor, in the reverse direction, the other way round. The state is then the layer's own (zeros,
+                or learnt), not `state`; so a stream may be cut anywhere.
             trace: quantities of the equations to return; `("*",)` means all. A trace takes the eager path.
 
         Raises:
             ShapeError: the axis, what was expected, what came.
             SettingError: an unknown quantity in `trace`.
         """
-        data = inputs.data if isinstance(inputs, Sequences) else inputs
-        self._check_inputs(data)
-        lengths = inputs.lengths if isinstance(inputs, Sequences) else None
-        if lengths is not None and (lengths.numel() == 0 or int(lengths.min()) == data.shape[1]):
+        data, lengths = _read(inputs)
+        what = f"Recurrent({self.cell.name})"
+        check_inputs(f"{what} input", data, self.input_size, next(self.parameters(), None))
+        batch, time = data.shape[:2]
+        sizes = {SCALAR: 1, **self.layer_sizes[0]}
+        outside = given or {}
+        axes = {n: {"batch": batch, "time": time, size: sizes[size]} for n, size in self.cell.step.given.items()}
+        check_named(f"{what} given", outside, axes, data)
+        if state is None:
+            state = self._own_start(data)
+        else:
+            axes = {"layers * directions": len(self.directions) * self.layers, "batch": batch}
+            known = {name: {**axes, "hidden": size} for name, size in self._widest().items()}
+            check_named(f"{what} state", state, known, data, "is it another cell's?")
+        call = _Call(data, lengths, state, dict(outside), self._quantities(trace))
+        if resets is not None:
+            check_resets(f"{what} resets", resets, data)
+        done = self._stack(call) if resets is None or not resets.any() else self._in_parts(call, resets)
+        if isinstance(inputs, PackedSequence):
+            assert lengths is not None
+            packed = pack_padded_sequence(done.output, lengths, batch_first=True, enforce_sorted=False)
+            return done._replace(output=cast(Tensor, packed))
+        return done
+
+    def _in_parts(self, call: _Call, resets: Tensor) -> RecurrentOutput:
+        """Run the stack over the parts that resets make of sequences."""
+        parts = cut(resets, call.lengths)
+        kept = ~resets[:, 0] if call.lengths is None else ~resets[:, 0] | (call.lengths.to(resets.device) == 0)
+        # A part that goes on from the given state: the first one of each sequence, read backwards the last.
+        goes_on, ends = [], []
+        for direction in self.directions:
+            before, after = (parts.first, parts.last) if direction == "forward" else (parts.last, parts.first)
+            mine = torch.zeros_like(parts.row, dtype=torch.bool)
+            mine[before] = kept if direction == "forward" else True
+            goes_on.append(mine)
+            ends.append(after)
+        goes_on, ends = (torch.stack(rows).repeat(self.layers, 1)[..., None] for rows in (goes_on, ends))
+        data = parts.take(call.data)
+        own = self._own_start(data)
+        start = {name: torch.where(goes_on, call.state[name][:, parts.row], own[name]) for name in own}
+        given = {name: parts.take(value) for name, value in call.given.items()}
+        done = self._stack(replace(call, data=data, lengths=parts.length.cpu(), state=start, given=given))
+        state = {name: values.gather(1, ends.expand(-1, -1, values.shape[-1])) for name, values in done.state.items()}
+        trace = {name: parts.put_back(values) for name, values in done.trace.items()}
+        return RecurrentOutput(parts.put_back(done.output), state, trace)
+
+    def _stack(self, call: _Call) -> RecurrentOutput:
+        """Run all layers."""
+        lengths = call.lengths
+        if lengths is not None and (lengths.numel() == 0 or int(lengths.min()) == call.data.shape[1]):
             lengths = None
-        quantities = self._quantities(trace)
-        start = self._start(data, state)
-        outside = {name: value.transpose(0, 1) for name, value in self._given(data, given).items()}
-        path, _ = self._choose(quantities, data)
+        path, _ = self._choose(call.quantities, call.data)
+        outside = {name: value.transpose(0, 1) for name, value in call.given.items()}
         finals: dict[str, list[Tensor]] = {name: [] for name in self.cell.state}
         traced: dict[str, Tensor] = {}
-        flow = data.transpose(0, 1)
-        for layer in range(self.layers):
+        first = flow = call.data.transpose(0, 1)
+        widest = self._widest()
+        for layer, sizes in enumerate(self.layer_sizes):
+            below, flow = flow, self._joined(layer, flow, first)
             outputs = []
             for direction in self.directions:
                 index = len(finals[self.cell.output])
-                initial = {name: start[name][index] for name in self.cell.state}
-                read = _Reading(flow, initial, lengths, quantities, outside)
+                initial = {n: v[index][..., : sizes[self.cell.step.sizes[n]]] for n, v in call.state.items()}
+                read = _Reading(flow, initial, lengths, call.quantities, outside, sizes)
                 done = self._run(f"layer{layer}_{direction}", read, path)
                 outputs.append(done.output)
                 for name in self.cell.state:
-                    finals[name].append(done.state[name])
+                    final = done.state[name]
+                    finals[name].append(functional.pad(final, (0, widest[name] - final.shape[-1])))
                 for name, values in done.trace.items():
                     traced[f"layer{layer}.{direction}.{name}"] = values.transpose(0, 1)
             flow = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
-            if self.dropout and layer + 1 < self.layers:
-                flow = functional.dropout(flow, self.dropout, self.training)
+            if self.options.residual and layer:
+                flow = flow + below
         stacked = {name: torch.stack(values) for name, values in finals.items()}
         return RecurrentOutput(flow.transpose(0, 1), stacked, traced)
 
+    def _joined(self, layer: int, flow: Tensor, first: Tensor) -> Tensor:
+        """What a layer reads of the one below."""
+        if not layer:
+            return flow
+        if self.options.layer_norm:
+            flow = getattr(self, f"norm{layer}")(flow)
+        if self.dropout:
+            flow = functional.dropout(flow, self.dropout, self.training)
+        return torch.cat([flow, first], dim=-1) if self.options.skip else flow
+
     def describe(self) -> str:
-        """The cell's equations and shapes, and the way that this layer runs."""
+        """The cell's equations and shapes, what the options add, and the way that this layer runs."""
         count = sum(parameter.numel() for parameter in self.parameters())
-        head = describe(self.cell, input=self.input_size, **self.sizes)
+        head = describe(self.cell, **self.layer_sizes[0])
         ways = " and ".join(self.directions)
-        return f"{head}\n{self.layers} layer(s), {ways}, {count} parameters; path {self.path}: {self.path_reason}"
+        asked = [
+            name.replace("_", " ") if value is True else f"{name.replace('_', ' ')} {value}"
+            for name, value in vars(self.options).items()
+            if name not in ("path", "proj_size", "forget_bias", "recurrent_init") and value not in (0.0, False, None)
+        ]
+        added = f"\noptions     {'; '.join(asked)}" if asked else ""
+        return (
+            f"{head}{added}\n{self.layers} layer(s), {ways}, {count} parameters; path {self.path}: {self.path_reason}"
+        )
 
     def extra_repr(self) -> str:
         return f"{self.cell.name}, {self.input_size}, {self.hidden_size}, layers={self.layers}, path={self.path}"
 
+    def _running(self) -> Cell:
+        """The cell as it runs now: under masks in training."""
+        return self.masked.training if self.training else self.masked.evaluation
+
     def _choose(self, quantities: tuple[str, ...], data: Tensor | None = None) -> tuple[str, str]:
+        cell, asked = self._running(), self.options.path == "cpu-fused"
         if self.options.path == "eager":
             return "eager", "asked for by options.path"
         if quantities:
             return "eager", "a trace was asked for"
-        weight, asked = next(self.parameters(), None), self.options.path == "cpu-fused"
-        if asked or self.cell.torch_twin is None:
-            return fused.choose(self.cell, weight, data, asked=asked)
-        return twin.choose(self.cell, weight, data)
+        if self.options.clip_state_gradient is not None and torch.is_grad_enabled():
+            return "eager", "state gradients are clipped, which kernels do not do yet"
+        weight = next(self.parameters(), None)
+        if asked or cell.torch_twin is None:
+            return fused.choose(cell, weight, data, asked=asked)
+        return twin.choose(cell, weight, data)
 
     def _run(self, name: str, read: _Reading, path: str) -> Run:
-        weights, flow, given = getattr(self, name)(), read.flow, read.given
+        cell, weights, flow, given = self._running(), getattr(self, name)(), read.flow, read.given
         back = reversal(read.lengths, flow) if name.endswith("reverse") else None
         if back is not None:
             flow = turn(flow, back)
             given = {name: turn(value, back) for name, value in given.items()}
+        if self.training:
+            given = {**given, **draw(self.masked.masks, read.sizes, flow)}
+            if rate := self.options.variational_input_dropout:
+                flow = flow * keep_units(rate, (1, *flow.shape[1:]), flow)
         if path == "torch":
-            done = twin.run(self.cell, weights, flow, read.initial, read.lengths)
+            done = twin.run(cell, weights, flow, read.initial, read.lengths)
         elif path == "cpu-fused":
-            done = fused.run(self.cell, weights, flow, read.initial, read.lengths)
+            done = fused.run(cell, weights, flow, read.initial, read.lengths)
         else:
             done = emit_torch.run(
-                self.plan, weights, flow, read.initial, lengths=read.lengths, trace=read.quantities, given=given
+                self.training_plan if self.training else self.plan,
+                weights,
+                flow,
+                read.initial,
+                lengths=read.lengths,
+                trace=read.quantities,
+                given=given,
+                clip=self.options.clip_state_gradient,
             )
         if back is None:
             return done
@@ -233,48 +332,32 @@ class Recurrent(nn.Module):
                 )
         return tuple(dict.fromkeys(asked))
 
-    def _check_inputs(self, data: Tensor) -> None:
-        what = f"Recurrent({self.cell.name}) input"
-        if data.ndim != 3:
-            raise ShapeError(what, axis="number of axes", expected="3 (batch, time, feature)", came=data.ndim)
-        if data.shape[2] != self.input_size:
-            raise ShapeError(what, axis="feature", expected=self.input_size, came=data.shape[2])
-        weight = next(self.parameters(), None)
-        if weight is None:
-            return
-        if data.dtype != weight.dtype and not torch.is_autocast_enabled(data.device.type):
-            raise ShapeError(
-                what, axis="dtype", expected=weight.dtype, came=data.dtype, remedy="convert the input or the layer"
-            )
+    def _widest(self) -> dict[str, int]:
+        """State → its largest size over layers."""
+        return {name: max(s[self.cell.step.sizes[name]] for s in self.layer_sizes) for name in self.cell.state}
 
-    def _given(self, data: Tensor, given: Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
-        expected, came = self.cell.step.given, given or {}
-        what = f"Recurrent({self.cell.name}) given"
-        if set(came) != set(expected):
-            raise ShapeError(what, axis="name", expected=tuple(expected) or "none", came=tuple(came) or "none")
-        for name, size in expected.items():
-            wanted = 1 if size == SCALAR else {"input": self.input_size, **self.sizes}[size]
-            _check_axes(f"{what} '{name}'", came[name], {"batch": data.shape[0], "time": data.shape[1], size: wanted})
-            if came[name].dtype != data.dtype:
-                raise ShapeError(f"{what} '{name}'", axis="dtype", expected=data.dtype, came=came[name].dtype)
-        return came
+    def _own_start(self, data: Tensor) -> dict[str, Tensor]:
+        """The states before a sequence that begins here: `[layers * directions, batch, size]`."""
+        rows, batch = self.layers * len(self.directions), data.shape[0]
+        if not self.options.learn_start:
+            return {name: data.new_zeros(rows, batch, size) for name, size in self._widest().items()}
+        held = [getattr(self, f"start{n}_{way}") for n in range(self.layers) for way in self.directions]
+        started = {}
+        for name, size in self._widest().items():
+            vectors = [functional.pad(one[name], (0, size - one[name].shape[0])) for one in held]
+            started[name] = torch.stack(vectors)[:, None].expand(rows, batch, size).to(data.dtype)
+        return started
 
-    def _start(self, data: Tensor, state: dict[str, Tensor] | None) -> dict[str, Tensor]:
-        rows = self.layers * len(self.directions)
-        sizes = {name: self.sizes[self.cell.step.sizes[name]] for name in self.cell.state}
-        if state is None:
-            return {name: data.new_zeros(rows, data.shape[0], size) for name, size in sizes.items()}
-        what = f"Recurrent({self.cell.name}) state"
-        if set(state) != set(sizes):
-            raise ShapeError(
-                what, axis="state", expected=tuple(sizes), came=tuple(state), remedy="is it another cell's?"
-            )
-        for name, size in sizes.items():
-            axes = {"layers * directions": rows, "batch": data.shape[0], "hidden": size}
-            _check_axes(f"{what} '{name}'", state[name], axes)
-            if state[name].dtype != data.dtype:
-                raise ShapeError(f"{what} '{name}'", axis="dtype", expected=data.dtype, came=state[name].dtype)
-        return state
+
+@dataclass(frozen=True)
+class _Call:
+    """What a stack of layers reads, batch first."""
+
+    data: Tensor
+    lengths: Tensor | None
+    state: Mapping[str, Tensor]
+    given: Mapping[str, Tensor]
+    quantities: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -286,25 +369,13 @@ class _Reading:
     lengths: Tensor | None
     quantities: tuple[str, ...]
     given: Mapping[str, Tensor]
+    sizes: Mapping[str, int]
 
 
-def _check_axes(what: str, tensor: Tensor, axes: Mapping[str, int]) -> None:
-    if tensor.ndim != len(axes):
-        raise ShapeError(what, axis="number of axes", expected=len(axes), came=tensor.ndim)
-    for (axis, expected), came in zip(axes.items(), tensor.shape, strict=True):
-        if came != expected:
-            raise ShapeError(what, axis=axis, expected=expected, came=came)
-
-
-def _check_sizes(layer: Recurrent) -> None:
-    for name in ("input_size", "hidden_size", "layers"):
-        value = getattr(layer, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise SettingError(f"expected a whole number of at least 1, came {value!r}", name=name)
-    if not 0 <= layer.dropout < 1:
-        raise SettingError(f"expected a probability in [0, 1), came {layer.dropout!r}", name="dropout")
-    proj = layer.options.proj_size
-    if proj is not None and "proj" not in layer.cell.step.size_names:
-        raise SettingError(f"cell '{layer.cell.name}' has no projection", name="proj_size", remedy="leave it out")
-    if proj is not None and proj < 1:
-        raise SettingError(f"expected at least 1, came {proj}", name="proj_size")
+def _read(inputs: Tensor | Sequences | PackedSequence) -> tuple[Tensor, Tensor | None]:
+    """`[batch, time, feature]` and lengths."""
+    if isinstance(inputs, Sequences):
+        return inputs.data, inputs.lengths
+    if isinstance(inputs, PackedSequence):
+        return pad_packed_sequence(inputs, batch_first=True)
+    return inputs, None
