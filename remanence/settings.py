@@ -173,6 +173,9 @@ class TrainSettings(_Frozen):
     )
     device: str = Field(default="cpu", description="cpu, cuda or cuda:N.")
     tensorboard: bool = Field(default=False, description="Also write TensorBoard events into the run.")
+    figures: tuple[Literal["svg", "png"], ...] = Field(
+        default=(), description="Also save the report's figures in the run, as pictures of these kinds."
+    )
 
     @field_validator("device")
     @classmethod

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 from remanence.explain.figures import confusion
+from remanence.explain.render import chinese_font
 from remanence.explain.words import Words
-from remanence.report import Details, Figure, Page, Section, Table, Text, page_html, save_figures, write_page
+from remanence.report import Details, Figure, Page, Section, Table, Text, page_html, pictures, save_figures, write_page
 from remanence.report.comparison_page import comparison_page
 from remanence.report.names import number
 from remanence.report.sections import learning_section, memory_section, notes_section, settings_section
@@ -169,9 +170,19 @@ def test_a_comparison_without_runs_is_still_a_page() -> None:
 
 def test_pictures_of_a_page_are_saved(tmp_path: Path) -> None:
     page = attacked()
-    files = save_figures(replace(page, sections=page.sections[:1]), tmp_path / "figures")
-    assert files[0].name == "confusion.png"
-    assert all(file.read_bytes()[:4] == b"\x89PNG" for file in files)
+    page = replace(page, sections=page.sections[:1])
+    files = save_figures(page, tmp_path / "figures", formats=("png", "svg"), languages=("en",))
+    assert [file.name for file in files] == ["confusion.png", "confusion.svg"]
+    assert files[0].read_bytes()[:4] == b"\x89PNG" and files[1].read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_pictures_in_chinese_need_a_font(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = explained()
+    page = replace(page, sections=page.sections[1:2])
+    both = ["learning.svg", "learning.zh.svg"] if chinese_font() else ["learning.svg"]
+    assert [file.name for file in save_figures(page, tmp_path, formats=("svg",))] == both
+    monkeypatch.setattr(pictures, "chinese_font", lambda: "")
+    assert [file.name for file in save_figures(page, tmp_path / "b", formats=("svg",))] == ["learning.svg"]
 
 
 @pytest.mark.parametrize(

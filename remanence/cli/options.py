@@ -70,12 +70,13 @@ def _parameter(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
 
 
 def _metavar(annotation: Any) -> str:
-    """What a value looks like: `N`, `X`, `a|b|c`, `NAME,…`."""
+    """What a value looks like: `N`, `X`, `a|b|c`, `a|b,…`, `NAME,…`."""
     for part in _alternatives(annotation):
         if get_origin(part) is Literal:
             return "|".join(map(str, get_args(part)))
         if get_origin(part) is tuple:
-            return "X,…" if float in get_args(part) else "NAME,…"
+            inner = get_args(part)[0]
+            return f"{_metavar(inner)},…" if inner is float or get_origin(inner) is Literal else "NAME,…"
         if part in (int, float):
             return "N" if part is int else "X"
     return "TEXT"

@@ -16,7 +16,7 @@ from typing import Any
 from remanence.errors import MachineError
 from remanence.explain.words import has_chinese
 
-__all__ = ["chinese_font", "require_font", "save_png", "save_svg", "specification"]
+__all__ = ["chinese_font", "font_remedy", "require_font", "save_png", "save_svg", "specification"]
 
 FONT_FILES = (
     "notosanscjk",
@@ -104,11 +104,17 @@ def require_font(text: str) -> None:
     """
     # The name of a font in the theme is not text to be drawn, and all of those are in Latin letters.
     if has_chinese(text) and not chinese_font():
-        raise MachineError(
-            "the figure holds Chinese, and no font on this machine has it",
-            remedy="install one (Debian, Ubuntu: apt-get install fonts-noto-cjk; Fedora: dnf install "
-            "google-noto-sans-cjk-fonts), or open the HTML report on a machine that has one",
-        )
+        raise MachineError("the figure holds Chinese, and no font on this machine has it", remedy=font_remedy())
+
+
+def font_remedy() -> str:
+    """How to come by a font with Chinese; empty where there is one."""
+    if chinese_font():
+        return ""
+    return (
+        "install one (Debian, Ubuntu: apt-get install fonts-noto-cjk; Fedora: dnf install google-noto-sans-cjk-fonts), "
+        "or open the HTML report on a machine that has one"
+    )
 
 
 @cache

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from remanence.report.comparison_page import comparison_page, write_comparison_report
 from remanence.report.explanation_page import choose_example, explain_run, explanation_page, write_explanation
-from remanence.report.page import Details, Figure, Page, Section, Table, Text, page_html, save_figures, write_page
+from remanence.report.page import Details, Figure, Page, Section, Table, Text, page_html, write_page
+from remanence.report.pictures import save_figures
 from remanence.report.run_page import run_page, write_run_report
 
 __all__ = [

@@ -13,6 +13,7 @@ from remanence.report.answers import answers_section
 from remanence.report.captions import HOW
 from remanence.report.names import metric_title, model_words, number
 from remanence.report.page import Figure, Page, Section, Table, write_page
+from remanence.report.pictures import save_figures
 from remanence.report.run_page import typical_example
 from remanence.report.sections import learning_section, memory_section, notes_section, settings_section
 from remanence.run import Run
@@ -26,7 +27,7 @@ MOST_MODELS = 4
 def write_comparison_report(
     result: Mapping[str, Any], runs: Mapping[str, Run | str | Path], out: str | Path, *, verdict_zh: str = ""
 ) -> Path:
-    """Write the page of a comparison.
+    """Write the page of a comparison, and its figures in `figures` beside it where its runs were told to.
 
     Args:
         result: what `compare` prints as JSON: task, protocol, rows, verdict.
@@ -39,7 +40,11 @@ def write_comparison_report(
         MachineError: the page cannot be written.
     """
     loaded = {name: run if isinstance(run, Run) else Run.load(run) for name, run in runs.items()}
-    return write_page(comparison_page(result, loaded, verdict_zh=verdict_zh), out)
+    page, out = comparison_page(result, loaded, verdict_zh=verdict_zh), Path(out)
+    formats = next((run.settings.train.figures for run in loaded.values()), ())
+    if formats:
+        save_figures(page, out.with_name("figures"), formats=formats)
+    return write_page(page, out)
 
 
 def comparison_page(

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from remanence.explain.render import save_png, specification
+from remanence.explain.render import specification
 from remanence.explain.words import Language, Words
 from remanence.report.assets import SCRIPT, STYLE, bundle
 from remanence.storage import no_write_errors, write_file
 
 __all__ = [
-    "Block", "Details", "Figure", "Page", "Section", "Table", "Text", "page_html", "save_figures", "write_page",
+    "Block", "Details", "Figure", "Page", "Section", "Table", "Text", "page_html", "write_page",
 ]  # fmt: skip
 
 CANVAS_FROM = 2500
@@ -122,19 +122,6 @@ def write_page(page: Page, path: str | Path) -> Path:
     with no_write_errors(path):
         write_file(path, content)
     return path
-
-
-def save_figures(page: Page, folder: str | Path, *, language: Language = "en") -> tuple[Path, ...]:
-    """Save every figure of a page as a PNG file in a folder.
-
-    Raises:
-        MachineError: a figure holds Chinese and no font has it, or the folder cannot be written.
-    """
-    folder = Path(folder)
-    with no_write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    figures = [block for section in page.sections for block in section.blocks if isinstance(block, Figure)]
-    return tuple(save_png(figure.draw(language), folder / f"{figure.name}.png") for figure in figures)
 
 
 @dataclass

@@ -10,6 +10,7 @@ from remanence.explain.words import Words
 from remanence.report.answers import answers_section
 from remanence.report.names import metric_title, model_title, model_words, number
 from remanence.report.page import Page, Section, Table, write_page
+from remanence.report.pictures import save_figures
 from remanence.report.sections import learning_section, memory_section, notes_section, settings_section
 from remanence.run import Run
 
@@ -17,7 +18,7 @@ __all__ = ["models_of", "run_page", "typical_example", "write_run_report"]
 
 
 def write_run_report(run: Run | str | Path, out: str | Path | None = None, *, prepared: Any = None) -> Path:
-    """Write the page of a run.
+    """Write the page of a run, and its figures as pictures in `figures` beside it where the run was told to.
 
     Args:
         run: a run, or its folder.
@@ -32,7 +33,10 @@ def write_run_report(run: Run | str | Path, out: str | Path | None = None, *, pr
     run = run if isinstance(run, Run) else Run.load(run)
     if prepared is not None:
         run.__dict__["prepared"] = prepared
-    return write_page(run_page(run), run.path / "report.html" if out is None else out)
+    page, out = run_page(run), run.path / "report.html" if out is None else Path(out)
+    if run.settings.train.figures:
+        save_figures(page, out.with_name("figures"), formats=run.settings.train.figures)
+    return write_page(page, out)
 
 
 def run_page(run: Run, example: Example | None = None) -> Page:
@@ -63,7 +67,19 @@ def run_page(run: Run, example: Example | None = None) -> Page:
     words = {"forecast": ("forecasts", "预测"), "classify": ("classifies", "分类")}
     doing = words.get(run.task.name, (run.task.name, run.task.name))
     title = Words(f"{cell} {doing[0]} {source}", f"{cell}：{doing[1]} {source}")
-    return Page(source, title, _verdict(manifest), tuple(section for section in sections if section))
+    verdict = Words(*map("".join, zip(_interrupted(manifest), _verdict(manifest), strict=True)))
+    return Page(source, title, verdict, tuple(section for section in sections if section))
+
+
+def _interrupted(manifest: Any) -> Words:
+    """What stands before the verdict of a training that was stopped by hand; nothing otherwise."""
+    if manifest["status"] != "interrupted":
+        return Words("", "")
+    steps = manifest["seeds"][-1]["steps"]
+    return Words(
+        f"Training was interrupted after {steps:,} updates; “remanence fit --resume” goes on. ",
+        f"训练在 {steps:,} 次更新后被中断；“remanence fit --resume” 可以继续。",
+    )
 
 
 def models_of(run: Run) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def compare(
     told = progress_for(progress)
     with reproducible(settings.train.device, None):
         opened = open_data(Path(path), settings)
-        for note in opened.prepared.notes:
+        for note in opened.notes:
             told.note(note)
         _check_parts(opened, path)
         plan |= {"threads": threads_for(opened.settings), "fingerprint": opened.prepared.fingerprint}

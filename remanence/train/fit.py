@@ -95,7 +95,7 @@ def _fit(source: Path, out: Path | None, plan: dict[str, Any], overwrite: bool, 
         require_tensorboard()
     with reproducible(settings.train.device, plan.get("threads")):
         opened = open_data(source, settings)
-        for note in opened.prepared.notes:
+        for note in opened.notes:
             progress.note(note)
         threads = plan.get("threads") or threads_for(opened.settings)
         plan = {**plan, "threads": threads, "fingerprint": opened.prepared.fingerprint}
@@ -126,7 +126,8 @@ def train_run(
         fitting = _Fitting(opened, session, progress, plan)
         fitting.train()
         folder = assemble(session, fitting.content(source, time.monotonic() - began), fitting.interrupted)
-        if not fitting.interrupted:
+        # A comparison that is interrupted ends at once: this run is not published.
+        if not fitting.interrupted or plan["command"] == "fit":
             _report(folder, opened.prepared, progress)
         publish(folder, target)
         session.discard()

@@ -8,6 +8,7 @@ from typing import Any
 
 from remanence.cells import cell
 from remanence.errors import SettingError
+from remanence.explain.render import font_remedy
 from remanence.settings import Settings
 from remanence.tasks import task
 from remanence.tasks.task import Prepared, Task
@@ -29,6 +30,13 @@ class Opened:
     task: Task
     prepared: Prepared
     settings: Settings
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know before training begins."""
+        if self.settings.train.figures and (remedy := font_remedy()):
+            return *self.prepared.notes, f"--figures: those that hold Chinese are left out, no font has it: {remedy}"
+        return self.prepared.notes
 
 
 def open_data(path: Path, settings: Settings) -> Opened:
