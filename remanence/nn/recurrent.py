@@ -288,14 +288,14 @@ class Recurrent(nn.Module):
 
     def _run(self, name: str, read: _Reading, path: str) -> Run:
         cell, weights, flow, given = self._running(), getattr(self, name)(), read.flow, read.given
-        back = reversal(read.lengths, flow) if name.endswith("reverse") else None
-        if back is not None:
-            flow = turn(flow, back)
-            given = {name: turn(value, back) for name, value in given.items()}
         if self.training:
             given = {**given, **draw(self.masked.masks, read.sizes, flow)}
             if rate := self.options.variational_input_dropout:
                 flow = flow * keep_units(rate, (1, *flow.shape[1:]), flow)
+        back = reversal(read.lengths, flow) if name.endswith("reverse") else None
+        if back is not None:
+            flow = turn(flow, back)
+            given = {name: turn(value, back) for name, value in given.items()}
         if path == "torch":
             done = twin.run(cell, weights, flow, read.initial, read.lengths)
         elif path == "cpu-fused":
