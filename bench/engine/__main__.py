@@ -62,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="two shapes, one thread, few repeats: about two minutes")
     parser.add_argument("--seconds", type=float, help="budget of one case (default 3)")
     parser.add_argument("--fresh", action="store_true", help="measure again what the results hold")
+    parser.add_argument(
+        "--through",
+        choices=("dropin", "recurrent"),
+        default="dropin",
+        help="LSTM, GRU and RNN as remanence.nn.LSTM and its like, or as Recurrent on the compiled path",
+    )
     parser.add_argument("--only", choices=("cases", "measures"), help="leave the other kind out")
     parser.add_argument(
         "--out", type=Path, help="where the results go; table and figure go beside (default bench/results)"
@@ -80,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     out = asked.out or (OUT.with_name("engine-quick.json") if asked.quick else OUT)
     if not out.parent.is_dir():
         parser.error(f"--out {out}: no such folder")
-    results = Results(out, machine.facts(), machine.commit(), machine.engine_key(), asked.quick)
+    results = Results(out, machine.facts(), machine.commit(), machine.engine_key(), asked.quick, asked.through)
     try:
         if not asked.fresh:
             results.resume()
@@ -157,7 +163,7 @@ def _measure(jobs: list[Job], results: Results, budget: Budget) -> int:
             bar.update(task, description=job.title)
             if not console.is_terminal:
                 print(f"{job.title}: {len(job.cases) + len(job.measures)} to measure", file=sys.stderr, flush=True)
-            for answer in _answers(job, results.quick, budget):
+            for answer in _answers(job, results, budget):
                 bad += _keep(answer, job, results, bar.console)
                 results.write()
                 bar.advance(task)
@@ -172,14 +178,15 @@ def _left(job: Job, results: Results) -> Job | None:
     return Job(job.title, job.threads, left, measures) if left or measures else None
 
 
-def _answers(job: Job, quick: bool, budget: Budget) -> Iterator[dict[str, Any]]:
+def _answers(job: Job, results: Results, budget: Budget) -> Iterator[dict[str, Any]]:
     """Start a process, give it its work, read its results as they come."""
     told = {
         "threads": job.threads,
         "cases": [case.to_json() for case in job.cases],
         "measures": job.measures,
         "budget": asdict(budget),
-        "quick": quick,
+        "quick": results.quick,
+        "through": results.through,
     }
     command = [sys.executable, "-m", "bench.engine.child"]
     with subprocess.Popen(

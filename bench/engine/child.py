@@ -44,7 +44,7 @@ def _work(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for held in job["cases"]:
         case = Case.from_json(held)
         try:
-            yield {"case": case.key, **compare(case, budget)}
+            yield {"case": case.key, **compare(case, budget, job["through"])}
         except WrongResultError as error:
             yield {"case": case.key, "wrong": str(error)}
         except Exception as error:

@@ -64,15 +64,15 @@ def verify(mine: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], tol
     return found[worst]
 
 
-def compare(case: Case, budget: Budget) -> dict[str, Any]:
-    """Run one case: times, ratio with quartiles, rates in GFLOP/s, the largest difference.
+def compare(case: Case, budget: Budget, through: ours.Through = "dropin") -> dict[str, Any]:
+    """Run one case: times, ratio with quartiles, rates in GFLOP/s, the largest difference, the path taken.
 
     Raises:
         WrongResultError: outputs or gradients disagree.
     """
     asked = problem(case.cell, case.mode, case.shape, case.threads)
     peer = PEERS[case.peer]
-    mine, theirs = ours.make(asked), peer.load()(asked)
+    mine, theirs = ours.make(asked, through), peer.load()(asked)
     worst = verify(mine.results(), theirs.results())
     if peer.pool and case.threads > 1:
         budget = replace(budget, pause=PAUSE)

@@ -1,19 +1,42 @@
-"""Remanence, through its public layers."""
+"""Remanence, through its public layers.
+
+LSTM, GRU and RNN run as `remanence.nn.LSTM` and its like in the very program of the torch peer, whatever way these
+layers choose; `through="recurrent"` takes `Recurrent(cell)` on the compiled path instead, as all other cells do.
+"""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 import torch
 
+from bench.engine.peers import torch_nn
 from bench.engine.problem import Arrays, Contender, Problem
+from remanence import nn
 from remanence.nn.recurrent import Recurrent, RecurrentOptions
 from remanence.sequences import Sequences
 
-__all__ = ["layer", "make", "parameters"]
+__all__ = ["Through", "layer", "make", "parameters"]
+
+Through = Literal["dropin", "recurrent"]
+DROPINS = {"lstm": nn.LSTM, "lstmp": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+
+def make(asked: Problem, through: Through = "dropin") -> Contender:
+    """Compute a problem."""
+    if through == "dropin" and asked.cell in DROPINS:
+        return torch_nn.make(asked, DROPINS[asked.cell], _padded if asked.mode == "lengths" else None)
+    return _recurrent(asked)
+
+
+def _padded(layer: torch.nn.Module, inputs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Unequal lengths need no packing here."""
+    return layer(Sequences(inputs.transpose(0, 1), lengths))[0].data.transpose(0, 1)
 
 
 def layer(asked: Problem) -> Recurrent:
-    """The layer of a problem, with its weights."""
+    """The layer of any cell, with the weights of a problem."""
     options = RecurrentOptions(path="cpu-fused")
     made = Recurrent(asked.cell, asked.shape.input, asked.shape.hidden, options=options)
     with torch.no_grad():
@@ -27,8 +50,7 @@ def parameters(made: Recurrent) -> dict[str, torch.nn.Parameter]:
     return {name.rpartition(".")[2]: tensor for name, tensor in made.named_parameters()}
 
 
-def make(asked: Problem) -> Contender:
-    """Compute a problem with `Recurrent(cell)` on the compiled path."""
+def _recurrent(asked: Problem) -> Contender:
     made = layer(asked)
     weights = parameters(made)
     inputs = torch.from_numpy(asked.inputs).requires_grad_(asked.trains)

@@ -28,6 +28,7 @@ class Results:
         commit: what was measured, for people.
         engine: what was measured, for resuming.
         quick: whether roughly.
+        through: "dropin" or "recurrent": which of our layers ran LSTM, GRU and RNN.
     """
 
     path: Path | None
@@ -35,6 +36,7 @@ class Results:
     commit: str
     engine: str
     quick: bool
+    through: str = "dropin"
     cases: dict[str, dict[str, Any]] = field(default_factory=dict)
     findings: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -47,7 +49,7 @@ class Results:
         if self.path is None or not self.path.exists():
             return
         held = read(self.path)
-        same = ("machine", "engine", "quick")
+        same = ("machine", "engine", "quick", "through")
         if all(held[name] == getattr(self, name) for name in same):
             self.cases = {key: case for key, case in held["cases"].items() if "ratio" in case}
             self.findings = {key: found for key, found in held["findings"].items() if "value" in found}
@@ -74,6 +76,7 @@ class Results:
             "commit": self.commit,
             "engine": self.engine,
             "quick": self.quick,
+            "through": self.through,
             "machine": self.machine,
             "cases": {key: _rounded(case) for key, case in self.cases.items()},
             "findings": {key: _rounded(found) for key, found in self.findings.items()},

@@ -101,6 +101,7 @@ def markdown(results: dict[str, Any]) -> str:
         f"Measured at commit {results['commit']} on {machine['processor']}, {machine['cores']} cores, "
         f"{machine['vectors']}, {caches}, {machine['memory_gb']:g} GB; {machine['system']}, "
         f"Python {machine['python']}, {versions}. float32."
+        + ("" if results["through"] == "dropin" else " LSTM, GRU and RNN through Recurrent, on the compiled path.")
         + (" A quick run: few cases, few repeats; the numbers are rough." if results["quick"] else ""),
         _rows(
             ["measure", "beside", "found", "floor", "reached", ""],

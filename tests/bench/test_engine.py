@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 from helpers import REPOSITORY
 
 from bench.engine import compare, ours
+from bench.engine.__main__ import main
 from bench.engine.figure import roofline
 from bench.engine.peers import PEERS, torch_nn
 from bench.engine.plain import PLAIN
@@ -28,12 +27,9 @@ TINY = Shape(3, 2, 5, 4)
 BRIEF = Budget(seconds=0.0, fewest=3, block=0.0)
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bench.engine", *arguments]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
-
-
-def test_benchmark_writes_results_table_and_figure_and_resumes(tmp_path: Path) -> None:
+def test_benchmark_writes_results_table_and_figure_and_resumes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "results.json"
     asked = [
         "--cells",
@@ -48,16 +44,15 @@ def test_benchmark_writes_results_table_and_figure_and_resumes(tmp_path: Path) -
         "--out",
         str(out),
     ]
-    done = run(*asked)
-    assert done.returncode == 0, done.stderr
+    assert main(asked) == 0
+    told = capfd.readouterr().err
     held = read(out)
     (case,) = held["cases"].values()
     assert case["ratio"] > 0 and case["low"] <= case["ratio"] <= case["high"] and case["path"] == "cpu-fused"
     assert case["difference"] <= compare.TOLERANCE
-    assert "rnn/train/torch" in done.stderr and (tmp_path / "results.png").read_bytes().startswith(b"\x89PNG")
+    assert "rnn/train/torch" in told and (tmp_path / "results.png").read_bytes().startswith(b"\x89PNG")
     assert "| rnn | train | torch.nn | 1 |" in (tmp_path / "results.md").read_text(encoding="utf-8")
-    again = run(*asked)
-    assert again.returncode == 0 and "rnn/train/torch" not in again.stderr
+    assert main(asked) == 0 and "rnn/train/torch" not in capfd.readouterr().err
     assert read(out)["cases"] == held["cases"]
 
 
@@ -71,8 +66,6 @@ def test_benchmark_writes_results_table_and_figure_and_resumes(tmp_path: Path) -
     ],
 )
 def test_mistakes_in_the_call_are_told(arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from bench.engine.__main__ import main
-
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2 and why in capsys.readouterr().err
@@ -83,8 +76,10 @@ def _spoilt(spoil: str) -> Any:
 
     from_torch = torch_nn.make
 
-    def make(asked: Any) -> Contender:
-        right = from_torch(asked)
+    def make(asked: Any, *ours: Any) -> Contender:
+        right = from_torch(asked, *ours)
+        if ours:
+            return right
 
         def results() -> dict[str, np.ndarray]:
             found = {name: value.copy() for name, value in right.results().items()}
@@ -203,13 +198,15 @@ def test_table_replaces_what_stood_between_its_marks(tmp_path: Path) -> None:
 
 def test_results_of_another_engine_are_measured_again(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
-    held = Results(path, {"cores": 2}, "abc", "engine", False, {"a": {"ratio": 1.0}, "b": {"wrong": "so"}})
+    held = Results(path, {"cores": 2}, "abc", "engine", False)
+    held.cases |= {"a": {"ratio": 1.0}, "b": {"wrong": "so"}}
     held.write()
     same = Results(path, {"cores": 2}, "abd", "engine", False)
     same.resume()
     assert same.cases == {"a": {"ratio": 1.0}}
-    for change in ({"engine": "other"}, {"quick": True}, {"machine": {"cores": 4}}):
-        other = replace(held, **change, cases={})
+    changes: list[dict[str, Any]] = [{"engine": "other"}, {"quick": True}, {"machine": {"cores": 4}}]
+    for change in changes:
+        other = replace(held, cases={}, **change)
         other.resume()
         assert not other.cases, change
     path.write_text(json.dumps({"version": 0}), encoding="utf-8")

@@ -40,7 +40,7 @@ def measure(asked: Asked) -> Findings:
 
 def _shares(shape: Shape, asked: Asked) -> Findings:
     given = problem("lstm", "infer", shape, asked.threads)
-    layer = ours.make(given).call
+    layer = ours.make(given, "recurrent").call
     stacked = joined(given.weights, {"W": ("W_i", "W_f", "W_g", "W_o"), "b": ("b_i", "b_f", "b_g", "b_o")})
     inputs, weight, bias = (torch.from_numpy(array) for array in (given.inputs, stacked["W"], stacked["b"]))
     tile, tile_work = tile_call()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -9,8 +12,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from bench.engine.problem import Arrays, Contender, Problem, joined, split
 from remanence.cells import CELLS
 
-__all__ = ["make", "stacks"]
+__all__ = ["make", "packed", "stacks"]
 
+Ragged = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 LAYERS = {"lstm": nn.LSTM, "lstmp": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
@@ -27,11 +31,26 @@ def stacks(cell: str) -> dict[str, tuple[str, ...]]:
     return found | ({"weight_hr_l0": ("V",)} if cell == "lstmp" else {})
 
 
-def make(asked: Problem) -> Contender:
-    """Compute a problem with nn.LSTM, nn.GRU or nn.RNN."""
+def packed(layer: nn.Module, inputs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Run a layer on a batch of unequal lengths, time first, and pad its output again."""
+    output = layer(pack_padded_sequence(inputs, lengths, enforce_sorted=False))[0]
+    return pad_packed_sequence(output, total_length=inputs.shape[0])[0]
+
+
+def make(asked: Problem, kind: type[nn.RNNBase] | None = None, ragged: Ragged | None = None) -> Contender:
+    """Compute a problem with nn.LSTM, nn.GRU or nn.RNN.
+
+    Args:
+        asked: what to compute.
+        kind: a class to put in their place.
+        ragged: how it reads unequal lengths; None: packed.
+    """
     names = stacks(asked.cell)
     size = asked.gradient.shape[-1] if asked.cell == "lstmp" else 0
-    layer = LAYERS[asked.cell](asked.shape.input, asked.shape.hidden, **({"proj_size": size} if size else {}))
+    sizes: list[Any] = [asked.shape.input, asked.shape.hidden]
+    wanted: dict[str, Any] = {"proj_size": size} if size else {}
+    layer = (kind or LAYERS[asked.cell])(*sizes, **wanted)
+    by_length = ragged or packed
     parameters = dict(layer.named_parameters())
     with torch.no_grad():
         for name, weight in joined(asked.weights, names).items():
@@ -41,10 +60,7 @@ def make(asked: Problem) -> Contender:
     lengths = None if asked.lengths is None else torch.from_numpy(asked.lengths)
 
     def forward() -> torch.Tensor:
-        if lengths is None:
-            return layer(inputs)[0]
-        packed = pack_padded_sequence(inputs, lengths, enforce_sorted=False)
-        return pad_packed_sequence(layer(packed)[0], total_length=asked.shape.time)[0]
+        return layer(inputs)[0] if lengths is None else by_length(layer, inputs, lengths)
 
     def infer() -> torch.Tensor:
         with torch.inference_mode():
@@ -67,4 +83,4 @@ def make(asked: Problem) -> Contender:
             found |= {"x": inputs.grad.numpy()} | split(gradients, names)
         return found
 
-    return Contender(call, results)
+    return Contender(call, results, getattr(layer, "path", ""))
