@@ -24,7 +24,7 @@ from remanence.data.shares import Share, share_out, with_sibling
 from remanence.data.sources import fingerprint
 from remanence.data.spills import Spill, drop_pages, gather
 from remanence.data.tables import chunks
-from remanence.data.tokens import TokenKind, Vocabulary, choose_kind, learn
+from remanence.data.tokens import UNKNOWN, TokenKind, Vocabulary, choose_kind, learn
 from remanence.errors import DataError
 from remanence.sequences import Sequences
 from remanence.settings import DataSettings
@@ -100,12 +100,22 @@ class ClassifyPart(Part):
         return self.encoders.labels[code] if self._answers and code >= 0 else None
 
     def tokens(self, index: int) -> list[str]:
-        """Tokens of a text as the model reads them (unknown ones as `�`); empty for numbers."""
-        vocabulary = self.encoders.vocabulary
+        """Tokens of a text, unknown ones in the text's own letters; empty for numbers."""
+        vocabulary, place = self.encoders.vocabulary, int(self._places[index])
         if vocabulary is None:
             return []
+        numbers = self._numbers(index)
+        if not (numbers == UNKNOWN).any():
+            return [vocabulary.name(int(number)) for number in numbers]
+        return vocabulary.pieces(_text(self._store.records, self.encoders.input[0], place))[: len(numbers)]
+
+    def unknown(self, index: int) -> list[bool]:
+        """Which tokens of a text training did not see: to a model they are all alike; empty for numbers."""
+        return [] if self.encoders.vocabulary is None else (self._numbers(index) == UNKNOWN).tolist()
+
+    def _numbers(self, index: int) -> np.ndarray:
         start = int(self._store.offsets[self._places[index]])
-        return [vocabulary.name(int(number)) for number in self._store.flat[start : start + int(self.lengths[index])]]
+        return self._store.flat[start : start + int(self.lengths[index])]
 
 
 def _thinned(valid: ClassifyPart, notes: list[str]) -> ClassifyPart:
@@ -292,6 +302,15 @@ def _texts(records: Records, column: str) -> Iterator[pa.Array]:
             )
         row += len(texts)
         yield texts
+
+
+def _text(records: Records, column: str, place: int) -> str:
+    """One text of a file, which is read up to there."""
+    for texts in _texts(records, column):
+        if place < len(texts):
+            return texts[place].as_py()
+        place -= len(texts)
+    raise DataError("is shorter than it was", path=records.path, remedy="leave the file alone while it is read")
 
 
 def _scaler(train: Share, notes: list[str]) -> Scaler:

@@ -92,6 +92,19 @@ class Vocabulary(BaseModel):
             return ids[ids != _BETWEEN], np.diff(ends, prepend=-1) - 1
         return _subword_ids(self._subwords, texts)
 
+    def pieces(self, text: str) -> list[str]:
+        """A text cut as `encode` cuts it, each piece in the text's own letters, whether it is known or not.
+
+        Example:
+            >>> Vocabulary(kind="words", tokens=("a", "film")).pieces("A good film")
+            ['a', 'good', 'film']
+        """
+        if self.kind == "characters":
+            return [chr(code) for code in _codes(pa.array([text]))[0]]
+        if self.kind == "words":
+            return _cut(pa.array([text]))
+        return [text[first:last] for first, last in self._subwords.encode(text).offsets]
+
     def name(self, number: int) -> str:
         """The token of a number; `�` for an unknown one."""
         return self.tokens[number - 2] if number > UNKNOWN else "�" if number == UNKNOWN else ""

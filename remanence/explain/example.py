@@ -24,11 +24,13 @@ class Example:
         batch: a batch of one.
         labels: a token or a time for each step, `[time]`.
         title: where the example stands, or the text itself.
+        unknown: tokens that training did not see, each once; to the model they are all alike.
     """
 
     batch: Batch
     labels: tuple[str, ...]
     title: str
+    unknown: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.batch.inputs.batch != 1:
@@ -52,17 +54,21 @@ def example_of(part: Part, index: int) -> Example:
     batch = part.batch(np.array([index]))
     length = int(batch.inputs.lengths[0])
     if hasattr(part, "past"):
-        labels = tuple(f"−{length - step}" for step in range(length))
-    else:
-        labels = _tokens(part, index)[:length] or tuple(str(step + 1) for step in range(length))
-    return Example(batch, labels, part.name(index))
+        return Example(batch, tuple(f"−{length - step}" for step in range(length)), part.name(index))
+    labels = _tokens(part, index)[:length]
+    if not labels:
+        return Example(batch, tuple(str(step + 1) for step in range(length)), part.name(index))
+    new = dict.fromkeys(label for label, unknown in zip(labels, _unknown(part, index), strict=False) if unknown)
+    return Example(batch, labels, part.name(index), tuple(new))
 
 
 def _tokens(part: Any, index: int) -> tuple[str, ...]:
     """Tokens of a text; none for numbers, whose steps have no names."""
-    if not hasattr(part, "tokens"):
-        return ()
-    return tuple(part.tokens(index))
+    return tuple(part.tokens(index)) if hasattr(part, "tokens") else ()
+
+
+def _unknown(part: Any, index: int) -> list[bool]:
+    return part.unknown(index) if hasattr(part, "unknown") else []
 
 
 def typical(part: Part) -> int:

@@ -106,11 +106,18 @@ def memory_section(models: Mapping[str, Any], example: Example, *, title: Words 
     ]
 
 
-UNKNOWN_SIGN = "�"
-UNKNOWN_NOTE = Words(
-    "� stands where the model met a token that it did not see in training; to it, all of these are alike.",
-    "� 表示训练时没见过的词或字；对模型来说它们都一样。",
-)
+SHOWN_UNKNOWN = 12
+"""Unknown tokens named below an example."""
+
+
+def _unknown_note(unknown: Sequence[str]) -> Words:
+    """Which tokens of an example the model does not know."""
+    more = "…" if len(unknown) > SHOWN_UNKNOWN else ""
+    shown = [shorten(token, 30) for token in unknown[:SHOWN_UNKNOWN]]
+    return Words(
+        f"Not in the vocabulary, so all alike to the model: {', '.join(f'“{token}”' for token in shown)}{more}",
+        f"不在词表中，对模型来说都一样：{''.join(f'“{token}”' for token in shown)}{more}",
+    )
 
 
 def _shown(example: Example) -> tuple[Text, ...]:
@@ -123,8 +130,8 @@ def _shown(example: Example) -> tuple[Text, ...]:
     text = shorten(joint.join(example.labels))
     shown = [] if text == example.title else [title]
     shown.append(Text((Words(text, text),), "example"))
-    if UNKNOWN_SIGN in example.labels:
-        shown.append(Text((UNKNOWN_NOTE,), "how"))
+    if example.unknown:
+        shown.append(Text((_unknown_note(example.unknown),), "how"))
     return tuple(shown)
 
 

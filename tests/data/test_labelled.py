@@ -62,7 +62,8 @@ def test_test_texts_change_nothing_that_is_fitted(tmp_path: Path) -> None:
     after = prepare_classify(texts(tmp_path, rows), TEXT)
     assert before.encoders == after.encoders
     assert torch.equal(before.train.batch(np.arange(24)).inputs.data, after.train.batch(np.arange(24)).inputs.data)
-    assert "�" in after.test.tokens(3)
+    assert after.test.tokens(3) == ["完", "全", "different", "文", "字", "!"]
+    assert after.test.unknown(3) == [True] * 6
 
 
 @pytest.mark.parametrize("index", [[0], [2, 0, 1]])
@@ -146,7 +147,8 @@ def test_reopened_texts_need_no_label_to_predict(tmp_path: Path) -> None:
     parts = prepare_classify(texts(tmp_path, reviews()), TEXT)
     (tmp_path / "new.csv").write_text("text\ngood new film\nx\n")
     part = reopen_classify(tmp_path / "new.csv", parts.data, parts.encoders, answers=False)
-    assert part.tokens(0) == ["good", "�", "film"]
+    assert part.tokens(0) == ["good", "new", "film"] and part.unknown(0) == [False, True, False]
+    assert part.tokens(1) == ["x"] and part.unknown(1) == [True]
     assert part.batch(np.array([0, 1])).target is None
     with pytest.raises(DataError, match="no such column"):
         reopen_classify(tmp_path / "new.csv", parts.data, parts.encoders)

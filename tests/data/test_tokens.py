@@ -90,3 +90,18 @@ def test_empty_chunk_has_no_tokens(kind: TokenKind) -> None:
     ids, lengths = Vocabulary(kind=kind, tokens=("a",)).encode(pa.array([], pa.string()))
     assert (len(ids), len(lengths)) == (0, 0)
     assert ids.dtype == np.int32
+
+
+@pytest.mark.parametrize("kind", ["characters", "words", "subwords"])
+def test_pieces_are_those_that_are_numbered(kind: TokenKind) -> None:
+    if kind == "subwords":
+        pytest.importorskip("tokenizers")
+    vocabulary = learn(iter([pa.array(["good film 好的", "a film"])]), kind, 40)
+    for text in ["Good  film, 不好 \t的 ≠≠ Éx", "a", "𠮷 12 don't 3.5"]:
+        ids, _ = vocabulary.encode(pa.array([text]))
+        pieces = vocabulary.pieces(text)
+        assert len(pieces) == len(ids)
+        for piece, number in zip(pieces, ids.tolist(), strict=True):
+            assert number == UNKNOWN or piece.lower() == vocabulary.name(number)
+        kept = "".join(text.split()).lower()
+        assert "".join("".join(pieces).split()).lower() == kept

@@ -57,8 +57,12 @@ def test_steps_of_a_text_are_its_tokens(text_run: Run) -> None:
     assert (example.labels, example.title) == (tuple("猫跑得很快"), "猫跑得很快")
 
 
-def test_an_unknown_token_is_shown_as_the_model_sees_it(text_run: Run) -> None:
-    assert choose_example(text_run, text="猫Q").labels == ("猫", "�")
+def test_an_unknown_token_is_shown_in_its_own_letters_and_said_to_be_unknown(text_run: Run, tmp_path: Path) -> None:
+    example = choose_example(text_run, text="猫Q𠮷Q")
+    assert (example.labels, example.unknown) == (("猫", "Q", "𠮷", "Q"), ("Q", "𠮷"))
+    page = explain_run(text_run, tmp_path / "a.html", text="猫Q𠮷Q").read_text(encoding="utf-8")
+    assert "all alike to the model: “Q”, “𠮷”" in page and "对模型来说都一样：“Q”“𠮷”" in page and "�" not in page
+    assert choose_example(text_run, text="猫").unknown == ()
 
 
 def test_a_typical_example_has_the_median_length(text_run: Run) -> None:
