@@ -15,7 +15,9 @@ from remanence.explain.memory import Memory, memory
 from remanence.explain.words import Words
 from remanence.report.captions import HOW
 from remanence.report.names import model_title
+from remanence.report.notes import note_words
 from remanence.report.page import Block, Details, Figure, Section, Table, Text
+from remanence.report.settings_words import setting_words
 
 __all__ = ["curves_of", "learning_section", "memory_section", "notes_section", "settings_section", "shorten"]
 
@@ -31,7 +33,7 @@ def notes_section(notes: Sequence[str], examples: Mapping[str, int]) -> Section:
         "Examples: " + ", ".join(f"{count:,} {part}" for part, count in examples.items()),
         "例子数：" + "，".join(f"{_PARTS.get(part, part)} {count:,}" for part, count in examples.items()),
     )
-    lines = ([counts] if examples else []) + [Words(note, note) for note in notes]
+    lines = ([counts] if examples else []) + [note_words(note) for note in notes]
     return Section(Words("The data", "数据"), (Text(tuple(lines)),) if lines else ())
 
 
@@ -207,7 +209,7 @@ def settings_section(facts: Mapping[str, Any]) -> Section:
     for heading, content in facts.items():
         title = Words(heading, _HEADINGS.get(heading, heading))
         if isinstance(content, Mapping):
-            rows = tuple((str(name), _plain(value)) for name, value in _flat(content) if value is not None)
+            rows = tuple((setting_words(name), _plain(value)) for name, value in _flat(content) if value is not None)
             blocks.append(Details(title, (Table((Words("name", "名称"), Words("value", "值")), rows),)))
         else:
             blocks.append(Details(title, (Text((Words(str(content), str(content)),)),)))

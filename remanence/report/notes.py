@@ -1,0 +1,139 @@
+"""What `prepare` noticed about the data, in both languages: its notes are English, here stands the Chinese of each.
+
+A line pairs a note with its translation; names in braces stand for what differs from note to note. A user's own names
+are shown as they are; words of this program (a frequency, a kind of token, a part) are translated, too.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from remanence.explain.words import Words
+
+__all__ = ["note_words"]
+
+_NOTES = (
+    ("task: {task} (--task)", "任务：{task}（--task）"),
+    ("time: '{column}' (--time)", "时间：“{column}”（--time）"),
+    ("time: no such column found, rows are taken in order (--time)", "时间：没有这样的列，按行的顺序读（--time）"),
+    ("time within a sequence: '{column}' (--time)", "序列内的时间：“{column}”（--time）"),
+    ("series: '{column}' (--series)", "序列名：“{column}”（--series）"),
+    ("target: '{column}' (--target)", "预测目标：“{column}”（--target）"),
+    ("number columns not used: {columns} (--observed, --known)", "没有用到的数字列：{columns}（--observed、--known）"),
+    ("label: '{column}' (--label)", "标签：“{column}”（--label）"),
+    ("input: text '{column}' (--input)", "输入：文本“{column}”（--input）"),
+    ("input: {columns} (--input)", "输入：{columns}（--input）"),
+    ("sequence: '{column}' (--sequence)", "序列：“{column}”（--sequence）"),
+    ("test file: {file}, found beside {other} (--test-file)", "测试文件：{file}，在 {other} 旁边找到（--test-file）"),
+    (
+        "{part}: {share} of the training file, by class (--split, {flag})",
+        "{part}部分：取训练文件的 {share}，各类按比例（--split、{flag}）",
+    ),
+    ("sorted by {column}: {count} rows stood before an earlier one", "按 {column} 排序：有 {count} 行次序颠倒"),
+    ("sorted by {column} within sequences", "在每个序列内按 {column} 排序"),
+    (
+        "rows of different sequences are mixed in the file: gathered by sequence",
+        "文件中各序列的行混在一起：已按序列归拢",
+    ),
+    ("{count} rows at a time already seen: kept the {which}", "{count} 行的时间重复：保留{which}"),
+    (
+        "{count} missing steps inserted in {gaps} gaps, masked",
+        "在 {gaps} 处空缺中补入 {count} 步，并作缺失标记",
+    ),
+    (
+        "{count} missing steps inserted in {gaps} gaps, filled with the value before; never scored",
+        "在 {gaps} 处空缺中补入 {count} 步，用前一个值填充；从不计入评分",
+    ),
+    (
+        "{count} rows after the test part are not used (--split {split})",
+        "测试部分之后的 {count} 行没有用（--split {split}）",
+    ),
+    (
+        "{count} series too short to train on ({names}): fewer than {rows} rows",
+        "{count} 个序列太短，无法训练（{names}）：不足 {rows} 行",
+    ),
+    (
+        "split by time: {train} training, {valid} validation, {test} test rows",
+        "按时间划分：训练 {train} 行，验证 {valid} 行，测试 {test} 行",
+    ),
+    (
+        "season: none (a season of {season} steps does not fit twice into {rows} training rows)",
+        "季节：无（训练部分只有 {rows} 行，容不下两个 {season} 步的季节）",
+    ),
+    ("season: none", "季节：无"),
+    ("season: {season} steps ({frequency})", "季节：{season} 步（{frequency}）"),
+    ("horizon: {steps} steps (--horizon)", "预测步数：{steps}（--horizon）"),
+    ("context: {steps} steps (--context)", "回看步数：{steps}（--context）"),
+    ("calendar inputs: {calendar} (--no-calendar leaves them out)", "日历输入：{calendar}（--no-calendar 不用它们）"),
+    (
+        "column '{column}' is constant in the training part: it tells a model nothing",
+        "列“{column}”在训练部分中是常数：对模型没有用处",
+    ),
+    (
+        "{part}: one window in {stride} is scored, of so many (--stride 1 scores all)",
+        "{part}部分：窗口太多，每 {stride} 个评一个（--stride 1 评全部）",
+    ),
+    ("tokens: {kind} (--tokens)", "切分：{kind}（--tokens）"),
+    ("vocabulary: {count} {kind} (--vocabulary)", "词表：{count} 个{kind}（--vocabulary）"),
+    (
+        "runs of up to {longest} {kind} that training texts share (--ngrams)",
+        "训练文本共有的连续片段，最长 {longest} 个{kind}（--ngrams）",
+    ),
+    ("validation: {count} of {all} sequences, spread evenly", "验证部分：从 {all} 个序列中均匀选取 {count} 个"),
+    (
+        "{train} training, {valid} validation, {test} test sequences",
+        "训练 {train} 个序列，验证 {valid} 个，测试 {test} 个",
+    ),
+)
+
+_OWN_WORDS = {
+    "task": {"forecast": "预测", "classify": "分类", "tag": "标注", "generate": "生成", "translate": "翻译"},
+    "part": {"train": "训练", "valid": "验证", "validation": "验证", "test": "测试"},
+    "kind": {"characters": "字", "words": "词", "subwords": "子词", "tokens": "词元"},
+    "which": {"first": "第一行", "last": "最后一行", "mean": "平均值"},
+    "calendar": {"hour": "小时", "weekday": "星期", "monthday": "日期", "yearday": "一年中的日子", "month": "月份"},
+    "frequency": {
+        "hourly": "每小时", "daily": "每天", "weekly": "每周", "monthly": "每月", "quarterly": "每季度",
+        "yearly": "每年", "weekdays": "工作日", "row by row": "逐行", "every second": "每秒", "every minute": "每分钟",
+    },
+}  # fmt: skip
+_UNITS = {"days": "天", "hours": "小时", "minutes": "分钟", "seconds": "秒", "months": "个月"}
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+def note_words(note: str) -> Words:
+    """A note in both languages; one that is not known stays as it is.
+
+    Example:
+        >>> note_words("season: 24 steps (hourly)").zh
+        '季节：24 步（每小时）'
+    """
+    for pattern, chinese in _patterns():
+        if found := pattern.fullmatch(note):
+            values = {name: _own_word(name, value) for name, value in found.groupdict().items()}
+            return Words(note, chinese.format(**values))
+    return Words(note, note)
+
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((_pattern(english), chinese) for english, chinese in _NOTES)
+
+
+def _pattern(english: str) -> re.Pattern[str]:
+    pieces = _PLACE.split(english)
+    text = "".join(f"(?P<{piece}>.*?)" if at % 2 else re.escape(piece) for at, piece in enumerate(pieces))
+    return re.compile(text, re.DOTALL)
+
+
+def _own_word(name: str, value: str) -> str:
+    """A word of this program in Chinese; what a user called something stays."""
+    known = _OWN_WORDS.get(name)
+    if known is None:
+        return value
+    if name == "frequency" and (every := re.fullmatch(r"every ([\d.]+) (\w+)", value)):
+        return f"每 {every[1]} {_UNITS.get(every[2], every[2])}"
+    if name == "frequency" and (steps := re.fullmatch(r"in steps of (\d+)", value)):
+        return f"每步 {steps[1]}"
+    return "、".join(known.get(word, word) for word in value.split(", "))

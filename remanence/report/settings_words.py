@@ -1,0 +1,44 @@
+"""What settings and protocols are called in Chinese; in English they go by the names of their flags."""
+
+from __future__ import annotations
+
+from remanence.explain.words import Words
+
+__all__ = ["setting_words"]
+
+_NAMES = {
+    # the data
+    "task": "任务", "valid_file": "验证文件", "test_file": "测试文件", "split": "划分", "split_column": "划分列",
+    "time": "时间列", "series": "序列名列", "target": "预测目标", "known": "未来已知的列", "observed": "只知过去的列",
+    "horizon": "预测步数", "context": "回看步数", "season": "季节步数", "stride": "评分间隔", "calendar": "日历输入",
+    "input": "输入列", "label": "标签列", "sequence": "序列列", "group": "分组列", "tokens": "切分方式",
+    "ngrams": "连续片段长度", "vocabulary": "词表大小", "longest": "最长步数", "missing": "缺失值", "gaps": "时间空缺",
+    "duplicates": "重复时间", "sort": "排序", "format": "文件格式", "delimiter": "分隔符",
+    # the model
+    "cell": "循环单元", "hidden": "每层单元数", "layers": "层数", "bidirectional": "双向", "dropout": "随机丢弃",
+    "embedding": "词向量维数", "embedding_dropout": "整词丢弃", "skip": "输入直通", "convolution": "前置卷积通道",
+    "branch": "旁路卷积通道", "differences": "差分输入", "pool": "汇聚方式", "normalise": "窗口标准化",
+    "strategy": "多步策略", "quantiles": "分位数",
+    # the training
+    "epochs": "轮数", "steps": "更新次数", "minutes": "分钟数", "seeds": "种子数", "seed": "第一个种子",
+    "batch_size": "批大小", "learning_rate": "学习率", "schedule": "学习率变化", "weight_decay": "权重衰减",
+    "clip": "梯度上限", "average": "权重平均", "loss": "损失函数", "smoothing": "标签平滑", "noise": "噪声",
+    "keep": "保留的权重", "evaluate_every": "评估间隔", "patience": "耐心", "truncate": "截断步数", "threads": "线程数",
+    "device": "设备", "tensorboard": "TensorBoard", "figures": "图片格式",
+    # where and how
+    "path": "文件", "from_run": "相对位置", "fingerprint": "数据指纹", "train": "训练", "valid": "验证", "test": "测试",
+    "metric": "指标", "chosen_on": "选择依据", "scored_on": "评分部分", "alike": "相同之处", "replicates": "重抽次数",
+    "level": "置信水平", "block": "块长", "data": "数据", "model": "模型", "examples": "例子数", "bootstrap": "自助法",
+    "notes": "备注", "settings": "设置", "versions": "版本",
+}  # fmt: skip
+
+
+def setting_words(name: str) -> Words:
+    """A dotted name of a setting, with its Chinese one beside it.
+
+    Example:
+        >>> setting_words("train.learning_rate").zh
+        '学习率（train.learning_rate）'
+    """
+    chinese = _NAMES.get(name.rpartition(".")[2])
+    return Words(name, name if chinese is None else f"{chinese}（{name}）")
