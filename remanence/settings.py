@@ -106,6 +106,10 @@ class ModelSettings(_Frozen):
     )
     bidirectional: bool | None = Field(default=None, description="Read each sequence from both ends.")
     dropout: Fraction | None = Field(default=None, description="Dropout between layers and before the head.")
+    variational_dropout: Fraction = Field(
+        default=0.0,
+        description="Dropout of the state where recurrent matrices read it: the same units at all steps of a sequence.",
+    )
     embedding: Size | None = Field(default=None, description="Size of a token's vector.")
     embedding_dropout: Fraction | None = Field(default=None, description="Dropout of whole tokens' vectors.")
     skip: bool | None = Field(

@@ -23,7 +23,7 @@ from remanence.nn import fused, twin
 from remanence.nn.masks import draw, keep_units, masked_cells
 from remanence.nn.options import RecurrentOptions, check_layer, widths_of
 from remanence.nn.segments import cut
-from remanence.nn.shapes import check_inputs, check_named, check_resets
+from remanence.nn.shapes import check_finite, check_inputs, check_named, check_resets
 from remanence.nn.turn import reversal, turn
 from remanence.nn.weights import CellWeights
 from remanence.sequences import Sequences
@@ -239,6 +239,8 @@ class Recurrent(nn.Module):
             if self.options.residual and layer:
                 flow = flow + below
         stacked = {name: torch.stack(values) for name, values in finals.items()}
+        if not twin.transformed():
+            check_finite(f"Recurrent({self.cell.name}) weight", self, finals[self.cell.output][-1])
         return RecurrentOutput(flow.transpose(0, 1), stacked, traced)
 
     def _joined(self, layer: int, flow: Tensor, first: Tensor) -> Tensor:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from remanence.errors import ShapeError
 
-__all__ = ["check_axes", "check_inputs", "check_named", "check_resets"]
+__all__ = ["check_axes", "check_finite", "check_inputs", "check_named", "check_resets"]
 
 
 def check_axes(what: str, tensor: Tensor, axes: Mapping[str, int]) -> None:
@@ -23,6 +23,29 @@ def check_axes(what: str, tensor: Tensor, axes: Mapping[str, int]) -> None:
     for (axis, expected), came in zip(axes.items(), tensor.shape, strict=True):
         if came != expected:
             raise ShapeError(what, axis=axis, expected=expected, came=came)
+
+
+def check_finite(what: str, module: nn.Module, result: Tensor) -> None:
+    """Refuse weights that are not finite, where a result is not; a result on another device than the CPU is not read.
+
+    Raises:
+        ShapeError: the first such weight, and where in it.
+    """
+    # Only a plain tensor holds numbers to look at; while torch compiles or traces there are none.
+    plain = type(result) is Tensor and result.device.type == "cpu" and not torch.compiler.is_compiling()
+    if not plain or torch._C._get_tracing_state() is not None or bool(torch.isfinite(result.detach().sum())):
+        return
+    for name, weight in module.named_parameters():
+        wrong = (~torch.isfinite(weight)).nonzero()
+        if len(wrong):
+            place = tuple(wrong[0].tolist())
+            raise ShapeError(
+                f"{what} '{name}'",
+                axis="values",
+                expected="finite",
+                came=f"{weight[place].item()} at {list(place)}",
+                remedy="training diverged before, or the file holds it; clip gradients or lower the learning rate",
+            )
 
 
 def check_inputs(what: str, data: Tensor, features: int, weight: Tensor | None) -> None:

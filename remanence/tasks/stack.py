@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from remanence.data.runs import Runs
 from remanence.nn.encoders import TokenEncoder
-from remanence.nn.recurrent import Recurrent
+from remanence.nn.recurrent import Recurrent, RecurrentOptions
 from remanence.settings import Settings
 
 __all__ = ["recurrent_stack", "token_encoder"]
@@ -20,6 +20,7 @@ def recurrent_stack(input_size: int, settings: Settings) -> Recurrent:
         layers=chosen.layers or 1,
         bidirectional=bool(chosen.bidirectional),
         dropout=chosen.dropout or 0.0,
+        options=RecurrentOptions(variational_dropout=chosen.variational_dropout),
     )
 
 

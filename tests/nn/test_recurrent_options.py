@@ -238,3 +238,18 @@ def test_wrong_stacks_are_refused(hidden, layers: int, options: dict, name: str)
         Recurrent("lstm", 3, hidden, layers=layers, options=RecurrentOptions(**options))
     with pytest.raises(SettingError, match=r"--layers: .*of the input's size"):
         Recurrent("gru-d", 3, 4, layers=2)
+
+
+@pytest.mark.parametrize("path", ["auto", "eager"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_told_by_name_and_place(path: str, value: float):
+    layer = Recurrent("lstm", 3, 5, layers=2, options=RecurrentOptions(path=path))
+    with torch.no_grad():
+        layer.layer0_forward.get_parameter("U_g")[2, 4] = value
+        layer.layer0_forward.get_parameter("U_i")[2, 4] = value
+    start = {name: torch.rand(2, 4, 5) for name in "hc"}
+    if value != value:
+        with pytest.raises(ShapeError, match=r"'layer0_forward.U_i'.*should be finite, came nan at \[2, 4\]"):
+            layer(torch.randn(4, 7, 3), start)
+    # An infinity that saturates is a result like any other; NaN in the data is the data's.
+    assert torch.isnan(Recurrent("lstm", 3, 5)(torch.full((1, 2, 3), torch.nan)).output).all()

@@ -83,6 +83,16 @@ def test_same_seed_same_hash(file: Path, tmp_path: Path) -> None:
     assert small(file, tmp_path / "c", seed=1).manifest["files"]["model.safetensors"]["sha256"] != hashes[0]
 
 
+def test_variational_dropout_is_drawn_in_training_and_absent_after(file: Path, tmp_path: Path) -> None:
+    hashes = set()
+    for rate in (0.0, 0.4, 0.4):
+        run = small(file, tmp_path / f"run{len(hashes)}", variational_dropout=rate, overwrite=True)
+        assert run.model.recurrent.options.variational_dropout == rate
+        assert run.evaluate().metrics["mae"] == pytest.approx(run.manifest["test"]["mae"], rel=1e-6)
+        hashes.add(run.manifest["files"]["model.safetensors"]["sha256"])
+    assert len(hashes) == 2
+
+
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork to kill a child cheaply")
 def test_five_kills_give_the_same_hash(file: Path, tmp_path: Path) -> None:
     def seen(name: str) -> tuple[dict[str, str], list[dict]]:
