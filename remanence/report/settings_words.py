@@ -16,6 +16,7 @@ _NAMES = {
     "duplicates": "重复时间", "sort": "排序", "format": "文件格式", "delimiter": "分隔符",
     # the model
     "cell": "循环单元", "hidden": "每层单元数", "layers": "层数", "bidirectional": "双向", "dropout": "随机丢弃",
+    "variational_dropout": "状态丢弃（全序列同一掩码）",
     "embedding": "词向量维数", "embedding_dropout": "整词丢弃", "skip": "输入直通", "convolution": "前置卷积通道",
     "branch": "旁路卷积通道", "differences": "差分输入", "pool": "汇聚方式", "normalise": "窗口标准化",
     "strategy": "多步策略", "quantiles": "分位数",
