@@ -18,7 +18,7 @@ __all__ = ["environment", "main"]
 def environment(threads: int) -> dict[str, str]:
     """What a child must find set before it imports anything."""
     # NPROC is what XLA sizes its pool by.
-    counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NPROC"), str(threads))
+    counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC"), str(threads))
     # Numba's pool must hold as many threads as torch's, whatever the tests around set.
     return {**os.environ, **counts, "NUMBA_NUM_THREADS": str(threads), "JAX_PLATFORMS": "cpu"}
 

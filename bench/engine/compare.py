@@ -14,7 +14,7 @@ from bench.engine.plan import Case
 from bench.engine.problem import flops, problem
 from bench.engine.timing import Budget, interleaved
 
-__all__ = ["TOLERANCE", "WrongResultError", "compare", "differences", "verify"]
+__all__ = ["PAUSE", "TOLERANCE", "WrongResultError", "compare", "differences", "verify"]
 
 TOLERANCE = 2e-5
 """Of float32, relative to the largest value of each tensor."""

@@ -1,5 +1,7 @@
 """The rate of the LSTM's time loop beside the machine's own matrix product and beside the tile alone.
 
+The machine's own is the best of torch.mm and NumPy's matmul on square matrices of three sizes.
+
 The loop's time is the layer's less that of the input's product, which stands before it, timed by turns with it as torch
 computes it. Its work is the product with the state alone. So what the layer spends on copies, on Python and on gates
 counts against the loop.
@@ -11,6 +13,7 @@ import ctypes
 import statistics
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ import torch
 from torch.nn import functional
 
 from bench.engine import ours
+from bench.engine.compare import PAUSE
 from bench.engine.measures import Asked, Findings
 from bench.engine.plan import SHAPES, Shape
 from bench.engine.problem import joined, problem
@@ -44,7 +48,7 @@ def _shares(shape: Shape, asked: Asked) -> Findings:
     stacked = joined(given.weights, {"W": ("W_i", "W_f", "W_g", "W_o"), "b": ("b_i", "b_f", "b_g", "b_o")})
     inputs, weight, bias = (torch.from_numpy(array) for array in (given.inputs, stacked["W"], stacked["b"]))
     tile, tile_work = tile_call()
-    squares = [_square(size) for size in SQUARES]
+    squares = _squares()
 
     def before() -> Any:
         with torch.inference_mode():
@@ -54,11 +58,11 @@ def _shares(shape: Shape, asked: Asked) -> Findings:
     for call in calls:
         call()
     # The layer and the product before it are not to be known as a ratio: use the budget.
-    rounds = turns(calls, replace(asked.budget, narrow=0.0))
+    rounds = turns(calls, replace(asked.budget, narrow=0.0, pause=PAUSE if asked.threads > 1 else 0.0))
     whole, product, one_tile, *mm = (statistics.median(column) for column in zip(*rounds, strict=True))
     work = 2.0 * shape.batch * shape.time * 4 * shape.hidden**2
     loop = work / (whole - product) / 1e9
-    sgemm = max(2.0 * size**3 / spent for size, spent in zip(SQUARES, mm, strict=True)) / 1e9
+    sgemm = max(work / spent for work, spent in zip(squares.values(), mm, strict=True)) / 1e9
     alone = tile_work / one_tile / 1e9 * asked.threads
     note = f"{shape}: loop {loop:.0f} GFLOP/s"
     return {
@@ -69,10 +73,14 @@ def _shares(shape: Shape, asked: Asked) -> Findings:
     }
 
 
-def _square(size: int) -> Callable[[], Any]:
-    a, b = torch.randn(size, size), torch.randn(size, size)
-    into = torch.empty(size, size)
-    return lambda: torch.mm(a, b, out=into)
+def _squares() -> dict[Callable[[], Any], float]:
+    """Products of square matrices by torch's library and by NumPy's, which is the faster on some processors; their work."""
+    found: dict[Callable[[], Any], float] = {}
+    for size in SQUARES:
+        a, b, into = (torch.randn(size, size) for _ in range(3))
+        found[partial(torch.mm, a, b, out=into)] = 2.0 * size**3
+        found[partial(np.matmul, a.numpy(), b.numpy(), out=into.numpy())] = 2.0 * size**3
+    return found
 
 
 def tile_call() -> tuple[Callable[[], Any], float]:
