@@ -76,8 +76,8 @@ def problem(cell: str, mode: Mode, shape: Shape, threads: int) -> Problem:
     layer = Recurrent(cell, shape.input, shape.hidden)
     weights = {name.rpartition(".")[2]: tensor.detach().numpy() for name, tensor in layer.named_parameters()}
     for name, constant in layer.cell.start.items():
-        # Gains of a layer norm, all 1 at the start: drawn around a half, so that none can stand in another's place. With
-        # 1 the gradients of 100 steps grow so much that float32 keeps three digits of them, whoever computes them.
+        # Gains of a layer norm, all 1 at the start: drawn around a half, so that none can stand in another's place.
+        # With 1 the gradients of 100 steps grow until float32 keeps three digits of them, whoever computes them.
         weights[name] = draw.uniform(constant / 2 - 0.1, constant / 2 + 0.1, weights[name].shape).astype(np.float32)
     inputs = draw.standard_normal((shape.time, shape.batch, shape.input), np.float32)
     gradient = draw.standard_normal((shape.time, shape.batch, layer.unit_size), np.float32)

@@ -53,13 +53,17 @@ def difference(name: str, dtype: torch.dtype, naive: Any) -> float:
     torch.manual_seed(0)
     layer = Recurrent(name, INPUT, HIDDEN, options=RecurrentOptions(path="cpu-fused")).to(dtype)
     inputs = torch.randn(BATCH, TIME, INPUT, dtype=dtype, requires_grad=True)
-    done = layer(inputs)
+    sizes = {"input": INPUT, "hidden": HIDDEN}
+    # Zeros and ones: a mask among them (GRU-D's) is one of these.
+    given = {key: torch.rand(BATCH, TIME, sizes[size]).round().to(dtype) for key, size in layer.cell.step.given.items()}
+    done = layer(inputs, given=given)
     gradient = torch.randn_like(done.output)
     mine = parameters(layer)
     twin = {key: value.detach().double().requires_grad_() for key, value in mine.items()}
     start = {key: torch.zeros(BATCH, value.shape[-1], dtype=torch.float64) for key, value in done.state.items()}
     wide = inputs.detach().double().requires_grad_()
-    output, last, _ = naive.run(name, twin, wide, start, layer.cell.output)
+    outside = {key: value.double() for key, value in given.items()}
+    output, last, _ = naive.run(name, twin, wide, start, layer.cell.output, given=outside)
     pairs = [(done.output, output), *((done.state[key][0], last[key]) for key in last)]
     # The last states take part in the gradients too.
     for out, states in ((done.output, [value[0] for value in done.state.values()]), (output, list(last.values()))):

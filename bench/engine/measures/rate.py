@@ -59,22 +59,29 @@ def _shares(shape: Shape, asked: Asked) -> Findings:
         call()
     # The layer and the product before it are not to be known as a ratio: use the budget.
     rounds = turns(calls, replace(asked.budget, narrow=0.0, pause=PAUSE if asked.threads > 1 else 0.0))
-    whole, product, one_tile, *mm = (statistics.median(column) for column in zip(*rounds, strict=True))
     work = 2.0 * shape.batch * shape.time * 4 * shape.hidden**2
-    loop = work / (whole - product) / 1e9
-    sgemm = max(work / spent for work, spent in zip(squares.values(), mm, strict=True)) / 1e9
-    alone = tile_work / one_tile / 1e9 * asked.threads
-    note = f"{shape}: loop {loop:.0f} GFLOP/s"
+    loop, sgemm, alone = [], [], []
+    for whole, product, one_tile, *products in rounds:
+        loop.append(work / max(whole - product, 1e-9) / 1e9)
+        sgemm.append(max(w / spent for w, spent in zip(squares.values(), products, strict=True)) / 1e9)
+        alone.append(tile_work / one_tile / 1e9 * asked.threads)
+    note = f"{shape}: loop {statistics.median(loop):.0f} GFLOP/s"
     return {
-        f"rate/sgemm/{shape.hidden}": {"value": 100 * loop / sgemm, "note": note},
-        f"rate/tile/{shape.hidden}": {"value": 100 * loop / alone, "note": note},
-        "rate/sgemm": {"value": sgemm},
-        "rate/tile": {"value": alone, "note": "of one thread, times the threads"},
+        f"rate/sgemm/{shape.hidden}": _share(loop, sgemm) | {"note": note},
+        f"rate/tile/{shape.hidden}": _share(loop, alone) | {"note": note},
+        "rate/sgemm": {"value": statistics.median(sgemm)},
+        "rate/tile": {"value": statistics.median(alone), "note": "of one thread, times the threads"},
     }
 
 
+def _share(loop: list[float], of: list[float]) -> dict[str, Any]:
+    """Per cent, round by round: both met the same noise."""
+    low, middle, high = statistics.quantiles([100 * a / b for a, b in zip(loop, of, strict=True)], method="inclusive")
+    return {"value": middle, "low": low, "high": high}
+
+
 def _squares() -> dict[Callable[[], Any], float]:
-    """Products of square matrices by torch's library and by NumPy's, which is the faster on some processors; their work."""
+    """Products of square matrices by torch's library and by NumPy's, the faster on some processors; their work."""
     found: dict[Callable[[], Any], float] = {}
     for size in SQUARES:
         a, b, into = (torch.randn(size, size) for _ in range(3))
