@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NamedTuple, cast
 
@@ -201,14 +201,19 @@ class Recurrent(nn.Module):
             goes_on.append(mine)
             ends.append(after)
         goes_on, ends = (torch.stack(rows).repeat(self.layers, 1)[..., None] for rows in (goes_on, ends))
-        data = parts.take(call.data)
-        own = self._own_start(data)
+        own = self._own_start(call.data[parts.row, :0])
         start = {name: torch.where(goes_on, call.state[name][:, parts.row], own[name]) for name in own}
-        given = {name: parts.take(value) for name, value in call.given.items()}
-        done = self._stack(replace(call, data=data, lengths=parts.length.cpu(), state=start, given=given))
-        state = {name: values.gather(1, ends.expand(-1, -1, values.shape[-1])) for name, values in done.state.items()}
-        trace = {name: parts.put_back(values) for name, values in done.trace.items()}
-        return RecurrentOutput(parts.put_back(done.output), state, trace)
+        done = []
+        for group in parts.groups:
+            given = {name: parts.take(value, group) for name, value in call.given.items()}
+            state, lengths = {name: value[:, group] for name, value in start.items()}, parts.length[group].cpu()
+            part = _Call(parts.take(call.data, group), lengths, state, given, call.quantities)
+            done.append(self._stack(part))
+        order = torch.cat(parts.groups).argsort()
+        finals = {name: torch.cat([one.state[name] for one in done], 1)[:, order] for name in own}
+        state = {name: values.gather(1, ends.expand(-1, -1, values.shape[-1])) for name, values in finals.items()}
+        trace = {name: parts.put_back([one.trace[name] for one in done]) for name in done[0].trace}
+        return RecurrentOutput(parts.put_back([one.output for one in done]), state, trace)
 
     def _stack(self, call: _Call) -> RecurrentOutput:
         """Run all layers."""

@@ -197,3 +197,13 @@ def test_masks_of_layers_and_directions_differ():
 def test_masks_that_a_cell_cannot_have_are_refused(cell: str, options: dict, what: str):
     with pytest.raises(SettingError, match=what):
         Recurrent(cell, 2, 4, options=RecurrentOptions(**options))
+
+
+def test_zoneout_in_evaluation_runs_compiled_as_it_runs_step_by_step():
+    layers = [_layer("mgu", zoneout=0.3, path=path).eval() for path in ("cpu-fused", "eager")]
+    torch.manual_seed(0)
+    data = torch.randn(3, 12, 2).double()
+    with torch.no_grad():
+        assert [layer.path for layer in layers] == ["cpu-fused", "eager"]
+        fused, eager = (layer(data) for layer in layers)
+    torch.testing.assert_close(fused.output, eager.output, atol=1e-10, rtol=1e-10)

@@ -150,10 +150,28 @@ def test_resets_of_empty_axes(batch: int, time: int):
 def test_parts_go_back_to_where_they_came_from():
     values = torch.randn(5, TIME, 2)
     parts = cut(_resets(), LENGTHS)
-    back = parts.put_back(parts.take(values))
+    back = parts.put_back([parts.take(values, group) for group in parts.groups])
     mask = Sequences(values, LENGTHS).mask()
     assert torch.equal(back, values * mask[..., None])
     assert parts.length.sum() == LENGTHS.sum()
+
+
+def test_many_short_parts_beside_a_long_one_take_little_room():
+    resets = torch.zeros(2, 200, dtype=torch.bool)
+    resets[1] = True
+    resets[1, 50:64] = False
+    parts = cut(resets, None)
+    sizes = [int(parts.length[group].max()) * len(group) for group in parts.groups]
+    assert len(sizes) > 1 and sum(sizes) < 2 * 400 < len(parts.length) * 200
+    layer = _layer("gru")
+    data = torch.randn(2, 200, 3).double()
+    done = layer(data, resets=resets, trace=("z",))
+    pieces = [(0, 0, 200), (1, 7, 8), (1, 49, 64), (1, 64, 65), (1, 199, 200)]
+    for b, i, j in pieces:
+        alone = layer(data[b : b + 1, i:j], trace=("z",))
+        torch.testing.assert_close(done.output[b, i:j], alone.output[0])
+        for name, values in alone.trace.items():
+            torch.testing.assert_close(done.trace[name][b, i:j], values[0])
 
 
 @pytest.mark.parametrize(
