@@ -81,6 +81,7 @@ class DataError(RemanenceError):
             shown = " ".join(column.splitlines())
             shown = shown if len(shown) <= _LONGEST else shown[:_LONGEST] + "…"
             where += f", column '{shown}'" if where else f"column '{shown}'"
+        self.where = where
         message = " ".join(message.splitlines())
         message = message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"
         super().__init__(f"{where}: {message}" if where else message, remedy=remedy[:_LONGEST_MESSAGE])

@@ -33,7 +33,7 @@ class _Frozen(BaseModel):
 class DataSettings(_Frozen):
     """What the file holds, which columns play which part, and how it is split."""
 
-    task: Literal["forecast", "classify"] | None = Field(default=None, description="What to do; guessed from the file.")
+    task: Literal["forecast", "classify", "tag"] | None = Field(default=None, description="What to do; guessed from the file.")
     valid_file: str | None = Field(default=None, description="A file of its own for validation (instead of a split).")
     test_file: str | None = Field(default=None, description="A file of its own for testing (instead of a split).")
     split: tuple[float, ...] = Field(
@@ -54,7 +54,9 @@ class DataSettings(_Frozen):
     )
     calendar: bool | None = Field(default=None, description="Add hour, weekday, day and month as known inputs.")
     input: Names = Field(default=(), description="Columns that form a sequence: one text column, or numbers per step.")
-    label: str | None = Field(default=None, description="Column of the class.")
+    label: str | None = Field(
+        default=None, description="Column of the class, or of the label of each step (tag; in a column file its number)."
+    )
     sequence: Names = Field(
         default=(), description="Columns naming the sequence a row belongs to (numbers, a row a step)."
     )
@@ -67,6 +69,23 @@ class DataSettings(_Frozen):
         description="Runs of up to so many tokens that training texts share get vectors of their own (1: none).",
     )
     vocabulary: Positive = Field(default=30000, description="Most tokens to keep.")
+    scheme: Literal["none", "BIO", "BIOES", "BMES"] | None = Field(
+        default=None, description="How labels of tokens spell spans (tag); guessed from the labels."
+    )
+    window: Annotated[int, Field(ge=0, le=10**9)] | None = Field(
+        default=None, description="Steps of a window that long sequences are cut into (tag; 0: never cut)."
+    )
+    margin: Annotated[int, Field(ge=0, le=10**9)] | None = Field(
+        default=None, description="Steps read on either side of a window, which its neighbours answer (tag)."
+    )
+    position: Names = Field(default=(), description="Columns x,y of a point that moves, such as a gaze (tag).")
+    motion: Names = Field(default=(), description="What is made of --position: speed, direction, acceleration.")
+    motion_steps: tuple[Positive, ...] = Field(
+        default=(1, 2, 4, 8, 16), description="Over how many steps each of --motion is taken."
+    )
+    sample_rate: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Samples a second, where no time column says when they were taken."
+    )
     longest: Positive | None = Field(
         default=None, description="Keep only so many steps of a sequence (from its start)."
     )
@@ -81,10 +100,10 @@ class DataSettings(_Frozen):
         default="refuse", description="Two rows at one time: refuse, or keep which."
     )
     sort: bool = Field(default=False, description="Sort rows by time instead of refusing unsorted ones.")
-    format: Literal["csv", "tsv", "jsonl", "parquet", "ts", "arff", "text"] | None = Field(
+    format: Literal["csv", "tsv", "jsonl", "parquet", "ts", "arff", "text", "conllu", "conll"] | None = Field(
         default=None, description="File format; guessed from the name."
     )
-    delimiter: str | None = Field(default=None, description="Column separator of a CSV (default comma).")
+    delimiter: str | None = Field(default=None, description="Column separator of a CSV (default comma) or column file.")
 
     @field_validator("split")
     @classmethod
@@ -112,6 +131,13 @@ class ModelSettings(_Frozen):
     )
     embedding: Size | None = Field(default=None, description="Size of a token's vector.")
     embedding_dropout: Fraction | None = Field(default=None, description="Dropout of whole tokens' vectors.")
+    characters: Literal["none", "recurrent", "convolution"] | None = Field(
+        default=None, description="Also read each word by its characters, and how (tag)."
+    )
+    character_size: Size | None = Field(default=None, description="Features that a word's characters give (tag).")
+    crf: bool | None = Field(
+        default=None, description="Score whole sequences of labels, not each alone: a conditional random field (tag)."
+    )
     skip: bool | None = Field(
         default=None, description="Pool what the recurrent layers read beside what they give (classify)."
     )

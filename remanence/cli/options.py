@@ -76,7 +76,7 @@ def _metavar(annotation: Any) -> str:
             return "|".join(map(str, get_args(part)))
         if get_origin(part) is tuple:
             inner = get_args(part)[0]
-            return f"{_metavar(inner)},…" if inner is float or get_origin(inner) is Literal else "NAME,…"
+            return "NAME,…" if inner is str else f"{_metavar(inner)},…"
         if part in (int, float):
             return "N" if part is int else "X"
     return "TEXT"

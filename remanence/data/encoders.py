@@ -6,12 +6,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from remanence.data.motion import motion_names
 from remanence.data.runs import Runs
 from remanence.data.scalers import Scaler
+from remanence.data.schemes import Scheme
 from remanence.data.times import Frequency
 from remanence.data.tokens import Vocabulary
 
-__all__ = ["ClassifyEncoders", "ForecastEncoders"]
+__all__ = ["ClassifyEncoders", "ForecastEncoders", "TagEncoders"]
 
 Names = tuple[str, ...]
 
@@ -109,3 +111,55 @@ class ClassifyEncoders(_Encoders):
             return ()
         flags = tuple(f"{column} missing" for column in self.input) if self.missing == "mask" else ()
         return self.input + flags
+
+
+class TagEncoders(_Encoders):
+    """Everything a tagger needs to read a new file.
+
+    Args:
+        input: the column (or key) of tokens, or the number columns of a sample.
+        label: column of the label of each step.
+        sequence, time: columns that name and order the samples of a recording.
+        labels: names of the labels; a label's number points here.
+        scheme: how labels spell spans, or `none`.
+        tokens: what a token of the file is, or None for numbers.
+        layout: kind of the file of tokens, whose names of columns `input` and `label` are; empty for samples.
+        vocabulary: tokens in lower case, digits as 0; None for numbers.
+        characters: of which tokens are made, or None where they are not read.
+        runs: runs of tokens that training sequences share, or None.
+        scaler: of the features of numbers, in their order; None for tokens.
+        missing: how empty cells are treated; `mask` adds one flag input for each number column.
+        position, motion, motion_steps, sample_rate: what is made of columns x, y (see `motion`).
+        sizes: median size of each speed and acceleration in the training part.
+        window, margin: steps of a window (0: whole sequences), and those read on either side of it.
+    """
+
+    kind: Literal["tag"] = "tag"
+    input: Names
+    label: str
+    sequence: Names = ()
+    time: str | None = None
+    labels: Names
+    scheme: Scheme = "none"
+    tokens: Literal["characters", "words"] | None = None
+    layout: Literal["conllu", "conll", "jsonl", ""] = ""
+    vocabulary: Vocabulary | None = None
+    characters: Vocabulary | None = None
+    runs: Runs | None = None
+    scaler: Scaler | None = None
+    missing: Literal["refuse", "mask", "fill"] = "refuse"
+    position: Names = ()
+    motion: Names = ()
+    motion_steps: tuple[int, ...] = ()
+    sample_rate: float | None = None
+    sizes: tuple[float, ...] = ()
+    window: int = 0
+    margin: int = 0
+
+    @property
+    def features(self) -> Names:
+        """Names of the inputs of one sample, in order: numbers, motion, flags of missing values; empty for tokens."""
+        if self.scaler is None:
+            return ()
+        flags = tuple(f"{column} missing" for column in self.input) if self.missing == "mask" else ()
+        return self.input + motion_names(self.motion, self.motion_steps) + flags

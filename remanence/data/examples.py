@@ -30,13 +30,15 @@ class Batch:
     Args:
         inputs: what the recurrent network reads, step by step. Forecast: scaled numbers `[batch, context, feature]`
             whose first `target` features are the targets. Classify: tokens `[batch, time]` or numbers
-            `[batch, time, feature]`.
+            `[batch, time, feature]`. Tag: these, or for each token its number and those of its characters
+            `[batch, time, 1 + character]`.
         target: the answer, or None where it is not known. Forecast: scaled future `[batch, horizon, target]`
-            (NaN where missing: not scored). Classify: class indices int64 `[batch]`.
+            (NaN where missing: not scored). Classify: class indices int64 `[batch]`. Tag: `[batch, time]`.
         future: inputs known ahead of time `[batch, horizon, known]` (forecast), or None.
         index: positions of the examples in their part, int64 `[batch]`.
         series: which of `encoders.series_names` each window belongs to, int64 `[batch]`, -1 for a series that training
-            did not see (forecast), or None.
+            did not see (forecast), or of which recording it is a window (tag); None.
+        scored: which steps have an answer of their own, bool `[batch, time]` (tag); None where a sequence has one.
     """
 
     inputs: Sequences
@@ -44,6 +46,15 @@ class Batch:
     future: Tensor | None
     index: Tensor
     series: Tensor | None = None
+    scored: Tensor | None = None
+
+    def chunk(self, start: int, stop: int) -> Batch:
+        """Steps `start … stop - 1`; the answer too, where each step has its own."""
+        inputs = self.inputs.chunk(start, stop)
+        if self.scored is None:
+            return replace(self, inputs=inputs)
+        target = None if self.target is None else self.target[:, start:stop]
+        return replace(self, inputs=inputs, target=target, scored=self.scored[:, start:stop])
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch with its tensors on a device (lengths stay on the CPU)."""
@@ -52,6 +63,7 @@ class Batch:
             inputs=Sequences(self.inputs.data.to(device), self.inputs.lengths),
             target=None if self.target is None else self.target.to(device),
             future=None if self.future is None else self.future.to(device),
+            scored=None if self.scored is None else self.scored.to(device),
         )
 
 

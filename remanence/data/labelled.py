@@ -142,7 +142,7 @@ def prepare_classify(path: str | Path, settings: DataSettings) -> DataParts[Clas
     notes += main.notes
     if main.columns and not settings.input:
         settings = settings.model_copy(update={"input": main.columns})
-    shares = share_out(main, settings, notes)
+    shares = share_out(main, settings, notes, read_records)
     labels = _labels(shares[0])
     files = {share.records.path: share.records for share in shares}
     for share in shares[1:]:
@@ -186,7 +186,7 @@ def reopen_classify(
     return ClassifyPart(_store(records, encoders), encoders, every.places, answers=answers)
 
 
-def _labels(train: Share) -> tuple[str, ...]:
+def _labels(train: Share[Records]) -> tuple[str, ...]:
     """Names of the classes of the training part, in order (of numbers, where all are numbers)."""
     names = [train.records.label_names[code] for code in np.unique(train.records.labels[train.places])]
     if len(names) < 2:
@@ -199,7 +199,7 @@ def _labels(train: Share) -> tuple[str, ...]:
     return tuple(sorted(names, key=int) if numeric else sorted(names))
 
 
-def _refuse_unknown(share: Share, labels: tuple[str, ...], settings: DataSettings) -> None:
+def _refuse_unknown(share: Share[Records], labels: tuple[str, ...], settings: DataSettings) -> None:
     known = np.isin(np.array(share.records.label_names, object), np.array(labels, object))
     codes = share.records.labels[share.places]
     if len(codes) and not (fits := known[codes]).all():
@@ -214,7 +214,7 @@ def _refuse_unknown(share: Share, labels: tuple[str, ...], settings: DataSetting
         )
 
 
-def _fit(train: Share, settings: DataSettings, labels: tuple[str, ...], notes: list[str]) -> ClassifyEncoders:
+def _fit(train: Share[Records], settings: DataSettings, labels: tuple[str, ...], notes: list[str]) -> ClassifyEncoders:
     records = train.records
     vocabulary, scaler = None, None
     if records.values is None:
@@ -265,7 +265,7 @@ def _slabs(store: _Store, places: np.ndarray, longest: int | None) -> Iterator[t
         first = last
 
 
-def _kind(train: Share, settings: DataSettings, notes: list[str]) -> TokenKind:
+def _kind(train: Share[Records], settings: DataSettings, notes: list[str]) -> TokenKind:
     """Choose from the first training texts, so that no other text has a say."""
     first = next(_training_texts(train, settings.input[0]), pa.array([], pa.string()))
     kind = choose_kind(islice(first.to_pylist(), 1000))
@@ -273,7 +273,7 @@ def _kind(train: Share, settings: DataSettings, notes: list[str]) -> TokenKind:
     return kind
 
 
-def _training_texts(train: Share, column: str) -> Iterator[pa.Array]:
+def _training_texts(train: Share[Records], column: str) -> Iterator[pa.Array]:
     inside = np.zeros(len(train.records), bool)
     inside[train.places] = True
     row = 0
@@ -313,7 +313,7 @@ def _text(records: Records, column: str, place: int) -> str:
     raise DataError("is shorter than it was", path=records.path, remedy="leave the file alone while it is read")
 
 
-def _scaler(train: Share, notes: list[str]) -> Scaler:
+def _scaler(train: Share[Records], notes: list[str]) -> Scaler:
     records = train.records
     if records.values is None or records.offsets is None:
         raise DataError("no numbers to scale", path=records.path, remedy="check --input")

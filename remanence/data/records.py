@@ -16,7 +16,7 @@ from remanence.data.diagnose import first_flaw, line_of_row
 from remanence.data.panel import Codes
 from remanence.data.rows import Kind, Table, raw_rows
 from remanence.data.sources import file_format, find
-from remanence.data.spills import Spill, drop_pages, slabs
+from remanence.data.spills import Spill, reordered, slabs
 from remanence.data.tables import chunks, open_table
 from remanence.errors import DataError
 from remanence.settings import DataSettings
@@ -246,7 +246,7 @@ def _gathered(table: Table, settings: DataSettings, read: _Columns) -> Records:
     notes: list[str] = []
     order = _order(table, settings, read, notes)
     sequence = read.sequence if order is None else read.sequence[order]
-    values = read.values if order is None else _reordered(read.values, order)
+    values = read.values if order is None else reordered(read.values, order)
     starts = np.concatenate([[0], np.flatnonzero(np.diff(sequence)) + 1]).astype(np.int64)
     rows = starts if order is None else order[starts]
     fixed: dict[str, np.ndarray] = {}
@@ -312,11 +312,3 @@ def _order(table: Table, settings: DataSettings, read: _Columns, notes: list[str
                 else "number the steps of a sequence, or leave --time out",
             )
     return order
-
-
-def _reordered(values: np.ndarray, order: np.ndarray) -> np.ndarray:
-    spill = Spill(values.dtype, values.shape[1])
-    for start in range(0, len(order), 1 << 18):
-        spill.append(values[order[start : start + (1 << 18)]])
-        drop_pages(values)
-    return spill.finish()

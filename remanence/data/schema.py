@@ -14,10 +14,12 @@ import pyarrow as pa
 
 from remanence.data import times as timing
 from remanence.data.diagnose import number_remedy
+from remanence.data.motion import MOTIONS
 from remanence.data.rows import MISSING, Table, as_number
+from remanence.data.samples import sample_table
 from remanence.data.sources import file_format, find
 from remanence.data.tables import open_table
-from remanence.errors import DataError
+from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings
 
 __all__ = ["Guess", "guess"]
@@ -58,6 +60,7 @@ _TEXT = (
     "内容",
     "句子",
 )
+_RECORDING = ("recording", "file", "trial", "session", "录制", "记录")
 _SEQUENCE = ("sequence", "sequence_id", "seq", "series", "sample", "recording", "case", "trial", "id", "序列", "编号")
 
 
@@ -92,13 +95,28 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
     """
     notes: list[str] = []
     path = find(path)
-    if file_format(path, settings.format) in ("ts", "arff"):
-        if (settings.task or task) == "forecast":
+    kind, wanted = file_format(path, settings.format), settings.task or task
+    if kind in ("conllu", "conll"):
+        if wanted not in (None, "tag"):
+            raise DataError("a file of tokens with a label each", path=path, remedy="--task tag")
+        return Guess(settings.model_copy(update={"task": "tag"}), ())
+    if kind in ("ts", "arff") and wanted != "tag":
+        if wanted == "forecast":
             raise DataError("an archive of labelled sequences, not a series", path=path, remedy="--task classify")
         update = {"task": "classify", "label": settings.label or "class"}
         return Guess(settings.model_copy(update=update), ())
+    if wanted == "tag" and kind in ("ts", "text"):
+        raise DataError("no label for each step in such a file", path=path, remedy="a column file, JSON lines or a table")
+    if wanted == "tag":
+        with sample_table(path, settings) as (table, _):
+            if kind == "jsonl" and _holds_lists(table):
+                return Guess(settings.model_copy(update={"task": "tag"}), ())
+            update = {"task": "tag"} | _samples(table, _columns_of(table), settings, notes)
+        return Guess(settings.model_copy(update=update), tuple(notes))
     table = open_table(path, settings)
-    columns = [_column(name, [row.get(name) for row in table.head]) for name in table.columns]
+    if wanted is None and kind == "jsonl" and _holds_lists(table):
+        return Guess(settings.model_copy(update={"task": "tag"}), ("task: tag (--task)",))
+    columns = _columns_of(table)
     _need(table, settings)
     if not any(column.number for column in columns):
         _refuse_other_digits(table, columns)
@@ -128,12 +146,20 @@ def _refuse_other_digits(table: Table, columns: list[_Column]) -> None:
             )
 
 
+def _holds_lists(table: Table) -> bool:
+    return any(isinstance(value, list) for row in table.head for value in row.values())
+
+
 def _need(table: Table, settings: DataSettings) -> None:
-    for flag in ("series", "target", "known", "observed", "input", "sequence"):
+    for flag in ("series", "target", "known", "observed", "input", "sequence", "position"):
         table.need(getattr(settings, flag), flag)
     for flag in ("time", "label", "group", "split_column"):
         value = getattr(settings, flag)
         table.need([value] if value else [], flag.replace("_", "-"))
+
+
+def _columns_of(table: Table) -> list[_Column]:
+    return [_column(name, [row.get(name) for row in table.head]) for name in table.columns]
 
 
 def _column(name: str, values: Iterable[Any]) -> _Column:
@@ -338,3 +364,34 @@ def _guess_label(table: Table, columns: list[_Column], settings: DataSettings) -
             remedy=f"name it with --label (columns: {', '.join(table.columns[:12])})",
         )
     return best.name
+
+
+def _samples(table: Table, columns: list[_Column], settings: DataSettings, notes: list[str]) -> dict[str, Any]:
+    """Label, recording, time and inputs of a table with a labelled sample a row."""
+    _need(table, settings)
+    if settings.position and len(settings.position) != 2:
+        raise SettingError(f"expected two columns, x,y, came {len(settings.position)}", name="position")
+    if unknown := set(settings.motion) - set(MOTIONS):
+        raise SettingError(f"no such motion '{unknown.pop()}'", name="motion", remedy=f"some of {', '.join(MOTIONS)}")
+    label = settings.label or _guess_label(table, columns, settings)
+    if settings.label is None:
+        notes.append(f"label: '{label}' (--label)")
+    rest = [column for column in columns if column.name not in (label, settings.group, settings.split_column)]
+    sequence, time = settings.sequence, settings.time
+    if not sequence and (found := _named(rest, (*_RECORDING, *_SEQUENCE))) and found.name not in settings.input:
+        sequence = (found.name,)
+    if not settings.sequence:
+        one = "no column names a recording: the file is one"
+        notes.append(f"recording: '{sequence[0]}' (--sequence)" if sequence else f"{one} (--sequence)")
+    rest = [column for column in rest if column.name not in sequence]
+    if time is None and (found := _named(rest, _TIME)):
+        time = found.name
+        notes.append(f"time within a recording: '{time}' (--time)")
+    chosen = settings.input
+    if not chosen:
+        taken = (time, *settings.position)
+        chosen = tuple(column.name for column in rest if column.number and column.name not in taken)
+        if not chosen and not settings.position:
+            raise DataError("no column of numbers to read", path=table.path, line=1, remedy="name it with --input")
+        notes.append(f"input: {', '.join(chosen) or 'the motion alone'} (--input)")
+    return {"label": label, "sequence": sequence, "time": time, "input": chosen}

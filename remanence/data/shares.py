@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from remanence.data.archive import sibling
-from remanence.data.records import Records, read_records
+from remanence.data.records import Records
+from remanence.data.step_records import StepRecords
 from remanence.data.splits import split_examples, split_groups, split_marks
 from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings
 
 __all__ = ["Share", "share_out", "with_sibling"]
 
+R = TypeVar("R", Records, StepRecords)
 _DEFAULT_SPLIT = DataSettings.model_fields["split"].default
 _CARVE = 0.2
 
 
 @dataclass(frozen=True)
-class Share:
+class Share(Generic[R]):
     """The sequences of one file that belong to one part.
 
     Args:
@@ -28,7 +32,7 @@ class Share:
         places: which of its sequences, int64 `[sequence]`.
     """
 
-    records: Records
+    records: R
     places: np.ndarray
 
 
@@ -41,14 +45,20 @@ def with_sibling(path: Path, settings: DataSettings, notes: list[str]) -> DataSe
     return settings.model_copy(update={"test_file": str(other)})
 
 
-def share_out(main: Records, settings: DataSettings, notes: list[str]) -> tuple[Share, Share, Share]:
+def share_out(
+    main: R, settings: DataSettings, notes: list[str], read: Callable[[str, DataSettings], R]
+) -> tuple[Share[R], Share[R], Share[R]]:
     """Divide the sequences between training, validation and test.
+
+    Args:
+        main: the file that holds the training part.
+        read: how a file of its own for validation or test is read.
 
     Raises:
         DataError: files of unlike columns, a class too small to split, no training sequence.
     """
     given = [
-        None if name is None else read_records(name, settings) for name in (settings.valid_file, settings.test_file)
+        None if name is None else read(name, settings) for name in (settings.valid_file, settings.test_file)
     ]
     for records in given:
         if records is not None and len(records.columns) != len(main.columns):
@@ -78,7 +88,7 @@ def share_out(main: Records, settings: DataSettings, notes: list[str]) -> tuple[
 
 
 def _split(
-    settings: DataSettings, valid: Records | None, test: Records | None, notes: list[str]
+    settings: DataSettings, valid: R | None, test: R | None, notes: list[str]
 ) -> tuple[float, float, float]:
     """Fractions (or counts) for what has no file of its own."""
     chosen = settings.split != _DEFAULT_SPLIT
@@ -93,5 +103,5 @@ def _split(
         return (first, 0.0, third) if valid else (first, second, 0.0)
     share = _CARVE if not chosen else (third / (first + third) if valid else second / (first + second))
     what = "test" if valid else "validation"
-    notes.append(f"{what}: {share:.0%} of the training file, by class (--split, --{'test' if valid else 'valid'}-file)")
+    notes.append(f"{what}: {share:.0%} of the training file (--split, --{'test' if valid else 'valid'}-file)")
     return (1.0 - share, 0.0, share) if valid else (1.0 - share, share, 0.0)

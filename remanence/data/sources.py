@@ -34,6 +34,12 @@ FORMATS = {
     ".ts": "ts",
     ".arff": "arff",
     ".txt": "text",
+    ".conllu": "conllu",
+    ".conll": "conll",
+    ".bio": "conll",
+    ".bmes": "conll",
+    ".iob": "conll",
+    ".iob2": "conll",
 }
 _COMPRESSED = (".xz", ".gz")
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from remanence.errors import MachineError
 
-__all__ = ["THRESHOLD", "Spill", "drop_pages", "full_disk", "gather", "slabs", "trim_heap"]
+__all__ = ["THRESHOLD", "Spill", "drop_pages", "full_disk", "gather", "reordered", "slabs", "trim_heap"]
 
 THRESHOLD = 32 << 20
 """Bytes of one array that stay in memory."""
@@ -150,3 +150,12 @@ def slabs(array: np.ndarray):
     for start in range(0, len(array), size):
         yield slice(start, min(start + size, len(array)))
         drop_pages(array)
+
+
+def reordered(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """The rows `[row, column]` in another order, spilled where they are many."""
+    spill = Spill(values.dtype, values.shape[1])
+    for start in range(0, len(order), 1 << 18):
+        spill.append(values[order[start : start + (1 << 18)]])
+        drop_pages(values)
+    return spill.finish()

@@ -105,6 +105,10 @@ class Vocabulary(BaseModel):
             return _cut(pa.array([text]))
         return [text[first:last] for first, last in self._subwords.encode(text).offsets]
 
+    def numbers(self, tokens: Iterable[str]) -> np.ndarray:
+        """Number tokens that are cut already, int32 `[token]`."""
+        return np.array([self._numbers[token] for token in tokens], np.int32)
+
     def name(self, number: int) -> str:
         """The token of a number; `�` for an unknown one."""
         return self.tokens[number - 2] if number > UNKNOWN else "�" if number == UNKNOWN else ""

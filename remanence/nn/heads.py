@@ -1,14 +1,15 @@
-"""From what the recurrent layers give to an answer: a class, or a forecast, all at once or step by step."""
+"""From what the recurrent layers give to an answer: a class, a label a step, or a forecast, whole or step by step."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from remanence.nn.crf import Chain, lattice_of
 from remanence.nn.pool import Pool, State
 from remanence.sequences import Sequences
 
-__all__ = ["ClassifyHead", "ForecastHead", "StepHead"]
+__all__ = ["ClassifyHead", "ForecastHead", "StepHead", "TagHead"]
 
 _READ = "pool.read."
 
@@ -57,6 +58,28 @@ class ClassifyHead(nn.Module):
         if beside is not None:
             pooled = torch.cat([pooled, beside], dim=1)
         return self.linear(self.dropout(pooled)), carried
+
+
+class TagHead(nn.Module):
+    """A score for each label at each step, as a lattice `[batch, class + 2 + time, class]` (see `nn.crf`).
+
+    Args:
+        size: features of a step.
+        classes: labels to choose from.
+        chain: scores of neighbouring labels; None where each step answers for itself.
+        dropout: rate before the linear layer.
+    """
+
+    def __init__(self, size: int, classes: int, *, chain: Chain | None = None, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(size, classes)
+        self.chain = chain
+
+    def forward(self, steps: Sequences) -> Tensor:
+        """Steps `[batch, time, size]` → lattice."""
+        emissions = self.linear(self.dropout(steps.data))
+        return lattice_of(emissions) if self.chain is None else self.chain(emissions)
 
 
 class _Values(nn.Module):

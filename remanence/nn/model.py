@@ -7,8 +7,6 @@ of each window (`window.…`, which `begin` takes from the whole window). Every 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor, nn
 
@@ -16,10 +14,11 @@ from remanence.data.examples import Batch
 from remanence.errors import SettingError
 from remanence.nn.convolution import Branch
 from remanence.nn.encoders import NumberEncoder, TokenEncoder
-from remanence.nn.heads import ClassifyHead, ForecastHead, StepHead
+from remanence.nn.heads import ClassifyHead, ForecastHead, StepHead, TagHead
 from remanence.nn.pool import State, latest
 from remanence.nn.recurrent import Recurrent, RecurrentOutput
 from remanence.nn.window import InputLayout, denormalise, normalise, window_state
+from remanence.nn.words import WordEncoder
 from remanence.sequences import Sequences
 
 __all__ = ["SequenceModel", "State"]
@@ -42,9 +41,9 @@ class SequenceModel(nn.Module):
 
     def __init__(
         self,
-        encoder: NumberEncoder | TokenEncoder,
+        encoder: NumberEncoder | TokenEncoder | WordEncoder,
         recurrent: Recurrent,
-        head: ClassifyHead | ForecastHead | StepHead,
+        head: ClassifyHead | ForecastHead | StepHead | TagHead,
         *,
         branch: Branch | None = None,
         layout: InputLayout | None = None,
@@ -86,14 +85,15 @@ class SequenceModel(nn.Module):
 
         Returns:
             The answer after all steps so far, and the state: logits `[batch, class]`, or a forecast in scaled units
-            `[batch, horizon, target]` (with quantiles `[batch, horizon, target, 1 + quantile]`).
+            `[batch, horizon, target]` (with quantiles `[batch, horizon, target, 1 + quantile]`); of a tagger the
+            lattice of these steps alone.
 
         Raises:
             SettingError: chunks for layers that read from both ends.
         """
         state = self.begin(batch) if state is None else state
         carried = _part(state, "pool.")
-        if carried and self.recurrent.bidirectional:
+        if self.recurrent.bidirectional and any("." not in name for name in state):
             raise SettingError(
                 "cannot be carried from chunk to chunk by layers that read from both ends",
                 name="truncate",
@@ -107,6 +107,8 @@ class SequenceModel(nn.Module):
             last = latest(inputs, before)
             answer = self._recur(pooled, last, batch.future, following)
             following["head.input"] = last[None]
+        elif isinstance(self.head, TagHead):
+            answer, pool = self.head(steps), {}
         elif isinstance(self.head, ForecastHead):
             answer, pool = self.head(steps, carried, batch.future)
         else:
@@ -120,8 +122,14 @@ class SequenceModel(nn.Module):
 
     def chunks(self, batch: Batch, size: int) -> list[Batch]:
         """The batch cut along time into chunks of `size` steps; at least one."""
-        time = max(batch.inputs.time, 1)
-        return [replace(batch, inputs=batch.inputs.chunk(at, at + size)) for at in range(0, time, size)]
+        return [batch.chunk(at, at + size) for at in range(0, max(batch.inputs.time, 1), size)]
+
+    def joined(self, answers: list[Tensor]) -> Tensor:
+        """The answer to a whole batch from those to its chunks: the last one, or every step's."""
+        if not isinstance(self.head, TagHead):
+            return answers[-1]
+        rows = 2 + answers[0].shape[2]
+        return torch.cat([answers[0], *(answer[:, rows:] for answer in answers[1:])], dim=1)
 
     def _relative(self, inputs: Sequences, state: State) -> Sequences:
         return inputs if self.layout is None else normalise(inputs, state, self.layout)

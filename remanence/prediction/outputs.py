@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from remanence.data.batches import order, pieces
 from remanence.data.examples import Batch, Part
@@ -52,12 +53,11 @@ def _answered(model: Any, part: Part, pool: np.ndarray, settings: Settings) -> I
 
 def _restored(part: Part, pool: np.ndarray, answered: Iterator[tuple[Tensor, Batch]]) -> Iterator[tuple[Tensor, Batch]]:
     """The same outputs in the order of the part, a batch at a time."""
-    found = [(output, batch.index) for output, batch in answered]
-    if not found:
-        return
-    output = torch.cat([output for output, _ in found])[torch.cat([index for _, index in found]).argsort()]
-    for piece in np.array_split(np.arange(len(pool)), -(-len(pool) // EVALUATION_BATCH)):
-        yield output[piece[0] : piece[-1] + 1], part.batch(pool[piece])
+    found = {int(at): row for output, batch in answered for at, row in zip(batch.index, output, strict=True)}
+    for piece in np.array_split(pool, max(1, -(-len(pool) // EVALUATION_BATCH))):
+        if len(piece):
+            # Answers of a label a step are as long as the batch they were computed in.
+            yield pad_sequence([found[int(at)] for at in piece], batch_first=True), part.batch(piece)
 
 
 def forward(model: Any, batch: Batch, chunk: int | None) -> Tensor:
@@ -71,11 +71,11 @@ def forward(model: Any, batch: Batch, chunk: int | None) -> Tensor:
         if chunk is None or batch.inputs.time <= chunk:
             return model(batch)[0]
         state = model.begin(batch)  # type: ignore[operator]
-        output = None
+        answers = []
         for piece in model.chunks(batch, chunk):  # type: ignore[operator]
-            output, state = model(piece, state)
-    assert output is not None
-    return output
+            answer, state = model(piece, state)
+            answers = [*answers, answer] if piece.scored is not None else [answer]
+        return model.joined(answers)  # type: ignore[operator]
 
 
 def measure(task: Task, model: Any, part: Part, encoders: BaseModel, settings: Settings) -> tuple[Scores, float]:

@@ -1,0 +1,256 @@
+"""Tables of samples: a row a sample, with its label, recording after recording (gaze and other sensors).
+
+CSV, TSV, JSON lines, Parquet through the readers of tables; `.arff` with plain attributes is read here. Rows of one
+recording may stand anywhere in the file; within it they are in order of time.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from remanence.data import times as timing
+from remanence.data.diagnose import first_flaw, line_of_row
+from remanence.data.panel import Codes
+from remanence.data.rows import Kind, Table, as_number
+from remanence.data.sources import file_format, find, open_text
+from remanence.data.spills import Spill, full_disk, reordered, slabs
+from remanence.data.step_records import StepRecords
+from remanence.data.tables import chunks, open_table
+from remanence.errors import DataError
+from remanence.settings import DataSettings
+
+__all__ = ["read_samples", "sample_columns", "sample_table"]
+
+_SECOND = 1e6
+_ATTRIBUTE = re.compile(r"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+(.*)", re.IGNORECASE)
+
+
+def sample_columns(settings: DataSettings) -> tuple[str, ...]:
+    """Number columns that are read: inputs, and the position they are made from."""
+    return tuple(dict.fromkeys((*settings.input, *settings.position)))
+
+
+@contextmanager
+def sample_table(path: str | Path, settings: DataSettings) -> Iterator[tuple[Table, int]]:
+    """Open a table of samples, and how many lines stand before its first one.
+
+    An `.arff` file is copied into a plain table for as long as it is open.
+    """
+    path = find(path)
+    if file_format(path, settings.format) != "arff":
+        yield open_table(path, settings), 0
+        return
+    with tempfile.TemporaryDirectory(prefix="remanence-") as folder:
+        copy = Path(folder) / path.name
+        skipped = _plain_copy(path, copy) - 1
+        plain = settings.model_copy(update={"format": "csv", "delimiter": ","})
+        try:
+            yield open_table(copy, plain), skipped
+        except DataError as error:
+            # The copy's name and lines are not the user's.
+            message = error.message.removeprefix(error.where).removeprefix(": ")
+            line = error.line and error.line + skipped
+            raise DataError(message, path=path, line=line, column=error.column, remedy=error.remedy) from None
+
+
+def _plain_copy(path: Path, copy: Path) -> int:
+    """Write an `.arff` of plain attributes as CSV; the line of `@data`."""
+    names: list[str] = []
+    with open_text(path) as lines, full_disk(), copy.open("w", encoding="utf-8", newline="") as out:
+        for line, text in enumerate(lines, 1):
+            text = text.strip()
+            if text.lower() == "@data":
+                table = csv.writer(out, lineterminator="\n")
+                table.writerow(names)
+                for row in lines:
+                    # Lines are kept as they are counted, so that an error names the right one.
+                    out.write(row.strip().replace("?", "") + "\n" if not row.startswith("%") else "\n")
+                return line
+            if found := _ATTRIBUTE.match(text):
+                if re.search(r"\brelational\b", found[2], re.IGNORECASE):
+                    raise DataError(
+                        "a relational attribute: sequences with one label each", path=path, line=line,
+                        remedy="--task classify",
+                    )  # fmt: skip
+                names.append(found[1].strip("'\""))
+    raise DataError("no @data line", path=path, remedy="the header of an .arff ends in @data")
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Columns as they stand in the file, a row a sample."""
+
+    values: np.ndarray
+    times: np.ndarray | None
+    sequence: np.ndarray
+    names: tuple[str, ...]
+    texts: dict[str, tuple[np.ndarray, tuple[str, ...]]]
+
+
+def read_samples(path: str | Path, settings: DataSettings, *, answers: bool = True) -> StepRecords:
+    """Read samples with their labels.
+
+    Args:
+        settings: input, position, label, sequence and time filled in; without `sequence` the file is one recording.
+        answers: labels must be there.
+
+    Raises:
+        DataError: an empty cell, times that fall or repeat, a missing label: with its line.
+    """
+    with sample_table(path, settings) as (table, skipped):
+        for flag in ("input", "position", "sequence"):
+            table.need(getattr(settings, flag), flag)
+        if answers:
+            table.need([settings.label or "label"], "label")
+        table.need([settings.time] if settings.time else [], "time")
+        read = _columns(table, settings, answers)
+        _refuse_missing(table, settings, read)
+        order, notes = _order(table, settings, read)
+
+    def line_of_step(step: int) -> int:
+        with sample_table(path, settings) as (again, before):
+            return line_of_row(again, step if order is None else int(order[step])) + before
+
+    return replace(_by_recording(settings, read, order), path=Path(path), line_of_step=line_of_step, notes=notes)
+
+
+def _columns(table: Table, settings: DataSettings, answers: bool) -> _Read:
+    columns = sample_columns(settings)
+    texts = [name for name in (settings.label, settings.group, settings.split_column) if name and answers]
+    wanted: dict[str, Kind] = dict.fromkeys(columns, "number")
+    wanted |= dict.fromkeys([*settings.sequence, *texts], "text")
+    time_format = _time_format(table, settings.time)
+    if settings.time:
+        wanted[settings.time] = "number" if time_format == "number" else "time"
+    values, times, sequence = Spill(np.float64, len(columns)), Spill(np.float64), Spill(np.int32)
+    codes = {name: Codes() for name in ("sequence", *texts)}
+    spills = {name: Spill(np.int32) for name in texts}
+    for chunk in chunks(table, wanted):
+        rows = len(chunk[next(iter(wanted))])
+        values.append(np.stack([chunk[name] for name in columns], 1) if columns else np.zeros((rows, 0)))
+        if settings.sequence:
+            sequence.append(codes["sequence"].encode([chunk[name] for name in settings.sequence]))
+        else:
+            sequence.append(np.zeros(rows, np.int32))
+        for name in texts:
+            spills[name].append(codes[name].encode([chunk[name]]))
+        if settings.time:
+            times.append(_seconds(table, settings.time, chunk[settings.time], time_format, times.rows))
+    return _Read(
+        values.finish(),
+        times.finish() if settings.time else None,
+        sequence.finish(),
+        tuple(codes["sequence"].names) or ("",),
+        {name: (spills[name].finish(), tuple(codes[name].names)) for name in texts},
+    )
+
+
+def _time_format(table: Table, time: str | None) -> str:
+    """`number`, or how dates are written."""
+    head = [row.get(time) for row in table.head if row.get(time) not in (None, "")] if time else []
+    if all(as_number(value) is not None for value in head):
+        return "number"
+    return timing.guess_format(head) or "iso"
+
+
+def _seconds(table: Table, column: str, values: np.ndarray | pa.Array, time_format: str, row: int) -> np.ndarray:
+    """Times as numbers: those of the column, or seconds since 1970 of dates."""
+    if time_format == "number":
+        return np.asarray(values, np.float64)
+    stamps, bad = timing.parse(values, time_format)  # type: ignore[arg-type]
+    if bad >= 0:
+        raise DataError(
+            f"not a time: '{values[bad].as_py()}'", path=table.path, line=line_of_row(table, row + bad), column=column,
+            remedy="write all times alike",
+        )  # fmt: skip
+    return stamps / _SECOND
+
+
+def _refuse_missing(table: Table, settings: DataSettings, read: _Read) -> None:
+    numbers = [] if settings.missing != "refuse" else list(sample_columns(settings))
+    times = [settings.time] if settings.time and read.times is not None else []
+    empty = any(np.isnan(read.values[slab]).any() for slab in slabs(read.values)) if numbers else False
+    late = read.times is not None and bool(np.isnan(read.times).any())
+    if empty or late:
+        wanted: dict[str, Kind] = dict.fromkeys([*(numbers if empty else []), *(times if late else [])], "number")
+        raise first_flaw(table, wanted, missing=True) or DataError(
+            "empty cells in a number column", path=table.path, remedy="--missing mask or --missing fill"
+        )
+    codes, names = read.texts.get(settings.label or "", (np.zeros(0, np.int32), ()))
+    if blank := [code for code, name in enumerate(names) if not name.strip()]:
+        at = int(np.argmax(np.isin(codes, blank)))
+        raise DataError(
+            "the label is missing", path=table.path, line=line_of_row(table, at), column=settings.label or "",
+            remedy="label every sample, or remove the row",
+        )  # fmt: skip
+
+
+def _by_recording(settings: DataSettings, read: _Read, order: np.ndarray | None) -> StepRecords:
+    """The rows in their new order, cut into recordings."""
+
+    def ordered(array: np.ndarray) -> np.ndarray:
+        return array if order is None else array[order]
+
+    sequence = ordered(read.sequence)
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(sequence)) + 1]).astype(np.int64)
+    none = (np.full(len(sequence), -1, np.int32), ())
+    labels, names = read.texts.get(settings.label or "", none)
+    fixed = {name: ordered(codes)[starts] for name, (codes, _) in read.texts.items()}
+    split = settings.split_column
+    return StepRecords(
+        Path(),
+        np.append(starts, len(sequence)),
+        ordered(labels),
+        names,
+        lambda step: 0,
+        # Told by name; a line would need a second look at the file.
+        np.zeros(len(starts), np.int64),
+        names=tuple(read.names[code] or "1" for code in sequence[starts]),
+        values=read.values if order is None else reordered(read.values, order),
+        columns=sample_columns(settings),
+        times=None if read.times is None else ordered(read.times),
+        groups=fixed.get(settings.group) if settings.group else None,
+        marks=fixed.get(split) if split else None,
+        mark_names=read.texts[split][1] if split in read.texts else (),
+    )
+
+
+def _order(table: Table, settings: DataSettings, read: _Read) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """The order that brings recordings together, None where the file has it; and a note of what was mended."""
+    order, notes = None, []
+    if len(np.flatnonzero(np.diff(read.sequence))) + 1 != len(read.names):
+        order = np.argsort(read.sequence, kind="stable")
+        notes.append("rows of different recordings are mixed in the file: gathered by recording")
+    if read.times is None:
+        return order, tuple(notes)
+    times = read.times if order is None else read.times[order]
+    sequence = read.sequence if order is None else read.sequence[order]
+    wrong = (np.diff(times) <= 0) & (np.diff(sequence) == 0)
+    if not wrong.any():
+        return order, tuple(notes)
+    if settings.sort:
+        order = np.lexsort((read.times, read.sequence))
+        times, sequence = read.times[order], read.sequence[order]
+        notes.append(f"sorted by {settings.time} within recordings")
+        wrong = (np.diff(times) <= 0) & (np.diff(sequence) == 0)
+    if wrong.any():
+        at = int(np.argmax(wrong)) + 1
+        falls = times[at] < times[at - 1]
+        raise DataError(
+            f"the time of a sample {'falls' if falls else 'repeats'} ({times[at]:g} after {times[at - 1]:g})",
+            path=table.path,
+            line=line_of_row(table, at if order is None else int(order[at])),
+            column=settings.time or "",
+            remedy="use --sort" if falls else "remove one of the two, or leave --time out",
+        )
+    return order, tuple(notes)

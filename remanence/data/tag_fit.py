@@ -1,0 +1,253 @@
+"""What a tagger learns of its training part before it is trained: vocabulary, scaler, sizes of motions; and a file by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from remanence.data.conll import guess_layout
+from remanence.data.encoders import TagEncoders
+from remanence.data.motion import compressed, motion, motion_names, sized
+from remanence.data.runs import learn_runs
+from remanence.data.scalers import Moments
+from remanence.data.schemes import Scheme
+from remanence.data.shares import Share
+from remanence.data.spills import Spill, drop_pages
+from remanence.data.step_records import StepRecords
+from remanence.data.tag_part import TagStore
+from remanence.data.tokens import Vocabulary
+from remanence.settings import DataSettings
+
+__all__ = ["fit_numbers", "fit_tokens", "inside", "store_of", "with_runs"]
+
+_LONG = 512
+"""Samples of a recording from which on it is cut into windows, unless `window` says otherwise."""
+_WINDOW, _MARGIN = 256, 64
+_RARE_FROM = 1000
+"""With so many training sentences a token seen once counts as unknown, so that the unknown token is trained too."""
+_LONGEST_RUN = 3
+_HALF = 12
+"""Characters kept of either end of a very long token."""
+_SLAB_STEPS = 1 << 18
+
+
+def inside(share: Share[StepRecords]) -> np.ndarray:
+    """Which steps of a file belong to a share: bool `[step]`."""
+    chosen = np.zeros(len(share.records), bool)
+    chosen[share.places] = True
+    return np.repeat(chosen, np.diff(share.records.offsets))
+
+
+def fit_tokens(
+    train: Share[StepRecords], settings: DataSettings, labels: tuple[str, ...], scheme: Scheme, notes: list[str]
+) -> TagEncoders:
+    """Vocabularies of tokens and of their characters."""
+    records = train.records
+    assert records.forms is not None
+    layout = guess_layout(records.path, settings)
+    counts = np.bincount(records.forms[inside(train)], minlength=len(records.form_names))
+    seen = [(form, int(count)) for form, count in zip(records.form_names, counts, strict=True) if count]
+    single = sum(count for form, count in seen if len(form) == 1) > 0.9 * sum(count for _, count in seen)
+    tokens = settings.tokens or ("characters" if single else "words")
+    assert tokens != "subwords"
+    if settings.tokens is None:
+        notes.append(f"tokens are {tokens} (--tokens)")
+    least = 2 if len(train.places) >= _RARE_FROM else 1
+    vocabulary = _vocabulary(((_plain(form), count) for form, count in seen), least, settings.vocabulary)
+    notes.append(f"vocabulary: {len(vocabulary.tokens)} tokens (--vocabulary)")
+    letters = None
+    if tokens == "words":
+        letters = _vocabulary(((letter, count) for form, count in seen for letter in form), least, settings.vocabulary)
+    kind = layout.kind
+    assert kind in ("conllu", "conll", "jsonl")
+    return TagEncoders(
+        input=(layout.token,),
+        label=layout.label,
+        labels=labels,
+        scheme=scheme,
+        tokens=tokens,
+        layout=kind,
+        vocabulary=vocabulary,
+        characters=letters,
+        window=settings.window or 0,
+        margin=(settings.margin or 0) if settings.window else 0,
+    )
+
+
+def _plain(form: str) -> str:
+    """A token as the vocabulary knows it: lower case, digits as 0."""
+    return "".join("0" if letter.isdigit() else letter for letter in form.lower())
+
+
+def _vocabulary(counted: Iterable[tuple[str, int]], least: int, limit: int) -> Vocabulary:
+    counts: dict[str, int] = {}
+    for token, count in counted:
+        counts[token] = counts.get(token, 0) + count
+    kept = sorted((token for token in counts if counts[token] >= least), key=lambda token: (-counts[token], token))
+    return Vocabulary(kind="words", tokens=tuple(kept[:limit]))
+
+
+def with_runs(
+    encoders: TagEncoders, store: TagStore, train: Share[StepRecords], settings: DataSettings, notes: list[str]
+) -> TagEncoders:
+    """Learn which runs of tokens training sequences share; by default of characters only, from many sequences."""
+    many = encoders.tokens == "characters" and len(train.places) >= _RARE_FROM
+    longest = settings.ngrams or (_LONGEST_RUN if many else 1)
+    if encoders.vocabulary is None or longest < 2:
+        return encoders
+    notes.append(f"runs of up to {longest} tokens that training sequences share (--ngrams)")
+    return encoders.model_copy(update={"runs": learn_runs(_slabs(store, train.places), longest)})
+
+
+def _slabs(store: TagStore, places: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Numbers of the tokens of these sequences, and the sequence of each, a slab at a time."""
+    offsets = store.records.offsets
+    numbers, which, held = list[np.ndarray](), list[np.ndarray](), 0
+    for number, place in enumerate(places.tolist()):
+        found = store.words[store.flat[offsets[place] : offsets[place + 1]]]
+        numbers.append(found)
+        which.append(np.full(len(found), number))
+        held += len(found)
+        if held >= _SLAB_STEPS:
+            yield np.concatenate(numbers), np.concatenate(which)
+            numbers, which, held = [], [], 0
+    if numbers:
+        yield np.concatenate(numbers), np.concatenate(which)
+
+
+def fit_numbers(
+    train: Share[StepRecords], settings: DataSettings, labels: tuple[str, ...], scheme: Scheme, notes: list[str]
+) -> TagEncoders:
+    """Motion, windows and the scaler of samples."""
+    records = train.records
+    kinds = settings.motion or (("speed", "direction") if settings.position else ())
+    steps = settings.motion_steps if settings.position else ()
+    if settings.position:
+        _note_units(settings, kinds, steps, notes)
+    lengths = np.diff(records.offsets)
+    long = bool((lengths[train.places] > _LONG).any())
+    window = settings.window if settings.window is not None else (_WINDOW if long else 0)
+    margin = settings.margin if settings.margin is not None else _MARGIN
+    if window:
+        notes.append(f"windows of {window} steps, {margin} more read on either side (--window, --margin)")
+    encoders = TagEncoders(
+        input=settings.input,
+        label=settings.label or "label",
+        sequence=settings.sequence,
+        time=settings.time,
+        labels=labels,
+        scheme=scheme,
+        missing=settings.missing,
+        position=settings.position,
+        motion=kinds,
+        motion_steps=steps,
+        sample_rate=settings.sample_rate,
+        window=window,
+        margin=margin if window else 0,
+    )
+    return _with_scaler(encoders, train, notes)
+
+
+def _note_units(settings: DataSettings, kinds: tuple[str, ...], steps: tuple[int, ...], notes: list[str]) -> None:
+    per = f"unit of '{settings.time}'" if settings.time else "second" if settings.sample_rate else "step"
+    over = ", ".join(map(str, steps))
+    columns = ", ".join(settings.position)
+    notes.append(f"{', '.join(kinds)} of {columns} over {over} steps, in units of {columns} a {per} (--motion)")
+    if per == "step":
+        notes.append("neither a time column nor a rate is given: speeds are a step (--time, --sample-rate)")
+
+
+def _with_scaler(encoders: TagEncoders, train: Share[StepRecords], notes: list[str]) -> TagEncoders:
+    """Fit the sizes of motions, then the scaler of all features, on the training recordings alone."""
+    names = motion_names(encoders.motion, encoders.motion_steps)
+    moving = [at for at, name in enumerate(names) if sized(name)]
+    sizes = np.zeros(len(names))
+    if moving:
+        thin = max(1, int(inside(train).sum()) // 1_000_000)
+        found = [block[::thin, moving] for block in _moved(train.records, train.places, encoders)]
+        values = np.abs(np.concatenate(found))
+        sizes[moving] = [np.median(column[column > 0]) if (column > 0).any() else 0.0 for column in values.T]
+    encoders = encoders.model_copy(update={"sizes": tuple(sizes.tolist())})
+    moments = Moments(len(encoders.input) + len(names))
+    for place in train.places.tolist():
+        moments.update(_raw_features(train.records, place, encoders)[0])
+    columns = encoders.input + names
+    constant = [column for column, flat in zip(columns, moments.constant(), strict=True) if flat]
+    if constant:
+        notes.append(f"constant in the training part: {', '.join(constant[:8])}")
+    return encoders.model_copy(update={"scaler": moments.scaler(columns)})
+
+
+def _moved(records: StepRecords, places: np.ndarray, encoders: TagEncoders) -> Iterator[np.ndarray]:
+    """The motion of these recordings, not compressed, one by one."""
+    for place in places.tolist():
+        values, times = _filled(records, place)
+        at = [records.columns.index(name) for name in encoders.position]
+        step_seconds = 1.0 / encoders.sample_rate if encoders.sample_rate else 1.0
+        yield motion(values[:, at], times, step_seconds, encoders.motion, encoders.motion_steps)
+
+
+def _filled(records: StepRecords, place: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Numbers of one recording, a missing one as the last before it (0 at the beginning), and its times."""
+    start, stop = int(records.offsets[place]), int(records.offsets[place + 1])
+    assert records.values is not None
+    values = np.array(records.values[start:stop], np.float64)
+    absent = np.isnan(values)
+    if absent.any():
+        values[0] = np.where(absent[0], 0.0, values[0])
+        absent[0] = False
+        rows = np.maximum.accumulate(np.where(absent, 0, np.arange(len(values))[:, None]), 0)
+        values = np.take_along_axis(values, rows, 0)
+    return values, None if records.times is None else np.asarray(records.times[start:stop])
+
+
+def _raw_features(records: StepRecords, place: int, encoders: TagEncoders) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and motion of one recording `[step, feature]`, unscaled; and which inputs are missing, bool."""
+    start, stop = int(records.offsets[place]), int(records.offsets[place + 1])
+    assert records.values is not None
+    at = [records.columns.index(name) for name in encoders.input]
+    missing = np.isnan(records.values[start:stop][:, at])
+    found = _filled(records, place)[0][:, at]
+    if encoders.position:
+        moved = next(_moved(records, np.array([place]), encoders))
+        found = np.concatenate([found, compressed(moved, np.array(encoders.sizes))], 1)
+    return found, missing
+
+
+def store_of(records: StepRecords, encoders: TagEncoders) -> TagStore:
+    """Every step of a file as a model reads it."""
+    numbers = {label: number for number, label in enumerate(encoders.labels)}
+    table = np.array([*(numbers.get(name, -1) for name in records.step_names), -1], np.int16)
+    labels = Spill(np.int16)
+    for start in range(0, len(records.steps), _SLAB_STEPS):
+        labels.append(table[records.steps[start : start + _SLAB_STEPS]])
+    none = np.zeros(0, np.int32)
+    if encoders.vocabulary is None:
+        flat = _scaled(records, encoders)
+        return TagStore(replace(records, values=None), flat, labels.finish(), none, none, np.zeros(1, np.int64))
+    assert records.forms is not None
+    words = encoders.vocabulary.numbers(map(_plain, records.form_names))
+    letters, ends = none, np.zeros(len(words) + 1, np.int64)
+    if encoders.characters is not None:
+        kept = [form if len(form) <= 2 * _HALF else form[:_HALF] + form[-_HALF:] for form in records.form_names]
+        letters = encoders.characters.numbers(letter for form in kept for letter in form)
+        ends[1:] = np.cumsum([len(form) for form in kept])
+    return TagStore(records, records.forms, labels.finish(), words, letters, ends)
+
+
+def _scaled(records: StepRecords, encoders: TagEncoders) -> np.ndarray:
+    """Features of every sample as the model reads them, float32 `[step, feature]`."""
+    assert encoders.scaler is not None and records.values is not None
+    spill = Spill(np.float32, len(encoders.features))
+    for place in range(len(records)):
+        found, missing = _raw_features(records, place, encoders)
+        scaled = encoders.scaler.apply(found)
+        if encoders.missing == "mask":
+            scaled[:, : missing.shape[1]][missing] = 0
+            scaled = np.concatenate([scaled, missing.astype(np.float32)], 1)
+        spill.append(scaled)
+        if place % 64 == 0:
+            drop_pages(records.values)
+    return spill.finish()

@@ -1,0 +1,158 @@
+"""A label a step: files of tokens and tables of samples, split, encoders fitted, ready for a tagger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from remanence.data.conll import read_tokens
+from remanence.data.encoders import TagEncoders
+from remanence.data.examples import SCORED_STEPS
+from remanence.data.parts import DataParts
+from remanence.data.samples import read_samples
+from remanence.data.schema import guess
+from remanence.data.schemes import OUTSIDE, Scheme, guess_scheme, parts
+from remanence.data.shares import Share, share_out
+from remanence.data.sources import file_format, fingerprint
+from remanence.data.step_records import StepRecords
+from remanence.data.tag_fit import fit_numbers, fit_tokens, inside, store_of, with_runs
+from remanence.data.tag_part import TagPart, TagStore, cut
+from remanence.errors import DataError, SettingError
+from remanence.settings import DataSettings
+
+__all__ = ["prepare_tag", "reopen_tag"]
+
+_LETTERS = {"BIO": "BI", "BIOES": "BIES", "BMES": "BMES"}
+
+
+def prepare_tag(path: str | Path, settings: DataSettings) -> DataParts[TagEncoders, TagPart]:
+    """Read a file, split it by sequence, fit vocabulary or scaler and the labels on the training part.
+
+    Raises:
+        DataError: the file cannot be used, or validation or test holds an unknown label.
+        SettingError: an option that does not suit it.
+    """
+    path = Path(path)
+    guessed = guess(path, settings, task="tag")
+    settings, notes = guessed.settings, list(guessed.notes)
+    if settings.longest is not None:
+        raise SettingError("would leave steps without a label", name="longest", remedy="use --window")
+    if settings.tokens == "subwords":
+        raise SettingError("tokens are as the file gives them", name="tokens", remedy="words or characters")
+    main = _read(path, settings)
+    notes += main.notes
+    shares = share_out(main, settings, notes, _read)
+    labels, scheme = _labels(shares[0], settings, notes)
+    for share in shares[1:]:
+        _refuse_unknown(share, labels, settings)
+    fit = fit_tokens if main.forms is not None else fit_numbers
+    encoders = fit(shares[0], settings, labels, scheme, notes)
+    files = {share.records.path: share.records for share in shares}
+    stores = {file: store_of(records, encoders) for file, records in files.items()}
+    encoders = with_runs(encoders, stores[main.path], shares[0], settings, notes)
+    parts = [_part(stores[share.records.path], encoders, share.places) for share in shares]
+    parts[1] = _thinned(parts[1], notes)
+    steps = [int((part.windows.stop - part.windows.start).sum()) for part in parts]
+    of = "in windows" if encoders.window else "in sequences"
+    notes.append(f"{steps[0]} training, {steps[1]} validation, {steps[2]} test labels {of}")
+    settings = settings.model_copy(
+        update={
+            "task": "tag",
+            "input": encoders.input,
+            "label": encoders.label,
+            "scheme": scheme,
+            "tokens": encoders.tokens,
+            "ngrams": encoders.runs.longest if encoders.runs else (1 if encoders.vocabulary else None),
+            "window": encoders.window,
+            "margin": encoders.margin,
+            "motion": encoders.motion,
+        }
+    )
+    return DataParts(settings, encoders, parts[0], parts[1], parts[2], tuple(notes), fingerprint(*files))
+
+
+def reopen_tag(path: str | Path, settings: DataSettings, encoders: TagEncoders, *, answers: bool = True) -> TagPart:
+    """Read a new file through fitted encoders; without `answers` its labels may be absent.
+
+    Raises:
+        DataError: a column is missing, or (with `answers`) a label not in training.
+    """
+    path = Path(path)
+    names = ("sequence", "time", "position", "missing", "tokens")
+    update = {name: getattr(encoders, name) for name in names} | {"split_column": None, "group": None}
+    kind = file_format(path, settings.format)
+    if encoders.layout in ("", kind):
+        update |= {"input": encoders.input, "label": encoders.label}
+    else:
+        # A file of another kind than that of the training has its own names for columns.
+        update |= {"input": (), "label": None, "delimiter": None}
+    records = _read(path, settings.model_copy(update=update), answers=answers)
+    every = Share(records, np.arange(len(records)))
+    if (records.forms is None) != (encoders.vocabulary is None):
+        came, needed = ("tokens", "numbers") if encoders.vocabulary is None else ("numbers", "tokens")
+        raise DataError(f"expected {needed}, came {came}", path=path, remedy="give a file like the training file")
+    if answers:
+        _refuse_unknown(every, encoders.labels, settings)
+    return _part(store_of(records, encoders), encoders, every.places, answers=answers)
+
+
+def _read(path: str | Path, settings: DataSettings, *, answers: bool = True) -> StepRecords:
+    samples = settings.sequence or settings.position
+    kind = file_format(Path(path), settings.format)
+    if kind in ("conllu", "conll", "text") or (kind == "jsonl" and not samples):
+        return read_tokens(path, settings, answers=answers)
+    return read_samples(path, settings, answers=answers)
+
+
+def _part(store: TagStore, encoders: TagEncoders, places: np.ndarray, *, answers: bool = True) -> TagPart:
+    lengths = np.diff(store.records.offsets)
+    return TagPart(store, encoders, cut(lengths, places, encoders.window, encoders.margin), answers=answers)
+
+
+def _thinned(valid: TagPart, notes: list[str]) -> TagPart:
+    """Of a very large validation part, windows spread evenly: it is read again and again while training."""
+    steps, examples = int(valid.lengths.sum()), len(valid)
+    if steps <= SCORED_STEPS:
+        return valid
+    kept = np.linspace(0, examples - 1, max(1, examples * SCORED_STEPS // steps)).astype(np.int64)
+    notes.append(f"validation: {len(kept)} of {examples} windows, spread evenly")
+    return valid.at(kept)
+
+
+def _labels(train: Share[StepRecords], settings: DataSettings, notes: list[str]) -> tuple[tuple[str, ...], Scheme]:
+    """Labels of the training part, sorted, and their scheme; a scheme's letters are complete for every type."""
+    codes = np.unique(train.records.steps[inside(train)])
+    names = {train.records.step_names[code] for code in codes}
+    scheme = settings.scheme or guess_scheme(names)
+    if settings.scheme is None and scheme != "none":
+        notes.append(f"labels spell spans: {scheme} (--scheme)")
+    if scheme != "none":
+        kinds = {kind for label in names if (kind := parts(label)[1])}
+        # A rare type may lack an I or E in the training part that the test part has.
+        names |= {f"{letter}-{kind}" for letter in _LETTERS[scheme] for kind in kinds if f"B-{kind}" in names}
+        names.add(OUTSIDE)
+    if len(names) < 2:
+        raise DataError(
+            f"one label only ('{next(iter(names))}') in the training part: there is nothing to tell apart",
+            path=train.records.path,
+            remedy="check --label, or the --split",
+        )
+    notes.append(f"{len(names)} labels")
+    return tuple(sorted(names)), scheme
+
+
+def _refuse_unknown(share: Share[StepRecords], labels: tuple[str, ...], settings: DataSettings) -> None:
+    records = share.records
+    known = np.isin(np.array([*records.step_names, ""], object), np.array(labels, object))
+    wrong = inside(share) & ~known[records.steps]
+    if wrong.any():
+        step = int(np.argmax(wrong))
+        raise DataError(
+            f"label '{records.step_names[records.steps[step]][:60]}' is not in the training part "
+            f"({', '.join(labels[:8])}{', …' if len(labels) > 8 else ''})",
+            path=records.path,
+            line=records.line_of_step(step),
+            column=settings.label or "",
+            remedy="add examples of it to the training part, or remove it here",
+        )

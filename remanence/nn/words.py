@@ -1,0 +1,92 @@
+"""A token as a vector of its own beside one made of its characters, by a recurrent layer or by a convolution.
+
+References:
+    Recurrent, both ends joined: Lample, Ballesteros, Subramanian, Kawakami & Dyer 2016, arXiv:1603.01360, §4.1.
+    Convolution and maximum over the word: Ma & Hovy 2016, arXiv:1603.01354, §2.1.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from remanence.errors import SettingError
+from remanence.nn.encoders import TokenEncoder
+from remanence.nn.pool import State
+from remanence.nn.recurrent import Recurrent
+from remanence.sequences import Sequences
+
+__all__ = ["CharacterEncoder", "WordEncoder"]
+
+_LETTER = 32
+_WIDTH = 3
+
+
+class CharacterEncoder(nn.Module):
+    """The characters of a token → one vector; a token without characters gives zeros.
+
+    Args:
+        letters: characters known, those for padding and unknown ones included.
+        size: features of the vector.
+        kind: `recurrent` (an LSTM from both ends, its two last states) or `convolution` (of three characters, and the
+            maximum over the token).
+        dropout: rate of dropout of the characters' own vectors, in training.
+    """
+
+    def __init__(self, letters: int, size: int, *, kind: str = "convolution", dropout: float = 0.0) -> None:
+        super().__init__()
+        if kind not in ("recurrent", "convolution"):
+            raise SettingError(f"no such way '{kind}'", name="characters", remedy="none, recurrent or convolution")
+        self.kind, self.output_size = kind, size
+        self.vectors = nn.Embedding(letters, _LETTER)
+        nn.init.normal_(self.vectors.weight, std=0.3)
+        self.dropout = nn.Dropout(dropout)
+        if kind == "recurrent":
+            half = max(1, size // 2)
+            self.output_size = 2 * half
+            self.reader: nn.Module = Recurrent("lstm", _LETTER, half, bidirectional=True)
+        else:
+            self.reader = nn.Conv1d(_LETTER, size, _WIDTH, padding=_WIDTH // 2)
+
+    def forward(self, characters: Tensor) -> Tensor:
+        """Numbers of characters `[token, character]`, 0 behind the last → `[token, size]`."""
+        lengths = (characters > 0).sum(1)
+        most = int(lengths.max()) if len(lengths) else 0
+        if most == 0:
+            return self.vectors.weight.new_zeros(len(characters), self.output_size)
+        characters = characters[:, :most]
+        known = (characters > 0)[..., None]
+        data = torch.where(known, self.dropout(self.vectors(characters)), 0.0)
+        if isinstance(self.reader, Recurrent):
+            state = self.reader(Sequences(data, lengths.cpu())).state["h"]
+            return torch.cat([state[0], state[1]], dim=1)
+        read = self.reader(data.transpose(1, 2)).transpose(1, 2)
+        highest = torch.where(known, read, -torch.inf).amax(1)
+        return torch.where((lengths > 0)[:, None], highest, 0.0)
+
+
+class WordEncoder(nn.Module):
+    """A token's own vector, and what its characters say, side by side.
+
+    Args:
+        tokens: gives the vector of a token, and of runs of them.
+        characters: reads its characters; None to leave them out.
+        dropout: rate of dropout of what the characters give, in training.
+    """
+
+    def __init__(self, tokens: TokenEncoder, characters: CharacterEncoder | None, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.tokens, self.characters = tokens, characters
+        self.dropout = nn.Dropout(dropout)
+        self.output_size = tokens.output_size + (characters.output_size if characters else 0)
+
+    def forward(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:
+        """Encode `[batch, time, 1 + character]`: a token's number, then those of its characters."""
+        own, carried = self.tokens(Sequences(inputs.data[..., 0], inputs.lengths), state)
+        if self.characters is None:
+            return own, carried
+        spelt = torch.where(inputs.mask()[..., None], inputs.data[..., 1:], 0)
+        # Most tokens of a batch stand in it more than once: each is spelt once.
+        distinct, place = torch.unique(spelt.flatten(0, 1), dim=0, return_inverse=True)
+        read = self.characters(distinct)[place].reshape(inputs.batch, inputs.time, -1)
+        return Sequences(torch.cat([own.data, self.dropout(read)], dim=-1), inputs.lengths), carried
