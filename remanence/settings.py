@@ -33,7 +33,9 @@ class _Frozen(BaseModel):
 class DataSettings(_Frozen):
     """What the file holds, which columns play which part, and how it is split."""
 
-    task: Literal["forecast", "classify", "tag"] | None = Field(default=None, description="What to do; guessed from the file.")
+    task: Literal["forecast", "classify", "tag"] | None = Field(
+        default=None, description="What to do; guessed from the file."
+    )
     valid_file: str | None = Field(default=None, description="A file of its own for validation (instead of a split).")
     test_file: str | None = Field(default=None, description="A file of its own for testing (instead of a split).")
     split: tuple[float, ...] = Field(
@@ -55,7 +57,8 @@ class DataSettings(_Frozen):
     calendar: bool | None = Field(default=None, description="Add hour, weekday, day and month as known inputs.")
     input: Names = Field(default=(), description="Columns that form a sequence: one text column, or numbers per step.")
     label: str | None = Field(
-        default=None, description="Column of the class, or of the label of each step (tag; in a column file its number)."
+        default=None,
+        description="Column of the class, or of each step's label (tag; of a column file its number).",
     )
     sequence: Names = Field(
         default=(), description="Columns naming the sequence a row belongs to (numbers, a row a step)."

@@ -1,8 +1,8 @@
 """Files of tokens with a label each: CoNLL-U, columns of other kinds, JSON lines with two lists, lines of text.
 
-CoNLL-U (universaldependencies.org/format.html) has ten columns between tabs. Its lines for several words (`3-4`) and for
-words that do not stand in the text (`5.1`) hold no token of their own and are passed over. Other column files have as
-many columns as they like, a blank line between two sentences; the token is in the first and the label in the last,
+CoNLL-U (universaldependencies.org/format.html) has ten columns between tabs. Its lines for several words (`3-4`) and
+for words that do not stand in the text (`5.1`) hold no token of their own and are passed over. Other column files have
+as many columns as they like, a blank line between two sentences; the token is in the first and the label in the last,
 unless `--input` and `--label` name others by number.
 """
 
@@ -81,7 +81,9 @@ def _json_layout(path: Path, token: str, label: str, answers: bool) -> Layout:
     lists = dict.fromkeys(name for row in head for name, value in row.items() if isinstance(value, list))
     notes = []
     if not token:
-        token = next((name for name in ("tokens", "words", "text") if name in lists), next(iter(lists), "tokens"))
+        # Without a list, a text is cut into tokens: to predict.
+        keys = lists or dict.fromkeys(name for row in head for name, value in row.items() if isinstance(value, str))
+        token = next((name for name in ("tokens", "words", "text") if name in keys), next(iter(keys), "tokens"))
         notes.append(f"tokens: '{token}' (--input)")
     if not label:
         rest = [name for name in lists if name != token]
@@ -251,13 +253,14 @@ def _list(row: dict[str, Any], key: str, path: Path, line: int, settings: DataSe
     if isinstance(value, list):
         # Numbers are taken as names: many files number their labels.
         value = [str(each) if isinstance(each, int) and not isinstance(each, bool) else each for each in value]
-    if not isinstance(value, list) or not value or not all(isinstance(each, str) and each.strip() for each in value):
+    texts = [each for each in value if isinstance(each, str) and each.strip()] if isinstance(value, list) else []
+    if not isinstance(value, list) or not value or len(texts) < len(value):
         what = "nothing" if value is None else str(value)[:40]
         raise DataError(
             f"expected a list of texts that are not empty, came {what}", path=path, line=line, column=key,
             remedy='such as {"tokens": ["A", "dog"], "labels": ["DET", "NOUN"]}',
         )  # fmt: skip
-    return value
+    return texts
 
 
 def _text(row: dict[str, Any], key: str, path: Path, line: int) -> str:

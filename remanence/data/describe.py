@@ -14,8 +14,11 @@ from remanence.data.columns import column_lines, number_facts, survey
 from remanence.data.panel import Panel, open_panel
 from remanence.data.records import Records, read_records
 from remanence.data.schema import guess
+from remanence.data.schemes import guess_scheme
+from remanence.data.sources import file_format
 from remanence.data.spills import Spill
 from remanence.data.tables import chunks, open_table
+from remanence.data.tagged import read_steps
 from remanence.data.tokens import choose_kind
 from remanence.errors import DataError, printable
 from remanence.settings import DataSettings, settings_from
@@ -69,6 +72,7 @@ class Description:
 class _Findings:
     facts: dict[str, Any] = field(default_factory=dict)
     suspicious: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -83,10 +87,12 @@ def describe(path: str | Path, settings: DataSettings | None = None) -> Descript
     guessed = guess(path, settings or settings_from({}).data)
     findings = _Findings()
     task = guessed.settings.task or "forecast"
-    (_describe_panel if task == "forecast" else _describe_records)(path, guessed.settings, findings)
-    if not findings.columns:
+    kinds = {"forecast": _describe_panel, "classify": _describe_records, "tag": _describe_steps}
+    kinds[task](path, guessed.settings, findings)
+    if not findings.columns and file_format(Path(path), guessed.settings.format) in _TABLES:
         _describe_columns(path, guessed.settings, findings)
-    return Description(str(path), task, findings.facts, guessed.notes, tuple(findings.suspicious), findings.columns)
+    notes = (*guessed.notes, *findings.notes)
+    return Description(str(path), task, findings.facts, notes, tuple(findings.suspicious), findings.columns)
 
 
 def _describe_columns(path: str | Path, settings: DataSettings, found: _Findings) -> None:
@@ -192,6 +198,42 @@ def _describe_records(path: str | Path, settings: DataSettings, found: _Findings
     _suspect_classes(classes, found)
 
 
+def _describe_steps(path: str | Path, settings: DataSettings, found: _Findings) -> None:
+    """Sequences with a label a step."""
+    try:
+        records = read_steps(path, settings)
+    except DataError as error:
+        if settings.missing != "refuse":
+            raise
+        records = read_steps(path, settings.model_copy(update={"missing": "mask"}))
+        found.suspicious.append(f"refused: {error}")
+    found.notes += records.notes
+    lengths = np.diff(records.offsets)
+    counts = np.bincount(records.steps, minlength=len(records.step_names))
+    labels = {name: int(count) for name, count in zip(records.step_names, counts, strict=True)}
+    if records.forms is not None:
+        found.facts |= {
+            "a row is": "one token",
+            "a sequence is": "one sentence",
+            "distinct tokens": len(records.form_names),
+            "spans": guess_scheme(labels),
+        }
+    else:
+        found.facts |= {
+            "a row is": "one sample",
+            "a step is": ", ".join(records.columns),
+            "a sequence is": f"the rows of one {'+'.join(settings.sequence)}" if settings.sequence else "the file",
+        }
+    found.facts |= {
+        "sequences": len(records),
+        "steps": int(lengths.sum()),
+        "lengths": {name: float(np.quantile(lengths, level)) for name, level in _LEVELS},
+        "labels": dict(sorted(labels.items(), key=lambda item: -item[1])),
+    }
+    _suspect_classes(labels, found)
+
+
+_TABLES = ("csv", "tsv", "jsonl", "parquet", "text")
 _REMEMBERED = 1_000_000
 """Texts remembered when looking for repeated ones."""
 

@@ -7,7 +7,6 @@ recording may stand anywhere in the file; within it they are in order of time.
 from __future__ import annotations
 
 import csv
-import io
 import re
 import tempfile
 from collections.abc import Iterator
@@ -107,7 +106,7 @@ def read_samples(path: str | Path, settings: DataSettings, *, answers: bool = Tr
     Raises:
         DataError: an empty cell, times that fall or repeat, a missing label: with its line.
     """
-    with sample_table(path, settings) as (table, skipped):
+    with sample_table(path, settings) as (table, _):
         for flag in ("input", "position", "sequence"):
             table.need(getattr(settings, flag), flag)
         if answers:

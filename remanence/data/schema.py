@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from remanence.data import times as timing
 from remanence.data.diagnose import number_remedy
-from remanence.data.motion import MOTIONS
-from remanence.data.rows import MISSING, Table, as_number
+from remanence.data.rows import Table, as_number
 from remanence.data.samples import sample_table
+from remanence.data.schema_columns import SEQUENCE, TIME, Column, columns_of, named
+from remanence.data.schema_samples import guess_samples
 from remanence.data.sources import file_format, find
 from remanence.data.tables import open_table
-from remanence.errors import DataError, SettingError
+from remanence.errors import DataError
 from remanence.settings import DataSettings
 
 __all__ = ["Guess", "guess"]
 
-_TIME = (
-    "time",
-    "date",
-    "datetime",
-    "timestamp",
-    "ds",
-    "day",
-    "month",
-    "year",
-    "t",
-    "step",
-    "时间",
-    "日期",
-    "月份",
-    "年份",
-)
-_NOTE = re.compile(r"[(（\[]")
-"""What begins a unit or a remark behind a name: 销量（件）, load (MW)."""
 _COUNTER = ("no", "index", "id", "row", "")
 _TARGET = ("target", "y", "value", "values", "sales", "demand", "load", "price", "ot", "目标", "销量", "价格")
 _LABEL = ("label", "class", "category", "intent", "target", "sentiment", "y", "标签", "类别", "分类", "情感")
@@ -60,8 +38,6 @@ _TEXT = (
     "内容",
     "句子",
 )
-_RECORDING = ("recording", "file", "trial", "session", "录制", "记录")
-_SEQUENCE = ("sequence", "sequence_id", "seq", "series", "sample", "recording", "case", "trial", "id", "序列", "编号")
 
 
 @dataclass(frozen=True)
@@ -70,18 +46,6 @@ class Guess:
 
     settings: DataSettings
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Column:
-    name: str
-    number: bool
-    time_format: str | None
-    values: tuple[Any, ...]
-
-    @property
-    def distinct(self) -> int:
-        return len({str(value) for value in self.values})
 
 
 def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) -> Guess:
@@ -106,17 +70,20 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
         update = {"task": "classify", "label": settings.label or "class"}
         return Guess(settings.model_copy(update=update), ())
     if wanted == "tag" and kind in ("ts", "text"):
-        raise DataError("no label for each step in such a file", path=path, remedy="a column file, JSON lines or a table")
+        raise DataError(
+            "no label for each step in such a file", path=path, remedy="a column file, JSON lines or a table"
+        )
     if wanted == "tag":
         with sample_table(path, settings) as (table, _):
             if kind == "jsonl" and _holds_lists(table):
                 return Guess(settings.model_copy(update={"task": "tag"}), ())
-            update = {"task": "tag"} | _samples(table, _columns_of(table), settings, notes)
+            _need(table, settings)
+            update = {"task": "tag"} | guess_samples(table, settings, notes)
         return Guess(settings.model_copy(update=update), tuple(notes))
     table = open_table(path, settings)
     if wanted is None and kind == "jsonl" and _holds_lists(table):
         return Guess(settings.model_copy(update={"task": "tag"}), ("task: tag (--task)",))
-    columns = _columns_of(table)
+    columns = columns_of(table)
     _need(table, settings)
     if not any(column.number for column in columns):
         _refuse_other_digits(table, columns)
@@ -130,7 +97,7 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
     return Guess(settings.model_copy(update=update), tuple(notes))
 
 
-def _refuse_other_digits(table: Table, columns: list[_Column]) -> None:
+def _refuse_other_digits(table: Table, columns: list[Column]) -> None:
     """Numbers that no program reads as such (`１２`, `1,5`) are told, where nothing else is a number."""
     for column in columns:
         plain = [unicodedata.normalize("NFKC", str(value)).replace(",", ".") for value in column.values]
@@ -158,50 +125,7 @@ def _need(table: Table, settings: DataSettings) -> None:
         table.need([value] if value else [], flag.replace("_", "-"))
 
 
-def _columns_of(table: Table) -> list[_Column]:
-    return [_column(name, [row.get(name) for row in table.head]) for name in table.columns]
-
-
-def _column(name: str, values: Iterable[Any]) -> _Column:
-    there = tuple(value for value in values if value is not None and not (isinstance(value, str) and value in MISSING))
-    return _Column(name, bool(there) and all(_is_number(value) for value in there), _time(there), there)
-
-
-def _is_number(value: Any) -> bool:
-    return as_number(value) is not None
-
-
-def _time(values: tuple[Any, ...]) -> str | None:
-    if values and isinstance(values[0], str) and not _may_be_time(values[0]):
-        return None
-    try:
-        found = timing.guess_format(values[:50]) and timing.guess_format(values)
-        return found or _mostly(values)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _may_be_time(text: str) -> bool:
-    """Whether it is worth trying every format: digits, not too long, no decimal fraction."""
-    return len(text) <= 40 and any(map(str.isdecimal, text)) and not ("." in text and as_number(text) is not None)
-
-
-def _mostly(values: tuple[Any, ...]) -> str | None:
-    """The format of dates that most values have: the others are flaws, refused later with their lines."""
-    texts = [value for value in values if isinstance(value, str)]
-    for first in texts[:3]:
-        found = timing.guess_format([first]) if as_number(first) is None and _may_be_time(first) else None
-        if found and sum(timing.parse(pa.array([text]), found)[1] < 0 for text in texts) >= 0.8 * len(values):
-            return found
-    return None
-
-
-def _named(columns: Iterable[_Column], names: tuple[str, ...]) -> _Column | None:
-    found = {_NOTE.split(column.name)[0].strip().lower(): column for column in reversed(list(columns))}
-    return next((found[name] for name in names if name in found), None)
-
-
-def _task(table: Table, columns: list[_Column], settings: DataSettings, notes: list[str]) -> str:
+def _task(table: Table, columns: list[Column], settings: DataSettings, notes: list[str]) -> str:
     if settings.target or settings.horizon or settings.known or settings.observed:
         return "forecast"
     if settings.input or settings.label or settings.sequence or table.format == "text":
@@ -209,7 +133,7 @@ def _task(table: Table, columns: list[_Column], settings: DataSettings, notes: l
     texts = [column for column in columns if not column.number and column.time_format is None]
     dated = any(column.time_format not in (None, "integer") for column in columns)
     numbers = [column for column in columns if column.number]
-    label, sequence = _named(columns, _ONLY_LABEL), _named(columns, _SEQUENCE)
+    label, sequence = named(columns, _ONLY_LABEL), named(columns, SEQUENCE)
     if not numbers or (label and (texts or sequence) and not dated):
         task = "classify"
     else:
@@ -219,7 +143,7 @@ def _task(table: Table, columns: list[_Column], settings: DataSettings, notes: l
     return task
 
 
-def _forecast(table: Table, columns: list[_Column], settings: DataSettings, notes: list[str]) -> dict[str, Any]:
+def _forecast(table: Table, columns: list[Column], settings: DataSettings, notes: list[str]) -> dict[str, Any]:
     time = settings.time or _guess_time(columns, settings)
     if settings.time is None:
         notes.append(
@@ -236,7 +160,7 @@ def _forecast(table: Table, columns: list[_Column], settings: DataSettings, note
             raise DataError(
                 "no column of numbers to forecast", path=table.path, remedy=f"columns: {', '.join(table.columns[:12])}"
             )
-        target = ((_named(numbers, _TARGET) or numbers[-1]).name,)
+        target = ((named(numbers, _TARGET) or numbers[-1]).name,)
         notes.append(f"target: '{target[0]}' (--target)")
     rest = [column.name for column in numbers if column.name not in target]
     if rest and not settings.observed:
@@ -249,9 +173,9 @@ def _forecast(table: Table, columns: list[_Column], settings: DataSettings, note
     return {"time": time, "series": series, "target": target}
 
 
-def _refuse_category(table: Table, column: _Column, flag: str) -> None:
+def _refuse_category(table: Table, column: Column, flag: str) -> None:
     """A column of words cannot be scaled; a column where only some cells are words is found with its line later."""
-    if column.values and not any(_is_number(value) for value in column.values):
+    if column.values and not any(as_number(value) is not None for value in column.values):
         raise DataError(
             f"--{flag} needs numbers, this column holds words such as '{str(column.values[0])[:30]}'",
             path=table.path,
@@ -261,16 +185,16 @@ def _refuse_category(table: Table, column: _Column, flag: str) -> None:
         )
 
 
-def _guess_time(columns: list[_Column], settings: DataSettings) -> str | None:
+def _guess_time(columns: list[Column], settings: DataSettings) -> str | None:
     free = [column for column in columns if column.name not in (*settings.target, *settings.observed, *settings.known)]
     dated = [column for column in free if column.time_format not in (None, "integer")]
-    best = _named(dated, _TIME) or next(iter(dated), None)
+    best = named(dated, TIME) or next(iter(dated), None)
     if best:
         return best.name
     whole = [column for column in free if column.time_format == "integer"]
-    for names in (_TIME, _COUNTER):
+    for names in (TIME, _COUNTER):
         for name in names:
-            column = _named(whole, (name,))
+            column = named(whole, (name,))
             if column and _rises(column.values):
                 return column.name
     return None
@@ -281,14 +205,14 @@ def _rises(values: tuple[Any, ...]) -> bool:
     return all(before < now for before, now in pairwise(numbers))
 
 
-def _guess_series(table: Table, columns: list[_Column], time: str | None, settings: DataSettings) -> tuple[str, ...]:
+def _guess_series(table: Table, columns: list[Column], time: str | None, settings: DataSettings) -> tuple[str, ...]:
     """A column of few words is a series name where times repeat in the file but not beside one of its words."""
     by_name = {column.name: column for column in columns}
     if time is None or len(set(by_name[time].values)) == len(by_name[time].values):
         return ()
     for column in columns:
         role = (*settings.target, *settings.known, *settings.observed, settings.split_column, time)
-        if column.name in role or (column.number and column.name.lower() not in _SEQUENCE):
+        if column.name in role or (column.number and column.name.lower() not in SEQUENCE):
             continue
         pairs = [(str(row.get(column.name)), str(row.get(time))) for row in table.head]
         if len(set(pairs)) == len(pairs) and column.distinct * 2 <= len(pairs):
@@ -296,7 +220,7 @@ def _guess_series(table: Table, columns: list[_Column], time: str | None, settin
     return ()
 
 
-def _classify(table: Table, columns: list[_Column], settings: DataSettings, notes: list[str]) -> dict[str, Any]:
+def _classify(table: Table, columns: list[Column], settings: DataSettings, notes: list[str]) -> dict[str, Any]:
     label = settings.label or _guess_label(table, columns, settings)
     if settings.label is None:
         notes.append(f"label: '{label}' (--label)")
@@ -305,12 +229,12 @@ def _classify(table: Table, columns: list[_Column], settings: DataSettings, note
     texts = [column for column in free if not column.number and column.time_format is None]
     if settings.input:
         numeric = all(column.number for column in columns if column.name in settings.input)
-        numeric = bool(settings.sequence) or (len(settings.input) > 1) or (numeric and bool(_named(free, _SEQUENCE)))
+        numeric = bool(settings.sequence) or (len(settings.input) > 1) or (numeric and bool(named(free, SEQUENCE)))
         if not numeric:
             return {"label": label}
         chosen = settings.input
-    elif texts and not settings.sequence and not (_named(free, _SEQUENCE) and _repeats(_named(free, _SEQUENCE))):
-        best = _named(texts, _TEXT) or max(texts, key=lambda column: sum(len(str(value)) for value in column.values))
+    elif texts and not settings.sequence and not (named(free, SEQUENCE) and _repeats(named(free, SEQUENCE))):
+        best = named(texts, _TEXT) or max(texts, key=lambda column: sum(len(str(value)) for value in column.values))
         notes.append(f"input: text '{best.name}' (--input)")
         return {"label": label, "input": (best.name,)}
     else:
@@ -318,16 +242,16 @@ def _classify(table: Table, columns: list[_Column], settings: DataSettings, note
     return {"label": label} | _guess_sequences(table, free, settings, chosen, notes)
 
 
-def _repeats(column: _Column | None) -> bool:
+def _repeats(column: Column | None) -> bool:
     return column is not None and column.distinct * 2 <= len(column.values)
 
 
 def _guess_sequences(
-    table: Table, free: list[_Column], settings: DataSettings, chosen: tuple[str, ...], notes: list[str]
+    table: Table, free: list[Column], settings: DataSettings, chosen: tuple[str, ...], notes: list[str]
 ) -> dict[str, Any]:
     sequence = settings.sequence
     if not sequence:
-        candidates = [column for column in free if column.name not in chosen and column.name.lower() in _SEQUENCE]
+        candidates = [column for column in free if column.name not in chosen and column.name.lower() in SEQUENCE]
         if not candidates:
             raise DataError(
                 "no column says which rows form one sequence",
@@ -339,7 +263,7 @@ def _guess_sequences(
         notes.append(f"sequence: '{sequence[0]}' (--sequence)")
     rest = [column for column in free if column.name not in (*sequence, *chosen)]
     time = settings.time
-    if time is None and (found := _named(rest, _TIME)):
+    if time is None and (found := named(rest, TIME)):
         time = found.name
         notes.append(f"time within a sequence: '{time}' (--time)")
     if not chosen:
@@ -350,12 +274,12 @@ def _guess_sequences(
     return {"sequence": sequence, "time": time, "input": chosen}
 
 
-def _guess_label(table: Table, columns: list[_Column], settings: DataSettings) -> str:
+def _guess_label(table: Table, columns: list[Column], settings: DataSettings) -> str:
     taken = (*settings.input, *settings.sequence, settings.time, settings.group, settings.split_column)
     free = [column for column in columns if column.name not in taken]
-    named = _named(free, _LABEL)
+    told = named(free, _LABEL)
     few = [column for column in free if column.distinct * 2 <= len(column.values) and column.distinct <= 100]
-    best = named or min(few, key=lambda column: column.distinct, default=None)
+    best = told or min(few, key=lambda column: column.distinct, default=None)
     if best is None:
         raise DataError(
             "no column of labels found",
@@ -364,34 +288,3 @@ def _guess_label(table: Table, columns: list[_Column], settings: DataSettings) -
             remedy=f"name it with --label (columns: {', '.join(table.columns[:12])})",
         )
     return best.name
-
-
-def _samples(table: Table, columns: list[_Column], settings: DataSettings, notes: list[str]) -> dict[str, Any]:
-    """Label, recording, time and inputs of a table with a labelled sample a row."""
-    _need(table, settings)
-    if settings.position and len(settings.position) != 2:
-        raise SettingError(f"expected two columns, x,y, came {len(settings.position)}", name="position")
-    if unknown := set(settings.motion) - set(MOTIONS):
-        raise SettingError(f"no such motion '{unknown.pop()}'", name="motion", remedy=f"some of {', '.join(MOTIONS)}")
-    label = settings.label or _guess_label(table, columns, settings)
-    if settings.label is None:
-        notes.append(f"label: '{label}' (--label)")
-    rest = [column for column in columns if column.name not in (label, settings.group, settings.split_column)]
-    sequence, time = settings.sequence, settings.time
-    if not sequence and (found := _named(rest, (*_RECORDING, *_SEQUENCE))) and found.name not in settings.input:
-        sequence = (found.name,)
-    if not settings.sequence:
-        one = "no column names a recording: the file is one"
-        notes.append(f"recording: '{sequence[0]}' (--sequence)" if sequence else f"{one} (--sequence)")
-    rest = [column for column in rest if column.name not in sequence]
-    if time is None and (found := _named(rest, _TIME)):
-        time = found.name
-        notes.append(f"time within a recording: '{time}' (--time)")
-    chosen = settings.input
-    if not chosen:
-        taken = (time, *settings.position)
-        chosen = tuple(column.name for column in rest if column.number and column.name not in taken)
-        if not chosen and not settings.position:
-            raise DataError("no column of numbers to read", path=table.path, line=1, remedy="name it with --input")
-        notes.append(f"input: {', '.join(chosen) or 'the motion alone'} (--input)")
-    return {"label": label, "sequence": sequence, "time": time, "input": chosen}

@@ -11,8 +11,8 @@ import numpy as np
 
 from remanence.data.archive import sibling
 from remanence.data.records import Records
-from remanence.data.step_records import StepRecords
 from remanence.data.splits import split_examples, split_groups, split_marks
+from remanence.data.step_records import StepRecords
 from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings
 
@@ -57,9 +57,7 @@ def share_out(
     Raises:
         DataError: files of unlike columns, a class too small to split, no training sequence.
     """
-    given = [
-        None if name is None else read(name, settings) for name in (settings.valid_file, settings.test_file)
-    ]
+    given = [None if name is None else read(name, settings) for name in (settings.valid_file, settings.test_file)]
     for records in given:
         if records is not None and len(records.columns) != len(main.columns):
             raise DataError(
@@ -87,9 +85,7 @@ def share_out(
     return shares[0], shares[1], shares[2]
 
 
-def _split(
-    settings: DataSettings, valid: R | None, test: R | None, notes: list[str]
-) -> tuple[float, float, float]:
+def _split(settings: DataSettings, valid: R | None, test: R | None, notes: list[str]) -> tuple[float, float, float]:
     """Fractions (or counts) for what has no file of its own."""
     chosen = settings.split != _DEFAULT_SPLIT
     first, second, third = settings.split

@@ -1,4 +1,4 @@
-"""What a tagger learns of its training part before it is trained: vocabulary, scaler, sizes of motions; and a file by it."""
+"""What a tagger learns of its training part before it is trained, and what it makes of a file: vocabulary, scaler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from remanence.data.encoders import TagEncoders
 from remanence.data.motion import compressed, motion, motion_names, sized
 from remanence.data.runs import learn_runs
 from remanence.data.scalers import Moments
-from remanence.data.schemes import Scheme
+from remanence.data.schemes import Scheme, parts
 from remanence.data.shares import Share
 from remanence.data.spills import Spill, drop_pages
 from remanence.data.step_records import StepRecords
@@ -219,7 +219,7 @@ def _raw_features(records: StepRecords, place: int, encoders: TagEncoders) -> tu
 def store_of(records: StepRecords, encoders: TagEncoders) -> TagStore:
     """Every step of a file as a model reads it."""
     numbers = {label: number for number, label in enumerate(encoders.labels)}
-    table = np.array([*(numbers.get(name, -1) for name in records.step_names), -1], np.int16)
+    table = np.array([*(_number(name, numbers, encoders.scheme) for name in records.step_names), -1], np.int16)
     labels = Spill(np.int16)
     for start in range(0, len(records.steps), _SLAB_STEPS):
         labels.append(table[records.steps[start : start + _SLAB_STEPS]])
@@ -235,6 +235,12 @@ def store_of(records: StepRecords, encoders: TagEncoders) -> TagStore:
         letters = encoders.characters.numbers(letter for form in kept for letter in form)
         ends[1:] = np.cumsum([len(form) for form in kept])
     return TagStore(records, records.forms, labels.finish(), words, letters, ends)
+
+
+def _number(label: str, numbers: dict[str, int], scheme: Scheme) -> int:
+    """The number of a label; of an unknown one, the first number behind all, or the second where it goes on a span."""
+    goes_on = scheme != "none" and parts(label)[0] in "IE"
+    return numbers.get(label, len(numbers) + goes_on)
 
 
 def _scaled(records: StepRecords, encoders: TagEncoders) -> np.ndarray:

@@ -29,7 +29,8 @@ class TagStore:
     Args:
         records: the file; its `values` are let go.
         flat: code of each token's form `[step]`, or float32 numbers `[step, feature]`.
-        labels: number of each step's label in `encoders.labels`, int16 `[step]`; -1 where it has none.
+        labels: number of each step's label in `encoders.labels`, int16 `[step]`; -1 where it has none; their count
+            where it is an unknown one, and one more where that goes on a span.
         words: number of each form in the vocabulary, int32 `[form]`; empty for numbers.
         characters, ends: numbers of the characters of all forms, one after the other, int32; and where each form ends,
             int64 `[form + 1]`; empty where characters are not read.
@@ -55,9 +56,7 @@ class Windows:
 
     def at(self, index: np.ndarray) -> Windows:
         """Those at these positions."""
-        return Windows(
-            self.sequence[index], self.low[index], self.high[index], self.start[index], self.stop[index]
-        )
+        return Windows(self.sequence[index], self.low[index], self.high[index], self.start[index], self.stop[index])
 
 
 def cut(lengths: np.ndarray, places: np.ndarray, window: int, margin: int) -> Windows:

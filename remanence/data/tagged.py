@@ -21,8 +21,10 @@ from remanence.data.tag_part import TagPart, TagStore, cut
 from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings
 
-__all__ = ["prepare_tag", "reopen_tag"]
+__all__ = ["prepare_tag", "read_steps", "reopen_tag"]
 
+_MOST_UNKNOWN = 0.05
+"""Share of labels that may be unknown to the training part: rare types are, in most files."""
 _LETTERS = {"BIO": "BI", "BIOES": "BIES", "BMES": "BMES"}
 
 
@@ -30,7 +32,7 @@ def prepare_tag(path: str | Path, settings: DataSettings) -> DataParts[TagEncode
     """Read a file, split it by sequence, fit vocabulary or scaler and the labels on the training part.
 
     Raises:
-        DataError: the file cannot be used, or validation or test holds an unknown label.
+        DataError: the file cannot be used, or validation or test holds many unknown labels.
         SettingError: an option that does not suit it.
     """
     path = Path(path)
@@ -40,12 +42,13 @@ def prepare_tag(path: str | Path, settings: DataSettings) -> DataParts[TagEncode
         raise SettingError("would leave steps without a label", name="longest", remedy="use --window")
     if settings.tokens == "subwords":
         raise SettingError("tokens are as the file gives them", name="tokens", remedy="words or characters")
-    main = _read(path, settings)
+    main = read_steps(path, settings)
     notes += main.notes
-    shares = share_out(main, settings, notes, _read)
+    shares = share_out(main, settings, notes, read_steps)
     labels, scheme = _labels(shares[0], settings, notes)
     for share in shares[1:]:
-        _refuse_unknown(share, labels, settings)
+        if note := _look_for_unknown(share, labels, settings):
+            notes.append(note)
     fit = fit_tokens if main.forms is not None else fit_numbers
     encoders = fit(shares[0], settings, labels, scheme, notes)
     files = {share.records.path: share.records for share in shares}
@@ -76,7 +79,7 @@ def reopen_tag(path: str | Path, settings: DataSettings, encoders: TagEncoders, 
     """Read a new file through fitted encoders; without `answers` its labels may be absent.
 
     Raises:
-        DataError: a column is missing, or (with `answers`) a label not in training.
+        DataError: a column is missing, or (with `answers`) many labels are not in training; a few count as wrong.
     """
     path = Path(path)
     names = ("sequence", "time", "position", "missing", "tokens")
@@ -87,17 +90,18 @@ def reopen_tag(path: str | Path, settings: DataSettings, encoders: TagEncoders, 
     else:
         # A file of another kind than that of the training has its own names for columns.
         update |= {"input": (), "label": None, "delimiter": None}
-    records = _read(path, settings.model_copy(update=update), answers=answers)
+    records = read_steps(path, settings.model_copy(update=update), answers=answers)
     every = Share(records, np.arange(len(records)))
     if (records.forms is None) != (encoders.vocabulary is None):
         came, needed = ("tokens", "numbers") if encoders.vocabulary is None else ("numbers", "tokens")
         raise DataError(f"expected {needed}, came {came}", path=path, remedy="give a file like the training file")
     if answers:
-        _refuse_unknown(every, encoders.labels, settings)
+        _look_for_unknown(every, encoders.labels, settings)
     return _part(store_of(records, encoders), encoders, every.places, answers=answers)
 
 
-def _read(path: str | Path, settings: DataSettings, *, answers: bool = True) -> StepRecords:
+def read_steps(path: str | Path, settings: DataSettings, *, answers: bool = True) -> StepRecords:
+    """Read a file of tokens or a table of samples, as its format and the settings say."""
     samples = settings.sequence or settings.position
     kind = file_format(Path(path), settings.format)
     if kind in ("conllu", "conll", "text") or (kind == "jsonl" and not samples):
@@ -142,17 +146,22 @@ def _labels(train: Share[StepRecords], settings: DataSettings, notes: list[str])
     return tuple(sorted(names)), scheme
 
 
-def _refuse_unknown(share: Share[StepRecords], labels: tuple[str, ...], settings: DataSettings) -> None:
+def _look_for_unknown(share: Share[StepRecords], labels: tuple[str, ...], settings: DataSettings) -> str:
+    """A note where a few labels are unknown: they count as wrong. Many are a mistake in the file, and refused."""
     records = share.records
     known = np.isin(np.array([*records.step_names, ""], object), np.array(labels, object))
-    wrong = inside(share) & ~known[records.steps]
-    if wrong.any():
-        step = int(np.argmax(wrong))
-        raise DataError(
-            f"label '{records.step_names[records.steps[step]][:60]}' is not in the training part "
-            f"({', '.join(labels[:8])}{', …' if len(labels) > 8 else ''})",
-            path=records.path,
-            line=records.line_of_step(step),
-            column=settings.label or "",
-            remedy="add examples of it to the training part, or remove it here",
-        )
+    own = inside(share)
+    wrong = own & ~known[records.steps]
+    if not wrong.any():
+        return ""
+    step, count = int(np.argmax(wrong)), int(wrong.sum())
+    name = records.step_names[records.steps[step]][:60]
+    if count <= _MOST_UNKNOWN * own.sum():
+        return f"{count} labels such as '{name}' do not occur in the training part: they count as wrong"
+    raise DataError(
+        f"label '{name}' is not in the training part ({', '.join(labels[:8])}{', …' if len(labels) > 8 else ''})",
+        path=records.path,
+        line=records.line_of_step(step),
+        column=settings.label or "",
+        remedy="add examples of it to the training part, or remove it here",
+    )

@@ -3,9 +3,9 @@
 score(y)  = start[y_1] + Σ_t emission[t, y_t] + Σ_t transition[y_{t-1}, y_t] + end[y_n]
 log p(y)  = score(y) − log Σ_y' exp score(y')
 
-Scores travel as one tensor, a *lattice* `[batch, class + 2 + time, class]`: the transitions `[before, class]`, the row of
-`start`, the row of `end`, then the emission of each step. So a loss and a decoder need no model, and simple models can
-answer with the same. Only steps where a mask holds are part of the chain; the others are passed over.
+Scores travel as one tensor, a *lattice* `[batch, class + 2 + time, class]`: the transitions `[before, class]`, the row
+of `start`, the row of `end`, then the emission of each step. So a loss and a decoder need no model, and simple models
+can answer with the same. Only steps where a mask holds are part of the chain; the others are passed over.
 
 References:
     Lafferty, McCallum & Pereira 2001, Conditional random fields, ICML; Lample et al. 2016, arXiv:1603.01360, §2.2 (the

@@ -13,6 +13,7 @@ from remanence.explain.words import Words
 from remanence.prediction.outputs import forward, measure
 from remanence.report.captions import HOW
 from remanence.report.page import Block, Figure, Section, Text
+from remanence.report.tagged import tagged_blocks
 
 __all__ = ["answers_section"]
 
@@ -37,6 +38,8 @@ def answers_section(run: Any) -> Section | None:
         return Section(Words("Forecasts", "预测"), _forecasts(run, part))
     if run.task.name == "classify":
         return Section(Words("Right and wrong answers", "答对与答错"), _confusion(run, part))
+    if run.task.name == "tag":
+        return Section(Words("Labels found", "标注结果"), tagged_blocks(run, part))
     return None
 
 

@@ -22,6 +22,11 @@ METRICS = {
     "macro_f1": Words("macro-F1", "宏平均 F1"),
     "log_loss": Words("log loss", "对数损失"),
     "error": Words("error rate", "错误率"),
+    "f1": Words("span F1", "片段 F1"),
+    "precision": Words("precision", "精确率"),
+    "recall": Words("recall", "召回率"),
+    "event_f1": Words("event F1", "事件 F1"),
+    "unseen": Words("labels not seen", "未见标签"),
     "error_rate": Words("error rate", "错误率"),
 }
 
@@ -35,6 +40,10 @@ MODELS = {
     "bag-of-pairs": Words("bag of words and pairs", "词与词对袋"),
     "bag-of-words": Words("bag of words", "词袋"),
     "summary": Words("summary statistics", "汇总统计"),
+    "word-label": Words("label of each word", "每词最常见标签"),
+    "token-window": Words("regression on a window", "窗口回归"),
+    "sample-window": Words("regression on a window", "窗口回归"),
+    "threshold": Words("speed threshold (I-VT)", "速度阈值（I-VT）"),
     "nearest-dtw": Words("nearest neighbour (DTW)", "最近邻（DTW）"),
 }
 

@@ -9,11 +9,12 @@ from types import MappingProxyType
 from remanence.errors import SettingError
 from remanence.tasks.classify import Classify
 from remanence.tasks.forecast import Forecast
+from remanence.tasks.tag import Tag
 from remanence.tasks.task import Task
 
 __all__ = ["TASKS", "Task", "task"]
 
-TASKS: Mapping[str, Task] = MappingProxyType({each.name: each for each in (Forecast(), Classify())})
+TASKS: Mapping[str, Task] = MappingProxyType({each.name: each for each in (Forecast(), Classify(), Tag())})
 
 
 def task(name: str) -> Task:

@@ -11,6 +11,8 @@ Other labels:
     macro_f1                mean F1 over the labels that occur or are predicted
     event_f1                of samples: see `tasks.events`
 
+Both: unseen, the share of steps whose true label training does not know; they count as wrong.
+
 The error of a unit is that of a sequence (or window), in such shares that their mean is the error of the whole part.
 """
 
@@ -47,6 +49,9 @@ def decoded(output: Tensor, batch: Batch, *, chain: bool) -> np.ndarray:
     return torch.where(scored, lattice.emissions.argmax(-1), 0).numpy()
 
 
+_FEWEST = 5
+
+
 @dataclass(frozen=True)
 class _Window:
     """What is kept of a window until its neighbours are known."""
@@ -67,7 +72,9 @@ class TagMeter(Meter):
 
     def __init__(self, encoders: TagEncoders, *, chain: bool) -> None:
         self.encoders, self.chain = encoders, chain
-        classes = len(encoders.labels)
+        # Two more for labels that training does not know: they begin a span, or go on with one.
+        self._names = (*encoders.labels, "B-�", "I-�")
+        classes = len(self._names)
         self._confusion = np.zeros((classes, classes), np.int64)
         self._windows: list[_Window] = []
         self._size = np.int8 if classes < 128 else np.int16
@@ -86,10 +93,15 @@ class TagMeter(Meter):
     def scores(self) -> Scores:
         windows = sorted(self._windows, key=lambda window: window.index)
         if not windows or not self._confusion.sum():
-            return Scores({"error": float("nan")}, np.zeros(len(windows)), 1, self._confusion)
-        block = max(1, len(windows) // max(1, len({window.recording for window in windows})))
+            return Scores({"error": float("nan")}, np.zeros(len(windows)), 1, self._confusion[:-2, :-2])
+        # Windows of one recording are drawn together, where there are recordings enough to draw from.
+        recordings = max(_FEWEST, len({window.recording for window in windows}))
+        block = max(1, len(windows) // recordings)
         metrics, errors = self._of_spans(windows) if self.encoders.scheme != "none" else self._of_steps(windows)
-        return Scores(metrics, errors, block, self._confusion)
+        known = len(self.encoders.labels)
+        if unseen := int(self._confusion[known:].sum()):
+            metrics["unseen"] = unseen / float(self._confusion.sum())
+        return Scores(metrics, errors, block, self._confusion[:known, :known])
 
     def _of_steps(self, windows: list[_Window]) -> tuple[dict[str, float], np.ndarray]:
         confusion = self._confusion
@@ -133,8 +145,7 @@ class TagMeter(Meter):
         return len(true & found), len(found), len(true)
 
     def _spans(self, labels: np.ndarray) -> set[Span]:
-        names = self.encoders.labels
-        return set(spans([names[label] for label in labels.tolist()]))
+        return set(spans([self._names[label] for label in labels.tolist()]))
 
 
 def _recordings(windows: list[_Window]) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -146,6 +157,4 @@ def _recordings(windows: list[_Window]) -> list[tuple[np.ndarray, np.ndarray]]:
             groups[-1].append(window)
         else:
             groups.append([window])
-    return [
-        (np.concatenate([w.truth for w in group]), np.concatenate([w.found for w in group])) for group in groups
-    ]
+    return [(np.concatenate([w.truth for w in group]), np.concatenate([w.found for w in group])) for group in groups]

@@ -1,4 +1,4 @@
-"""A part in batches, thinned where it is large: what baselines and defaults look at."""
+"""A part in batches, thinned where it is large, and its labels: what baselines and defaults look at."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from remanence.data.batches import pieces
 from remanence.data.examples import Batch, Part
 
-__all__ = ["spread", "thinned"]
+__all__ = ["labels_of", "spread", "thinned"]
 
 BATCH = 512
 
@@ -32,3 +32,10 @@ def thinned(part: Part, most: int, index: np.ndarray | None = None) -> Iterator[
     for start in range(0, len(places), BATCH):
         for piece in pieces(part.lengths, places[start : start + BATCH]):
             yield part.batch(piece)
+
+
+def labels_of(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """Which steps have an answer of their own, bool `[batch, time]`, and their labels `[step]`."""
+    assert batch.target is not None and batch.scored is not None
+    scored = batch.scored.numpy() & (batch.target.numpy() >= 0)
+    return scored, batch.target.numpy()[scored]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from pathlib import Path
+
 import numpy as np
 import torch
 
-from remanence.data.encoders import ClassifyEncoders, ForecastEncoders
+from remanence.data.encoders import ClassifyEncoders, ForecastEncoders, TagEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.labelled import ClassifyPart
 from remanence.data.runs import learn_runs
 from remanence.data.scalers import Scaler
+from remanence.data.step_records import StepRecords
+from remanence.data.tag_fit import store_of
+from remanence.data.tag_part import TagPart, cut
 from remanence.data.times import Frequency
 from remanence.data.tokens import Vocabulary
 from remanence.data.windows import ForecastPart
@@ -98,7 +104,9 @@ class MadeClassify(ClassifyPart):
         return f"row {index}"
 
 
-def prepared(encoders: ForecastEncoders | ClassifyEncoders, train: Part, valid: Part, test: Part) -> Prepared:
+def prepared(
+    encoders: ForecastEncoders | ClassifyEncoders | TagEncoders, train: Part, valid: Part, test: Part
+) -> Prepared:
     return Prepared(DataSettings(), encoders, train, valid, test, (), "")
 
 
@@ -159,3 +167,67 @@ def made_numbers() -> Prepared:
             sequences.append(np.stack([x, random.standard_normal(steps)], axis=1).astype(np.float32))
         parts.append(MadeClassify(number_encoders(), sequences, labels))
     return prepared(number_encoders(), *parts)
+
+
+WORDS = ("the", "a", "Bank", "of", "England", "Ann", "runs", "far")
+
+
+def step_records(sequences: list[list[str]] | list[np.ndarray], labels: list[list[str]]) -> StepRecords:
+    """Sequences of words, or of numbers `[step, 2]`, with a label a step, as if a file had held them."""
+    names = tuple(sorted({label for each in labels for label in each}))
+    codes = {name: code for code, name in enumerate(names)}
+    offsets = np.concatenate([[0], np.cumsum([len(each) for each in labels])]).astype(np.int64)
+    steps = np.array([codes[label] for each in labels for label in each], np.int32)
+    shared = (Path("made"), offsets, steps, names, lambda step: step + 1, offsets[:-1] + 1)
+    if sequences and isinstance(sequences[0], np.ndarray):
+        values = np.concatenate(sequences).astype(np.float64)
+        return StepRecords(*shared, names=tuple(map(str, range(len(labels)))), values=values, columns=("x", "y"))
+    forms = np.array([WORDS.index(word) for each in sequences for word in each], np.int32)
+    return StepRecords(*shared, forms=forms, form_names=WORDS)
+
+
+def tag_parts(encoders: TagEncoders, records: StepRecords, shares: tuple[int, ...]) -> Prepared:
+    """Parts of so many sequences each, one after the other."""
+    store, lengths = store_of(records, encoders), np.diff(records.offsets)
+    ends = np.cumsum((0, *shares))
+    parts = [
+        TagPart(store, encoders, cut(lengths, np.arange(a, b), encoders.window, encoders.margin))
+        for a, b in pairwise(ends)
+    ]
+    return prepared(encoders, *parts)
+
+
+def made_spans(**changes) -> Prepared:
+    """Sentences of eight words; `Bank of England` is an organisation and `Ann` a person."""
+    random = np.random.default_rng(6)
+    pieces = ((["Bank", "of", "England"], ["B-org", "I-org", "I-org"]), (["Ann"], ["B-per"]))
+    pieces += tuple(([word], ["O"]) for word in ("the", "a", "runs", "far", "of"))
+    sentences, labels = [], []
+    for _ in range(80):
+        chosen = [pieces[at] for at in random.integers(0, len(pieces), random.integers(1, 6))]
+        sentences.append([word for words, _ in chosen for word in words])
+        labels.append([label for _, own in chosen for label in own])
+    vocabulary = Vocabulary(kind="words", tokens=("the", "a", "bank", "of", "ann", "runs"))
+    letters = Vocabulary(kind="words", tokens=tuple("theaBnkofEgldAru"))
+    values = {
+        "input": ("1",), "label": "2", "tokens": "words", "layout": "conll", "vocabulary": vocabulary,
+        "characters": letters, "labels": ("B-org", "B-per", "I-org", "I-per", "O"), "scheme": "BIO",
+    } | changes  # fmt: skip
+    return tag_parts(TagEncoders(**values), step_records(sentences, labels), (50, 15, 15))
+
+
+def made_samples() -> Prepared:
+    """A point that rests and jumps, in windows of five steps with two more on either side."""
+    random = np.random.default_rng(8)
+    recordings, labels = [], []
+    for _ in range(24):
+        moving = np.repeat(random.random(8) < 0.4, 3)[: int(random.integers(9, 24))]
+        steps = np.where(moving[:, None], 3.0, 0.1) * random.standard_normal((len(moving), 2))
+        recordings.append(np.cumsum(steps, 0))
+        labels.append(["jump" if each else "rest" for each in moving])
+    encoders = TagEncoders(
+        input=(), label="event", sequence=("recording",), labels=("jump", "rest"), position=("x", "y"),
+        motion=("speed", "direction"), motion_steps=(1, 2), sizes=(0.5, 0.5, 0.0, 0.0, 0.0, 0.0), window=5, margin=2,
+        scaler=Scaler(columns=tuple("abcdef"), mean=(0.0,) * 6, scale=(1.0,) * 6),
+    )  # fmt: skip
+    return tag_parts(encoders, step_records(recordings, labels), (16, 4, 4))

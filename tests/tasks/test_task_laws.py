@@ -56,6 +56,12 @@ CASES = {
     "numbers": Case("classify", made.made_numbers, {"pool": "mean"}),
     "numbers-branch": Case("classify", made.made_numbers, {"pool": "mean-max", "branch": 4, "bidirectional": False}),
     "numbers-branch-both-ends": Case("classify", made.made_numbers, {"branch": 4}),
+    "spans": Case("tag", made.made_spans, {}),
+    "spans-recurrent-characters": Case("tag", made.made_spans, {"characters": "recurrent", "cell": "gru"}),
+    "spans-forward": Case("tag", made.made_spans, {"bidirectional": False, "crf": False}),
+    "labels-without-characters": Case("tag", lambda: made.made_spans(characters=None, scheme="none"), {"crf": True}),
+    "samples": Case("tag", made.made_samples, {}),
+    "samples-forward": Case("tag", made.made_samples, {"bidirectional": False, "convolution": 4}),
     "numbers-last": Case("classify", made.made_numbers, {"pool": "last", "layers": 2, "convolution": 0}),
     "numbers-forward": Case(
         "classify",
@@ -80,7 +86,16 @@ def _padded(batch: Batch, steps: int) -> Batch:
     whole = torch.cat([data, rubbish], dim=1)
     beyond = ~Sequences(whole, batch.inputs.lengths).mask()
     whole[beyond] = 7
-    return replace(batch, inputs=Sequences(whole, batch.inputs.lengths))
+    scored = batch.scored if batch.scored is None else torch.nn.functional.pad(batch.scored, (0, steps))
+    return replace(batch, inputs=Sequences(whole, batch.inputs.lengths), scored=scored)
+
+
+def _own(output: torch.Tensor, batch: Batch) -> list[torch.Tensor]:
+    """The answer to each example, without the steps beyond its end where each step has an answer."""
+    if batch.scored is None:
+        return list(output)
+    chain = 2 + output.shape[2]
+    return [row[: chain + length] for row, length in zip(output, batch.inputs.lengths.tolist(), strict=True)]
 
 
 @every_case
@@ -89,10 +104,12 @@ def test_padding_and_neighbours_never_change_an_answer(case: Case) -> None:
     batch = data.train.batch(np.arange(7))
     together, _ = model(batch)
     padded, _ = model(_padded(batch, 5))
-    torch.testing.assert_close(padded, together, rtol=0, atol=TOLERANCE)
+    together = _own(together, batch)
+    torch.testing.assert_close(_own(padded, batch), together, rtol=0, atol=TOLERANCE)
     for row in range(7):
-        alone, _ = model(data.train.batch(np.array([row])))
-        torch.testing.assert_close(alone[0], together[row], rtol=0, atol=TOLERANCE)
+        single = data.train.batch(np.array([row]))
+        alone, _ = model(single)
+        torch.testing.assert_close(_own(alone, single)[0], together[row], rtol=0, atol=TOLERANCE)
 
 
 @every_case
@@ -117,11 +134,12 @@ def test_chunks_give_the_answer_of_the_whole(case: Case) -> None:
     batch = data.train.batch(np.arange(7))
     whole, _ = model(batch)
     for size in (1, 2, 5):
-        state = model.begin(batch)
+        state, answers = model.begin(batch), []
         for chunk in model.chunks(batch, size):
             answer, state = model(chunk, state)
+            answers.append(answer)
             assert all(tensor.shape[1] == 7 for tensor in state.values())
-        torch.testing.assert_close(answer, whole, rtol=0, atol=TOLERANCE)
+        torch.testing.assert_close(_own(model.joined(answers), batch), _own(whole, batch), rtol=0, atol=TOLERANCE)
 
 
 @every_case
@@ -147,7 +165,8 @@ def test_rows_are_as_many_as_answers(case: Case) -> None:
     model, found, data, settings = _model(case)
     batch = data.test.batch(np.arange(3))
     rows = list(found.rows(model(batch)[0], batch, data.test, data.encoders, settings))
-    assert len(rows) == 3 * (data.encoders.horizon if case.task == "forecast" else 1)
+    answers = int(batch.scored.sum()) if batch.scored is not None else 3
+    assert len(rows) == answers * (data.encoders.horizon if case.task == "forecast" else 1)
     assert all(isinstance(value, str | float | int) for row in rows for value in row.values())
     assert len({tuple(row) for row in rows}) == 1
 
@@ -164,7 +183,7 @@ def test_baselines_answer_like_the_model(case: Case) -> None:
         assert answer.shape == model(batch)[0].shape and answer.dtype == torch.float32, baseline.name
         assert torch.isfinite(answer).all(), baseline.name
         padded = baseline.predict(_padded(batch, 3))
-        torch.testing.assert_close(padded, answer, rtol=0, atol=TOLERANCE)
+        torch.testing.assert_close(_own(padded, batch), _own(answer, batch), rtol=0, atol=TOLERANCE)
         meter = found.meter(data.encoders, settings)
         meter.update(answer, batch)
         scores = meter.scores()

@@ -1,0 +1,95 @@
+"""Columns as their names and first values show them: numbers, times, words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from remanence.data import times as timing
+from remanence.data.rows import MISSING, Table, as_number
+
+__all__ = ["RECORDING", "SEQUENCE", "TIME", "Column", "columns_of", "named"]
+
+TIME = (
+    "time",
+    "date",
+    "datetime",
+    "timestamp",
+    "ds",
+    "day",
+    "month",
+    "year",
+    "t",
+    "step",
+    "时间",
+    "日期",
+    "月份",
+    "年份",
+)
+_NOTE = re.compile(r"[(（\[]")
+"""What begins a unit or a remark behind a name: 销量（件）, load (MW)."""
+RECORDING = ("recording", "file", "trial", "session", "录制", "记录")
+SEQUENCE = ("sequence", "sequence_id", "seq", "series", "sample", "recording", "case", "trial", "id", "序列", "编号")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the head: whether it holds numbers, how its times are written, and its values but the empty ones."""
+
+    name: str
+    number: bool
+    time_format: str | None
+    values: tuple[Any, ...]
+
+    @property
+    def distinct(self) -> int:
+        return len({str(value) for value in self.values})
+
+
+def columns_of(table: Table) -> list[Column]:
+    """Every column of a table, by its first rows."""
+    return [_column(name, [row.get(name) for row in table.head]) for name in table.columns]
+
+
+def _column(name: str, values: Iterable[Any]) -> Column:
+    there = tuple(value for value in values if value is not None and not (isinstance(value, str) and value in MISSING))
+    return Column(name, bool(there) and all(_is_number(value) for value in there), _time(there), there)
+
+
+def _is_number(value: Any) -> bool:
+    return as_number(value) is not None
+
+
+def _time(values: tuple[Any, ...]) -> str | None:
+    if values and isinstance(values[0], str) and not _may_be_time(values[0]):
+        return None
+    try:
+        found = timing.guess_format(values[:50]) and timing.guess_format(values)
+        return found or _mostly(values)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _may_be_time(text: str) -> bool:
+    """Whether it is worth trying every format: digits, not too long, no decimal fraction."""
+    return len(text) <= 40 and any(map(str.isdecimal, text)) and not ("." in text and as_number(text) is not None)
+
+
+def _mostly(values: tuple[Any, ...]) -> str | None:
+    """The format of dates that most values have: the others are flaws, refused later with their lines."""
+    texts = [value for value in values if isinstance(value, str)]
+    for first in texts[:3]:
+        found = timing.guess_format([first]) if as_number(first) is None and _may_be_time(first) else None
+        if found and sum(timing.parse(pa.array([text]), found)[1] < 0 for text in texts) >= 0.8 * len(values):
+            return found
+    return None
+
+
+def named(columns: Iterable[Column], names: tuple[str, ...]) -> Column | None:
+    """The column with the first of these names that there is; a unit behind a name does not matter."""
+    found = {_NOTE.split(column.name)[0].strip().lower(): column for column in reversed(list(columns))}
+    return next((found[name] for name in names if name in found), None)

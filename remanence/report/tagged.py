@@ -1,0 +1,89 @@
+"""What a tagger answers: sentences with their labels, or the stretches of a recording, true beside found."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from remanence.data.examples import Part
+from remanence.data.tag_part import TagPart
+from remanence.explain import figures
+from remanence.explain.words import Words
+from remanence.prediction.outputs import forward, measure
+from remanence.report.captions import HOW
+from remanence.report.page import Block, Figure, Table, Text
+from remanence.tasks.metrics_tag import decoded
+
+__all__ = ["tagged_blocks"]
+
+SENTENCES = 4
+"""Examples shown, evenly spread over the part."""
+
+TOKENS = 24
+"""Tokens, or stretches of samples, that are shown of one."""
+
+CLASSES = 24
+"""Labels up to which a matrix of right and wrong answers can be read."""
+
+
+def tagged_blocks(run: Any, part: Part) -> tuple[Block, ...]:
+    """A few tagged examples of a part, and which labels are taken for which."""
+    assert isinstance(part, TagPart)
+    blocks: list[Block] = [Text((_HOW,), "how")]
+    chosen = np.unique(np.linspace(0, len(part) - 1, SENTENCES).round().astype(np.int64))
+    for index in chosen:
+        name = part.name(int(index))
+        blocks += [Text((Words(name, name),)), _example(run, part, int(index))]
+    labels = run.encoders.labels
+    if len(labels) <= CLASSES:
+        counts = measure(run.task, run.model, part, run.encoders, run.settings)[0].confusion
+        assert counts is not None
+        blocks.append(
+            Figure(
+                "confusion",
+                lambda language: figures.confusion(counts, labels, language=language),
+                how=HOW["confusion"],
+            )
+        )
+    return tuple(blocks)
+
+
+_HOW = Words(
+    "Examples spread evenly over the part, none of which was seen in training. A label in brackets is a wrong one.",
+    "从该部分均匀选取的例子，训练时都没见过。方括号中的标签是答错的。",
+)
+
+
+def _example(run: Any, part: TagPart, index: int) -> Table:
+    """Three rows: what is read, the true labels, the labels found."""
+    batch = part.batch(np.array([index]))
+    assert batch.target is not None and batch.scored is not None
+    own = batch.scored[0].numpy()
+    names = (*run.encoders.labels, "�", "�")
+    output = forward(run.model, batch, run.settings.train.truncate)
+    found = [names[label] for label in decoded(output, batch, chain=bool(run.settings.model.crf))[0][own]]
+    true = [names[label] for label in batch.target[0].numpy()[own]]
+    tokens = part.tokens(index)
+    if tokens:
+        read = [token for token, scored in zip(tokens, own.tolist(), strict=False) if scored]
+        columns = list(zip(read, true, found, strict=True))
+    else:
+        columns = _stretches(true, found)
+    columns = columns[:TOKENS]
+    header = (Words("", ""), *(Words(one, one) for one, _, _ in columns))
+    shown = [answer if answer == truth else f"[{answer}]" for _, truth, answer in columns]
+    return Table(
+        header,
+        (
+            (Words("true", "真实"), *(truth for _, truth, _ in columns)),
+            (Words("found", "回答"), *shown),
+        ),
+    )
+
+
+def _stretches(true: list[str], found: list[str]) -> list[tuple[str, str, str]]:
+    """Neighbouring samples of the same two labels as one column: how many samples, the true label, the one found."""
+    groups = [(pair, len(list(group))) for pair, group in groupby(zip(true, found, strict=True))]
+    return [(f"{count}", truth, answer) for (truth, answer), count in groups]

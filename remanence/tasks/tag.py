@@ -1,0 +1,142 @@
+"""Name every step of a sequence: words of a sentence, samples of a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor
+
+from remanence.data.encoders import TagEncoders
+from remanence.data.examples import Batch, Part
+from remanence.data.schemes import allowed
+from remanence.data.tag_part import TagPart
+from remanence.data.tagged import prepare_tag, reopen_tag
+from remanence.errors import SettingError
+from remanence.nn.crf import Chain, Lattice, log_likelihood
+from remanence.nn.encoders import NumberEncoder, TokenEncoder
+from remanence.nn.heads import TagHead
+from remanence.nn.model import SequenceModel
+from remanence.nn.words import CharacterEncoder, WordEncoder
+from remanence.settings import DataSettings, Settings
+from remanence.tasks.baselines_tag import tag_baselines
+from remanence.tasks.choices import Choices
+from remanence.tasks.metrics_tag import TagMeter, decoded
+from remanence.tasks.stack import recurrent_stack, token_encoder
+from remanence.tasks.task import Baseline, Meter, Prepared, Task
+
+__all__ = ["Tag"]
+
+
+@final
+class Tag(Task):
+    """A label a step: tokens with their characters, or numbers; spans by a conditional random field."""
+
+    name: ClassVar[str] = "tag"
+    encoders_type: ClassVar[type[BaseModel]] = TagEncoders
+    scored_early: ClassVar[bool] = True
+
+    def prepare(self, path: Path, data: DataSettings) -> Prepared:
+        return prepare_tag(path, data)
+
+    def reopen(self, path: Path, data: DataSettings, encoders: BaseModel, *, answers: bool) -> Part:
+        assert isinstance(encoders, TagEncoders)
+        return reopen_tag(path, data, encoders, answers=answers)
+
+    def choices(self, prepared: Prepared) -> Choices:
+        encoders = prepared.encoders
+        assert isinstance(encoders, TagEncoders)
+        return _sample_choices(prepared) if encoders.vocabulary is None else _token_choices(prepared, encoders)
+
+    def model(self, encoders: BaseModel, settings: Settings) -> SequenceModel:
+        assert isinstance(encoders, TagEncoders)
+        chosen, dropout = settings.model, settings.model.dropout or 0.0
+        chain = None
+        if chosen.crf:
+            if settings.train.truncate is not None:
+                raise SettingError("scores whole sequences, which do not come in chunks", name="crf", remedy="--no-crf")
+            chain = Chain(*allowed(encoders.labels, encoders.scheme))
+        encoder = _encoder(encoders, settings)
+        recurrent = recurrent_stack(encoder.output_size, settings)
+        head = TagHead(recurrent.output_size, len(encoders.labels), chain=chain, dropout=dropout)
+        return SequenceModel(encoder, recurrent, head)
+
+    def loss(self, output: Tensor, batch: Batch, settings: Settings) -> Tensor:
+        """Mean over the steps that count: minus the log-probability of the whole sequence, or of each label alone."""
+        assert batch.target is not None and batch.scored is not None
+        lattice = Lattice.read(output, batch.inputs.time)
+        counts = batch.scored & (batch.target >= 0) & (batch.target < output.shape[2])
+        if settings.model.crf:
+            return -log_likelihood(lattice, batch.target, counts).sum() / counts.sum().clamp(min=1)
+        if not counts.any():
+            return output.sum() * 0.0
+        smoothing = settings.train.smoothing or 0.0
+        return torch.nn.functional.cross_entropy(
+            lattice.emissions[counts], batch.target[counts], label_smoothing=smoothing
+        )
+
+    def meter(self, encoders: BaseModel, settings: Settings) -> Meter:
+        assert isinstance(encoders, TagEncoders)
+        return TagMeter(encoders, chain=bool(settings.model.crf))
+
+    def rows(
+        self, output: Tensor, batch: Batch, part: Part, encoders: BaseModel, settings: Settings
+    ) -> Iterator[dict[str, Any]]:
+        """A row a step: where it stands (sequence and token, or recording and time), and its label."""
+        assert isinstance(encoders, TagEncoders) and isinstance(part, TagPart) and batch.scored is not None
+        found = decoded(output, batch, chain=bool(settings.model.crf))
+        column = "label" if encoders.layout == "conll" else encoders.label
+        for row, index in enumerate(batch.index.tolist()):
+            labels = found[row][batch.scored[row].numpy()].tolist()
+            for head, label in zip(part.heads(index), labels, strict=True):
+                yield head | {column: encoders.labels[label]}
+
+    def baselines(self, prepared: Prepared, settings: Settings) -> tuple[Baseline, ...]:
+        assert isinstance(prepared.encoders, TagEncoders)
+        return tag_baselines(prepared.encoders)
+
+
+def _token_choices(prepared: Prepared, encoders: TagEncoders) -> Choices:
+    large = len(prepared.train) >= 2000
+    model = {
+        "hidden": 128 if large else 64,
+        "bidirectional": True,
+        "dropout": 0.5,
+        "embedding": 100 if large else 64,
+        "embedding_dropout": 0.1,
+        "characters": "none" if encoders.characters is None else "convolution",
+        "character_size": 64,
+        "crf": encoders.scheme != "none",
+    }
+    train = {"batch_size": 32 if large else 16, "learning_rate": 3e-3, "weight_decay": 1e-2}
+    return Choices(model, train, {"epochs": 15 if large else 40})
+
+
+def _sample_choices(prepared: Prepared) -> Choices:
+    examples = max(1, len(prepared.train))
+    model = {"bidirectional": True, "dropout": 0.2, "convolution": 32, "crf": False}
+    train = {"batch_size": 32 if examples >= 1000 else 8, "learning_rate": 3e-3, "weight_decay": 1e-3}
+    return Choices(model, train, {"epochs": min(60, max(5, 20_000 // examples))})
+
+
+def _encoder(encoders: TagEncoders, settings: Settings) -> NumberEncoder | TokenEncoder | WordEncoder:
+    chosen = settings.model
+    if encoders.vocabulary is None:
+        return NumberEncoder(
+            len(encoders.features),
+            convolution=chosen.convolution or 0,
+            causal=not chosen.bidirectional,
+            differences=bool(chosen.differences),
+            noise=settings.train.noise or 0.0,
+        )
+    tokens = token_encoder(encoders.vocabulary.size, settings, encoders.runs)
+    if encoders.characters is None:
+        return tokens
+    kind, dropout = chosen.characters or "none", chosen.dropout or 0.0
+    characters = None
+    if kind != "none":
+        characters = CharacterEncoder(encoders.characters.size, chosen.character_size or 64, kind=kind)
+    return WordEncoder(tokens, characters, dropout=dropout)

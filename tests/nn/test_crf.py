@@ -1,0 +1,114 @@
+"""The chain against every path, one by one."""
+
+from __future__ import annotations
+
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+import torch
+
+from remanence.data.schemes import allowed
+from remanence.nn.crf import (
+    FORBIDDEN,
+    Chain,
+    Lattice,
+    lattice_of,
+    log_likelihood,
+    log_partition,
+    path_score,
+    viterbi,
+)  # fmt: skip
+
+
+def _lattice(batch: int, time: int, classes: int, seed: int = 0) -> Lattice:
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    return Lattice(
+        draw(classes, classes).expand(batch, -1, -1), draw(classes).expand(batch, -1), draw(classes).expand(batch, -1),
+        draw(batch, time, classes),
+    )  # fmt: skip
+
+
+def _every_path(lattice: Lattice, row: int, steps: list[int]) -> dict[tuple[int, ...], float]:
+    """Score of each path over the given steps of one row, by the definition."""
+    classes = lattice.emissions.shape[2]
+    found = {}
+    for path in product(range(classes), repeat=len(steps)):
+        score = float(lattice.start[row, path[0]] + lattice.end[row, path[-1]]) if path else 0.0
+        score += sum(float(lattice.emissions[row, t, y]) for t, y in zip(steps, path, strict=True))
+        score += sum(float(lattice.transitions[row, a, b]) for a, b in pairwise(path))
+        found[path] = score
+    return found
+
+
+MASKS = ("1", "0", "11", "01", "111", "011", "110", "000", "01110", "11111")
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+@pytest.mark.parametrize("pattern", MASKS)
+def test_chain_matches_every_path(pattern: str, classes: int) -> None:
+    time = len(pattern)
+    lattice = _lattice(3, time, classes, seed=time)
+    steps = [t for t, sign in enumerate(pattern) if sign == "1"]
+    mask = torch.tensor([sign == "1" for sign in pattern]).expand(3, -1)
+    labels = torch.randint(classes, (3, time), generator=torch.Generator().manual_seed(1))
+    for row in range(3):
+        paths = _every_path(lattice, row, steps)
+        total = torch.logsumexp(torch.tensor(list(paths.values()), dtype=torch.float64), 0)
+        given = tuple(int(labels[row, t]) for t in steps)
+        torch.testing.assert_close(log_partition(lattice, mask)[row], total)
+        assert float(path_score(lattice, labels, mask)[row]) == pytest.approx(paths[given])
+        assert float(log_likelihood(lattice, labels, mask)[row]) == pytest.approx(paths[given] - float(total))
+        best = viterbi(lattice, mask)[row]
+        assert tuple(int(best[t]) for t in steps) == max(paths, key=lambda path: paths[path])
+        assert not best[~mask[row]].any()
+
+
+def test_gradients_are_those_of_finite_differences() -> None:
+    lattice = _lattice(2, 4, 3)
+    labels, mask = torch.tensor([[0, 2, 1, 1], [2, 2, 0, 0]]), torch.tensor([[True] * 4, [False, True, True, False]])
+    parts = [part.clone().requires_grad_() for part in lattice]
+    assert torch.autograd.gradcheck(lambda *parts: log_likelihood(Lattice(*parts), labels, mask), parts)
+
+
+def test_far_apart_scores_stay_finite() -> None:
+    lattice = Lattice.read(lattice_of(torch.tensor([[[900.0, -900.0], [-900.0, 900.0]]])), 2)
+    mask = torch.ones(1, 2, dtype=torch.bool)
+    assert log_likelihood(lattice, torch.tensor([[0, 1]]), mask).item() == 0
+    assert log_likelihood(lattice, torch.tensor([[1, 0]]), mask).item() == pytest.approx(-3600)
+
+
+@pytest.mark.parametrize("scheme", ["BIO", "BIOES", "BMES"])
+def test_decoding_never_breaks_the_scheme(scheme: str) -> None:
+    letters = {"BIO": "BI", "BIOES": "BIES", "BMES": "BMES"}[scheme]
+    labels = ["O", *(f"{letter}-{kind}" for kind in ("x", "y") for letter in letters)]
+    follow, begin, end = allowed(labels, scheme)
+    chain = Chain(follow, begin, end)
+    emissions = 30 * torch.randn(40, 7, len(labels), generator=torch.Generator().manual_seed(2))
+    lengths = torch.arange(40) % 8
+    mask = torch.arange(7) < lengths[:, None]
+    found = viterbi(Lattice.read(chain(emissions), 7), mask)
+    for row, length in zip(found.tolist(), lengths.tolist(), strict=True):
+        path = row[:length]
+        assert all(follow[a, b] for a, b in pairwise(path))
+        assert not path or (begin[path[0]] and end[path[-1]])
+
+
+def test_label_sequence_that_breaks_the_scheme_has_a_large_and_finite_loss() -> None:
+    chain = Chain(*allowed(["O", "B-x", "I-x"], "BIO"))
+    packed = chain(torch.zeros(1, 2, 3))
+    packed.retain_grad()
+    loss = -log_likelihood(Lattice.read(packed, 2), torch.tensor([[0, 2]]), torch.ones(1, 2, dtype=torch.bool))
+    loss.sum().backward()
+    assert loss.item() == pytest.approx(-FORBIDDEN, rel=1e-3) and torch.isfinite(packed.grad).all()
+
+
+def test_pack_and_read_are_inverse() -> None:
+    lattice = _lattice(2, 3, 4)
+    read = Lattice.read(lattice.pack(), 3)
+    assert all(torch.equal(one, two) for one, two in zip(lattice, read, strict=True))
+    assert np.array_equal(Lattice.read(lattice.pack(), 1).emissions, lattice.emissions[:, :1])
