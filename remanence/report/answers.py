@@ -23,6 +23,9 @@ WINDOWS = 4
 RESIDUALS = 400
 """Windows of the validation part whose errors give an interval to a forecast without quantiles."""
 
+MOST_LABELS = 24
+"""Labels of a tagger up to which a matrix of right and wrong answers can be read."""
+
 COVERAGE = 0.8
 HISTORY = 2
 """History shown, in horizons."""
@@ -39,7 +42,9 @@ def answers_section(run: Any) -> Section | None:
     if run.task.name == "classify":
         return Section(Words("Right and wrong answers", "答对与答错"), _confusion(run, part))
     if run.task.name == "tag":
-        return Section(Words("Labels found", "标注结果"), tagged_blocks(run, part))
+        few = len(run.encoders.labels) <= MOST_LABELS
+        blocks = tagged_blocks(run, part) + (_confusion(run, part) if few else ())
+        return Section(Words("Labels found", "标注结果"), blocks)
     return None
 
 

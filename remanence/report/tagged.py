@@ -9,11 +9,9 @@ import numpy as np
 
 from remanence.data.examples import Part
 from remanence.data.tag_part import TagPart
-from remanence.explain import figures
 from remanence.explain.words import Words
-from remanence.prediction.outputs import forward, measure
-from remanence.report.captions import HOW
-from remanence.report.page import Block, Figure, Table, Text
+from remanence.prediction.outputs import forward
+from remanence.report.page import Block, Table, Text
 from remanence.tasks.metrics_tag import decoded
 
 __all__ = ["tagged_blocks"]
@@ -24,29 +22,15 @@ SENTENCES = 4
 TOKENS = 24
 """Tokens, or stretches of samples, that are shown of one."""
 
-CLASSES = 24
-"""Labels up to which a matrix of right and wrong answers can be read."""
-
 
 def tagged_blocks(run: Any, part: Part) -> tuple[Block, ...]:
-    """A few tagged examples of a part, and which labels are taken for which."""
+    """A few tagged examples of a part."""
     assert isinstance(part, TagPart)
     blocks: list[Block] = [Text((_HOW,), "how")]
     chosen = np.unique(np.linspace(0, len(part) - 1, SENTENCES).round().astype(np.int64))
     for index in chosen:
         name = part.name(int(index))
         blocks += [Text((Words(name, name),)), _example(run, part, int(index))]
-    labels = run.encoders.labels
-    if len(labels) <= CLASSES:
-        counts = measure(run.task, run.model, part, run.encoders, run.settings)[0].confusion
-        assert counts is not None
-        blocks.append(
-            Figure(
-                "confusion",
-                lambda language: figures.confusion(counts, labels, language=language),
-                how=HOW["confusion"],
-            )
-        )
     return tuple(blocks)
 
 

@@ -58,7 +58,40 @@ def _number_file(folder: Path, test_value: float) -> tuple[Path, dict]:
     return path, options | {"task": "classify"}
 
 
-FILES = {"forecast": _forecast_file, "texts": _text_file, "numbers": _number_file}
+def _token_file(folder: Path, test_value: float) -> tuple[Path, dict]:
+    random = np.random.default_rng(3)
+    lines = []
+    for sentence in range(60):
+        part = ("train", "valid", "test")[0 if sentence < 40 else 1 if sentence < 50 else 2]
+        words = [["Ann", "saw", "Bob", "there"][at] for at in random.integers(0, 4, 5)]
+        if part == "test" and test_value:
+            words[0] = "Novel"
+        labels = ["B-per" if word in ("Ann", "Bob") else "O" for word in words]
+        lines.append(json.dumps({"part": part, "tokens": words, "labels": labels}))
+    path = folder / "names.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    return path, {"task": "tag", "split_column": "part"}
+
+
+def _sample_file(folder: Path, test_value: float) -> tuple[Path, dict]:
+    random = np.random.default_rng(4)
+    lines = []
+    for recording in range(15):
+        part = ("train", "valid", "test")[0 if recording < 9 else 1 if recording < 12 else 2]
+        place = np.zeros(2)
+        for step in range(20):
+            jump = step % 5 == 4
+            place = place + random.standard_normal(2) * (9 if jump else 0.1) + test_value * (part == "test") * step
+            lines.append(f"{part},r{recording},{step / 50},{place[0]},{place[1]},{'jump' if jump else 'rest'}")
+    path = folder / "gaze.csv"
+    path.write_text("part,recording,time,x,y,event\n" + "\n".join(lines) + "\n")
+    return path, {"task": "tag", "split_column": "part", "window": 8, "margin": 3}
+
+
+FILES = {
+    "forecast": _forecast_file, "texts": _text_file, "numbers": _number_file, "tokens": _token_file,
+    "samples": _sample_file,
+}  # fmt: skip
 every_file = pytest.mark.parametrize("write", FILES.values(), ids=FILES.keys())
 
 
@@ -104,7 +137,8 @@ def test_baselines_and_rows_of_a_file(write, tmp_path: Path) -> None:
     for baseline in found.baselines(data, settings):
         baseline.fit(data.train, data.valid)
         rows = list(found.rows(baseline.predict(batch), batch, data.test, data.encoders, settings))
-        assert len(rows) == len(batch.index) * (3 if options["task"] == "forecast" else 1)
+        answers = len(batch.index) if batch.scored is None else int(batch.scored.sum())
+        assert len(rows) == answers * (3 if options["task"] == "forecast" else 1)
         json.dumps(rows, allow_nan=False)
 
 
