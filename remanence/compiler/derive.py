@@ -1,6 +1,7 @@
 """Reverse mode of one step: the tape of the time loop → the tape of its backward loop. No torch here.
 
     Loop       the instructions of one step, forward or backward, over numbered slots
+    Hoist      a product of what is known of all steps: formed for many steps at once, ahead of them
     Back       an instruction of backward alone: the transposed matrices times the adjoints of their products, summed
 
 The backward tape reads slots of the forward one (they keep their numbers), the adjoint of each state as the
@@ -10,13 +11,13 @@ from the value itself. Sums need no instruction: their operands share one adjoin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from remanence.compiler.ir import REDUCTIONS, SCALAR, Step
-from remanence.compiler.schedule import LOOP, ONCE, Compute, Multiply, Schedule
+from remanence.compiler.schedule import BEFORE, LOOP, ONCE, Compute, Multiply, Schedule
 
-__all__ = ["Back", "Leaf", "Loop", "derive", "forward_loop", "reads", "writes"]
+__all__ = ["Back", "Hoist", "Leaf", "Loop", "derive", "forward_loop", "reads", "writes"]
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,20 @@ class Back:
     out: int
 
 
+@dataclass(frozen=True)
+class Hoist:
+    """`slots[out] = matrix @ slots[operand] + Σ slots[biases]`, of `x` or of what is given at each step."""
+
+    matrix: str
+    operand: int
+    out: int
+    biases: tuple[int, ...]
+
+
 Instruction = Compute | Multiply | Back
 Leaf = tuple[str, str | int]
 """Where a slot that no instruction writes comes from: ("previous", state), ("sliced", slot), ("vector", slot),
-("carry", state), ("arrive", output)."""
+("input", "x"), ("given", name), ("carry", state), ("arrive", output)."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +54,10 @@ class Loop:
         sizes: size name of each slot.
         numbers: slots that are constants.
         leaves: slots that are filled from outside.
-        results: what the loop gives: ("state", name), ("previous", name), ("sliced", slot), ("vector", slot),
-            ("product", matrix): in backward their adjoints → slot.
+        results: what the loop gives: ("state", name); in backward the adjoints of leaves, ("product", matrix, operand)
+            and ("hoist", matrix, operand) → slot.
+        hoisted: products ahead of the steps, forward; their results are leaves ("sliced", slot).
+        after: products behind the steps, backward; each is added to the adjoint of the leaf `out`.
     """
 
     instructions: tuple[Instruction, ...]
@@ -52,6 +65,8 @@ class Loop:
     numbers: Mapping[int, float]
     leaves: Mapping[int, Leaf]
     results: Mapping[Leaf, int]
+    hoisted: tuple[Hoist, ...] = ()
+    after: tuple[Back, ...] = ()
 
 
 def reads(instruction: Instruction) -> tuple[int, ...]:
@@ -64,14 +79,14 @@ def writes(instruction: Instruction) -> tuple[int, ...]:
     return instruction.outs if isinstance(instruction, Multiply) else (instruction.out,)
 
 
-def forward_loop(step: Step, plan: Schedule) -> Loop:
-    """The loop stage of a schedule, with the sizes of its slots."""
+def _sizes(step: Step, plan: Schedule) -> list[str]:
+    """The size of each slot."""
     sizes = ["input"] + [""] * (len(plan.stage_of) - 1)
     for slot in plan.numbers:
         sizes[slot] = SCALAR
     for slot, name in plan.vectors.items():
         sizes[slot] = step.parameter(name).axes[0]
-    for slot, name in plan.previous.items():
+    for slot, name in (*plan.previous.items(), *plan.given.items()):
         sizes[slot] = step.sizes[name]
     for stage in plan.stages:
         for instruction in stage:
@@ -83,13 +98,62 @@ def forward_loop(step: Step, plan: Schedule) -> Loop:
             else:
                 known = [sizes[operand] for operand in instruction.operands]
                 sizes[instruction.out] = next((size for size in known if size != SCALAR), SCALAR)
-    loop = plan.stages[LOOP]
-    used = {slot for instruction in loop for slot in reads(instruction)} | {plan.quantities[s] for s in step.state}
+    return sizes
+
+
+def _hoists(plan: Schedule, sizes: list[str], named: set[int]) -> tuple[list[Hoist], set[int]]:
+    """Products of x and of what is given, with the parameters that are added to them; and the sums that this spares."""
+    tape = [*plan.stages[BEFORE], *plan.stages[LOOP]]
+    users: dict[int, list[Instruction]] = {}
+    for instruction in tape:
+        for slot in reads(instruction):
+            users.setdefault(slot, []).append(instruction)
+    found: list[Hoist] = []
+    spared: set[int] = set()
+    for instruction in plan.stages[BEFORE]:
+        if not isinstance(instruction, Multiply) or (instruction.operand != 0 and instruction.operand not in plan.given):
+            continue
+        for matrix, out in zip(instruction.matrices, instruction.outs, strict=True):
+            biases: list[int] = []
+            while out not in named and len(users.get(out, [])) == 1:
+                (user,) = users[out]
+                if not isinstance(user, Compute) or user.op != "add":
+                    break
+                other = user.operands[user.operands[0] == out]
+                if plan.stage_of[other] != ONCE or other in plan.numbers or sizes[other] != sizes[out]:
+                    break
+                biases.append(other)
+                out = user.out
+                spared.add(out)
+            found.append(Hoist(matrix, instruction.operand, out, tuple(biases)))
+    return found, spared
+
+
+def forward_loop(step: Step, plan: Schedule, kept: Iterable[str] = ()) -> Loop:
+    """What a step computes: all that depends on x or a state. Products with x stand ahead of the steps.
+
+    Args:
+        step, plan: the equations and their schedule.
+        kept: quantities that someone wants to see.
+    """
+    sizes = _sizes(step, plan)
+    named = {plan.quantities[name] for name in (*step.state, *kept)}
+    hoisted, spared = _hoists(plan, sizes, named)
+    known = {hoist.out for hoist in hoisted}
+    tape: list[Instruction] = []
+    for instruction in (*plan.stages[BEFORE], *plan.stages[LOOP]):
+        outside = isinstance(instruction, Multiply) and (instruction.operand == 0 or instruction.operand in plan.given)
+        if not outside and not (spared | known) & set(writes(instruction)):
+            tape.append(instruction)
+    used = {slot for instruction in tape for slot in reads(instruction)} | named
+    given = used | {hoist.operand for hoist in hoisted}
     leaves: dict[int, Leaf] = {slot: ("previous", name) for slot, name in plan.previous.items()}
-    leaves |= {slot: ("sliced", slot) for slot in plan.sliced}
+    leaves |= {hoist.out: ("sliced", hoist.out) for hoist in hoisted}
+    leaves |= {0: ("input", "x")} if 0 in used else {}
+    leaves |= {slot: ("given", name) for slot, name in plan.given.items() if slot in given}
     leaves |= {s: ("vector", s) for s in sorted(used) if plan.stage_of[s] == ONCE and s not in plan.numbers}
     results: dict[Leaf, int] = {("state", name): plan.quantities[name] for name in step.state}
-    return Loop(tuple(loop), tuple(sizes), dict(plan.numbers), leaves, results)
+    return Loop(tuple(tape), tuple(sizes), dict(plan.numbers), leaves, results, tuple(hoisted))
 
 
 @dataclass
@@ -229,7 +293,17 @@ def derive(step: Step, forward: Loop) -> Loop:
     for slot, leaf in forward.leaves.items():
         if slot in work.adjoints:
             results[leaf] = work.adjoints[slot]
+    after: dict[int, list[Hoist]] = {}
+    for hoist in forward.hoisted:
+        if hoist.out in work.adjoints:
+            results["hoist", hoist.matrix, hoist.operand] = work.adjoints[hoist.out]  # type: ignore[index]
+            after.setdefault(hoist.operand, []).append(hoist)
     # A state that no equation reads sends nothing back, and must say so: its adjoint would linger otherwise.
     for name in step.state:
         results.setdefault(("previous", name), work.number(0.0))
-    return Loop(tuple(work.instructions), tuple(work.sizes), work.numbers, work.leaves | dict(forward.leaves), results)
+    backs = tuple(
+        Back(tuple(h.matrix for h in hoists), tuple(work.adjoints[h.out] for h in hoists), operand)
+        for operand, hoists in after.items()
+    )
+    leaves = work.leaves | dict(forward.leaves)
+    return Loop(tuple(work.instructions), tuple(work.sizes), work.numbers, leaves, results, (), backs)

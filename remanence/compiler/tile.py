@@ -1,21 +1,26 @@
-"""The matrix product inside a time loop: register tiles over packed column panels.
+"""The matrix products of a time loop: register tiles over rows that may lie anywhere.
 
-A tile is `rows × vectors` accumulators that stay in registers while the inner dimension runs: broadcast one number
-of the left matrix, multiply-add it to every register of the panel's row. The right matrix is packed once per call:
+A tile is `rows × vectors` accumulators that stay in registers while the inner dimension runs: broadcast one number,
+multiply-add it to every register of a row of columns. Rows are named by lists of numbers, so that sequences of unequal
+length, in any order and of any layout, are multiplied where they lie:
 
-    columns, padded to whole registers, are cut into panels of `MACHINE.vectors` registers (the last may be narrower);
-    within a panel, the inner dimension is the row: panel p starts at p · panel_width · depth, its row k at k · width(p)
+    a place     (pointer, list, stride)                      row m begins at pointer + list[m] * stride
+    spread      c[m, :]  = start or 0 or c[m, :], + a[m, :] @ b      b packed into panels; what a step computes
+    gather      c[i, :] += Σ_m a[m, i] * d[m, :]                     the gradient of a matrix
+    sums        c[:]    += Σ_m d[m, :]                               the gradient of a vector
 
-so that the tile reads memory in one stream. A remainder of rows or of columns uses a smaller tile, never a slower loop.
-Loops over arrays in plain Numba reach about half of what these tiles do.
-
-    accumulate(c, c_at, c_stride, a, a_at, a_stride, rows, packed, packed_at, depth, columns, fresh)     c += a @ b
+`b` is packed once per call: columns, padded to whole registers, are cut into panels of `MACHINE.vectors` registers
+(the last may be narrower); within a panel the inner dimension is the row: panel p starts at p · panel_width · depth.
+A remainder of rows or of columns uses a smaller tile, never a slower loop. Loops over arrays in plain Numba reach
+about half of what these tiles do.
 
 Numerics: each sum runs over the inner dimension in order (in up to four interleaved parts for tiles of few rows).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
@@ -27,7 +32,6 @@ from remanence.compiler.vector import (
     Builder,
     Kind,
     Value,
-    address,
     call_lanes,
     element_ir,
     intrinsic,
@@ -35,11 +39,14 @@ from remanence.compiler.vector import (
     vector_pointer,
 )
 
-__all__ = ["LAUNCH", "TILES", "accumulate", "call_part", "multiply", "pack", "packed_size", "padded", "tile"]
+__all__ = ["ADD", "FRESH", "START", "gather", "pack", "packed_size", "padded", "shifted", "spread", "sums"]
 
 ROWS, VECTORS, MACHINE_BYTES = MACHINE.rows, MACHINE.vectors, MACHINE.bytes
+ADD, FRESH, START = 0, 1, 2
+"""What `spread` begins with: what is there, zero, or a row that all rows share."""
 # Tiles with fewer accumulators than this would wait for the latency of a multiply-add; they interleave.
 _BUSY = 10
+_INDEX = ir.IntType(64)
 
 
 def padded(size: int, itemsize: int) -> int:
@@ -78,59 +85,94 @@ def pack(matrix, packed, packed_at, depth, columns, row_at, column_at, transpose
                 packed[base + k * width] = matrix[k, j]
 
 
-def _fused(builder: Builder, a: Value, b: Value, c: Value) -> Value:
-    # Without the instruction, LLVM would call libm's fma for each lane.
-    return call_lanes(builder, "fma", [a, b, c]) if MACHINE.fused else builder.fadd(builder.fmul(a, b), c)
+@intrinsic
+def shifted(typing_context: Any, pointer: Any, count: Any) -> Any:
+    """`shifted(pointer, count)`: the pointer, `count` elements further on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.gep(args[0], [args[1]])
+
+    return pointer(pointer, types.intp), generate
+
+
+def _number(value: int) -> Value:
+    return ir.Constant(_INDEX, value)
+
+
+@dataclass
+class _Place:
+    """Rows of numbers in memory, as LLVM values: row m begins at pointer + list[m] * stride."""
+
+    builder: Builder
+    pointer: Value
+    list: Value
+    stride: Value
+
+    def row(self, m: Value) -> Value:
+        index = self.builder.load(self.builder.gep(self.list, [m]))
+        return self.builder.gep(self.pointer, [self.builder.mul(index, self.stride)])
+
+
+def _place(builder: Builder, value: Value) -> _Place:
+    return _Place(builder, *(builder.extract_value(value, part) for part in range(3)))
 
 
 class _Tile:
-    """Writes one tile as LLVM: a loop over the inner dimension with the accumulators as phi nodes."""
+    """Writes one tile as LLVM: a loop over the inner dimension with the accumulators as phi nodes.
 
-    def __init__(self, builder: Builder, kind: Kind, rows: int, vectors: int) -> None:
-        self.builder, self.rows, self.vectors = builder, rows, vectors
+    Args:
+        kind: Numba's type of an element.
+        scalars: k → the addresses of the numbers to broadcast, one for each row.
+        line: k → the address of the row of columns.
+    """
+
+    def __init__(
+        self,
+        builder: Builder,
+        kind: Kind,
+        shape: tuple[int, int],
+        scalars: Callable[[Value], list[Value]],
+        line: Callable[[Value], Value],
+    ) -> None:
+        self.builder, self.scalars, self.line = builder, scalars, line
+        self.rows, self.vectors = shape
         self.itemsize = kind.bitwidth // 8
         self.width = MACHINE.width(self.itemsize)
         self.whole = ir.VectorType(element_ir(kind), self.width)
-        self.index = ir.IntType(64)
 
-    def constant(self, number: int) -> Value:
-        return ir.Constant(self.index, number)
-
-    def load(self, pointer: Value, offset: Value) -> Value:
-        place = vector_pointer(self.builder, self.builder.gep(pointer, [offset], inbounds=True), self.whole)
-        return self.builder.load(place, align=self.itemsize)
-
-    def cells(self) -> list[tuple[int, int]]:
-        return [(r, v) for r in range(self.rows) for v in range(self.vectors)]
-
-    def row_pointers(self, pointer: Value, stride: Value) -> list[Value]:
+    def registers(self, pointer: Value) -> list[Value]:
+        """The addresses of a row's registers."""
         return [
-            self.builder.gep(pointer, [self.builder.mul(stride, self.constant(r))], inbounds=True)
-            for r in range(self.rows)
+            vector_pointer(self.builder, self.builder.gep(pointer, [_number(v * self.width)]), self.whole)
+            for v in range(self.vectors)
         ]
 
-    def multiply(self, sums: list[Value], a_rows: list[Value], panel: Value, k: Value) -> list[Value]:
-        """One step of the inner dimension: sums + a[:, k] ⊗ panel[k, :]."""
-        builder = self.builder
-        start = builder.mul(k, self.constant(self.vectors * self.width))
-        row = [self.load(panel, builder.add(start, self.constant(v * self.width))) for v in range(self.vectors)]
+    def load(self, pointers: list[Value]) -> list[Value]:
+        return [self.builder.load(pointer, align=self.itemsize) for pointer in pointers]
+
+    def step(self, sums: list[Value], k: Value) -> list[Value]:
+        """One step of the inner dimension: sums + scalars ⊗ line."""
+        row = self.load(self.registers(self.line(k)))
         result = []
-        for r in range(self.rows):
-            one = builder.load(builder.gep(a_rows[r], [k], inbounds=True))
-            wide = splat_value(builder, one, self.width)
-            result += [_fused(builder, wide, row[v], sums[r * self.vectors + v]) for v in range(self.vectors)]
+        for r, scalar in enumerate(self.scalars(k)):
+            wide = splat_value(self.builder, self.builder.load(scalar), self.width)
+            result += [self._fused(wide, row[v], sums[r * self.vectors + v]) for v in range(self.vectors)]
         return result
 
-    def loop(
-        self, sums: list[Value], a_rows: list[Value], panel: Value, start: Value, stop: Value, parts: int
-    ) -> list[Value]:
+    def _fused(self, a: Value, b: Value, c: Value) -> Value:
+        # Without the instruction, LLVM would call libm's fma for each lane.
+        if MACHINE.fused:
+            return call_lanes(self.builder, "fma", [a, b, c])
+        return self.builder.fadd(self.builder.fmul(a, b), c)
+
+    def loop(self, sums: list[Value], start: Value, stop: Value, parts: int) -> list[Value]:
         """Run k from start to stop (a multiple of `parts` apart); `sums` holds `parts` sets of accumulators."""
         builder = self.builder
         before = builder.block
         body, after = builder.append_basic_block("inner"), builder.append_basic_block("done")
         builder.cbranch(builder.icmp_signed("<", start, stop), body, after)
         builder.position_at_end(body)
-        k = builder.phi(self.index)
+        k = builder.phi(_INDEX)
         k.add_incoming(start, before)
         phis = []
         for value in sums:
@@ -140,9 +182,8 @@ class _Tile:
         size = len(sums) // parts
         result = []
         for part in range(parts):
-            step = builder.add(k, self.constant(part))
-            result += self.multiply(phis[part * size : (part + 1) * size], a_rows, panel, step)
-        following = builder.add(k, self.constant(parts))
+            result += self.step(phis[part * size : (part + 1) * size], builder.add(k, _number(part)))
+        following = builder.add(k, _number(parts))
         k.add_incoming(following, builder.block)
         for phi, value in zip(phis, result, strict=True):
             phi.add_incoming(value, builder.block)
@@ -157,164 +198,182 @@ class _Tile:
             ends.append(phi)
         return ends
 
-    def run(self, c_rows: list[Value], a_rows: list[Value], panel: Value, depth: Value, fresh: Value) -> None:
-        """The whole tile: load the accumulators (zero if `fresh`), run the inner dimension, store them."""
-        builder = self.builder
-        places = [
-            vector_pointer(builder, builder.gep(c_rows[r], [self.constant(v * self.width)], inbounds=True), self.whole)
-            for r, v in self.cells()
-        ]
-        nothing = ir.Constant(self.whole, None)
-        sums = [builder.select(fresh, nothing, builder.load(place, align=self.itemsize)) for place in places]
-        parts, even = max(1, min(4, _BUSY // len(sums))), depth
+    def run(self, sums: list[Value], depth: Value) -> list[Value]:
+        """The whole inner dimension."""
+        parts, even = max(1, min(4, _BUSY // len(sums))), _number(0)
         if parts > 1:
-            zero = ir.Constant(self.whole, None)
-            even = builder.sub(depth, builder.srem(depth, self.constant(parts)))
-            spread = sums + [zero] * (len(sums) * (parts - 1))
-            spread = self.loop(spread, a_rows, panel, self.constant(0), even, parts)
-            sums = spread[: len(places)]
+            even = self.builder.sub(depth, self.builder.srem(depth, _number(parts)))
+            size = len(sums)
+            spread = self.loop(sums + [ir.Constant(self.whole, None)] * (size * (parts - 1)), _number(0), even, parts)
+            sums = spread[:size]
             for part in range(1, parts):
-                more = spread[part * len(places) : (part + 1) * len(places)]
-                sums = [builder.fadd(left, right) for left, right in zip(sums, more, strict=True)]
-        sums = self.loop(sums, a_rows, panel, even if parts > 1 else self.constant(0), depth, 1)
-        for place, value in zip(places, sums, strict=True):
-            builder.store(value, place, align=self.itemsize)
+                more = spread[part * size : (part + 1) * size]
+                sums = [self.builder.fadd(left, right) for left, right in zip(sums, more, strict=True)]
+        return self.loop(sums, even, depth, 1)
+
+    def store(self, values: list[Value], pointers: list[Value]) -> None:
+        for value, pointer in zip(values, pointers, strict=True):
+            self.builder.store(value, pointer, align=self.itemsize)
+
+
+def _for_each_shape(builder: Builder, rows: Value, vectors: Value, write: Callable[[int, int], None]) -> None:
+    """Branch to the code of the tile that has these rows and vectors."""
+    after, nowhere = builder.append_basic_block("after"), builder.append_basic_block("nowhere")
+    choice = builder.switch(builder.add(builder.mul(rows, _number(VECTORS)), vectors), nowhere)
+    for n_rows in range(1, ROWS + 1):
+        for n_vectors in range(1, VECTORS + 1):
+            block = builder.append_basic_block(f"tile_{n_rows}x{n_vectors}")
+            choice.add_case(_number(n_rows * VECTORS + n_vectors), block)
+            builder.position_at_end(block)
+            write(n_rows, n_vectors)
+            builder.branch(after)
+    builder.position_at_end(nowhere)
+    builder.unreachable()
+    builder.position_at_end(after)
 
 
 @intrinsic
-def tile(typing_context, c, c_at, c_stride, a, a_at, a_stride, packed, packed_at, depth, rows, vectors, fresh):
-    """`c[rows, vectors registers] += a[rows, depth] @ panel` (`=` if `fresh`), for every smaller tile too."""
-    size = types.intp
+def _spread_tile(typing_context: Any, c: Any, a: Any, at: Any, panel: Any, start: Any, shape: Any) -> Any:
+    """One tile of `spread`; `at` (first row, column of c), `shape` (depth, rows, vectors, mode)."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        c_first = address(context, builder, c, args[0], args[1])
-        a_first = address(context, builder, a, args[3], args[4])
-        panel = address(context, builder, packed, args[6], args[7])
-        after, nowhere = builder.append_basic_block("after"), builder.append_basic_block("nowhere")
-        count = ir.Constant(args[9].type, VECTORS)
-        choice = builder.switch(builder.add(builder.mul(args[9], count), args[10]), nowhere)
-        for n_rows in range(1, ROWS + 1):
-            for n_vectors in range(1, VECTORS + 1):
-                block = builder.append_basic_block(f"tile_{n_rows}x{n_vectors}")
-                choice.add_case(ir.Constant(args[9].type, n_rows * VECTORS + n_vectors), block)
-                builder.position_at_end(block)
-                work = _Tile(builder, c.dtype, n_rows, n_vectors)
-                work.run(
-                    work.row_pointers(c_first, args[2]), work.row_pointers(a_first, args[5]), panel, args[8], args[11]
-                )
-                builder.branch(after)
-        builder.position_at_end(nowhere)
-        builder.unreachable()
-        builder.position_at_end(after)
+        into, left = _place(builder, args[0]), _place(builder, args[1])
+        first, column = (builder.extract_value(args[2], part) for part in range(2))
+        depth, rows, vectors, mode = (builder.extract_value(args[5], part) for part in range(4))
+        adding = builder.icmp_signed("==", mode, _number(ADD))
+        starting = builder.icmp_signed("==", mode, _number(START))
+
+        def write(n_rows: int, n_vectors: int) -> None:
+            numbers = [builder.add(first, _number(r)) for r in range(n_rows)]
+            a_rows = [left.row(m) for m in numbers]
+            c_rows = [builder.gep(into.row(m), [column]) for m in numbers]
+            step = _number(n_vectors * MACHINE.width(panel.dtype.bitwidth // 8))
+            work = _Tile(
+                builder,
+                panel.dtype,
+                (n_rows, n_vectors),
+                lambda k: [builder.gep(row, [k]) for row in a_rows],
+                lambda k: builder.gep(args[3], [builder.mul(k, step)]),
+            )
+            places = [work.registers(row) for row in c_rows]
+            shared = builder.gep(args[4], [column])
+            begins = []
+            for pointers in places:
+                source = [
+                    builder.select(starting, other, mine)
+                    for other, mine in zip(work.registers(shared), pointers, strict=True)
+                ]
+                zero = ir.Constant(work.whole, None)
+                kept = builder.or_(adding, starting)
+                begins += [builder.select(kept, value, zero) for value in work.load(source)]
+            work.store(work.run(begins, depth), [pointer for pointers in places for pointer in pointers])
+
+        _for_each_shape(builder, rows, vectors, write)
         return context.get_dummy_value()
 
-    return types.void(c, size, size, a, size, size, packed, size, size, size, size, types.boolean), generate
+    return types.void(c, a, at, panel, start, shape), generate
 
 
 @intrinsic
-def multiply(
-    typing_context, tiles, c, c_at, c_stride, a, a_at, a_stride, rows, packed, packed_at, depth, columns, fresh
-):
-    """`accumulate`, by the address that it was compiled to (an integer, `tiles`).
-
-    The tiles are most of the machine code; kernels that call them by address need not compile them again.
-    """
-    size = types.intp
+def _gather_tile(typing_context: Any, c: Any, a: Any, d: Any, at: Any, shape: Any) -> Any:
+    """One tile of `gather`; c (pointer, stride), `at` (row i, column), `shape` (count, rows, vectors)."""
+    kind = d[0].dtype
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        element, index = element_ir(c.dtype).as_pointer(), ir.IntType(64)
-        kinds = [element, index, element, index, index, element, index, index, index]
-        function = builder.inttoptr(args[0], ir.FunctionType(ir.VoidType(), kinds).as_pointer())
-        places = [address(context, builder, kind, args[i], args[i + 1]) for i, kind in ((1, c), (4, a), (8, packed))]
-        whether = builder.zext(args[12], index)
-        builder.call(
-            function, [places[0], args[3], places[1], args[6], args[7], places[2], args[10], args[11], whether]
-        )
+        left, right = _place(builder, args[1]), _place(builder, args[2])
+        into, stride = (builder.extract_value(args[0], part) for part in range(2))
+        row, column = (builder.extract_value(args[3], part) for part in range(2))
+        count, rows, vectors = (builder.extract_value(args[4], part) for part in range(3))
+
+        def write(n_rows: int, n_vectors: int) -> None:
+            def scalars(k: Value) -> list[Value]:
+                first = builder.gep(left.row(k), [row])
+                return [builder.gep(first, [_number(r)]) for r in range(n_rows)]
+
+            work = _Tile(
+                builder, kind, (n_rows, n_vectors), scalars, lambda k: builder.gep(right.row(k), [column])
+            )
+            places = []
+            for r in range(n_rows):
+                line = builder.mul(builder.add(row, _number(r)), stride)
+                places += work.registers(builder.gep(into, [builder.add(line, column)]))
+            work.store(work.run(work.load(places), count), places)
+
+        _for_each_shape(builder, rows, vectors, write)
         return context.get_dummy_value()
 
-    return types.void(size, c, size, size, a, size, size, size, packed, size, size, size, types.boolean), generate
+    return types.void(c, a, d, at, shape), generate
 
 
 @intrinsic
-def call_part(typing_context, kernel, part, numbers, arrays):
-    """Call a kernel by its address: `kernel(part, numbers, arrays)`, all given as integers."""
+def _add_row(typing_context: Any, c: Any, d: Any, m: Any, column: Any) -> Any:
+    """Add one register of row m of the place `d` to `c`."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        index, byte = ir.IntType(64), ir.IntType(8).as_pointer()
-        kinds = [index, index.as_pointer(), byte.as_pointer()]
-        function = builder.inttoptr(args[0], ir.FunctionType(ir.VoidType(), kinds).as_pointer())
-        builder.call(function, [args[1], builder.inttoptr(args[2], kinds[1]), builder.inttoptr(args[3], kinds[2])])
+        kind = c.dtype
+        whole = ir.VectorType(element_ir(kind), MACHINE.width(kind.bitwidth // 8))
+        align = kind.bitwidth // 8
+        source = vector_pointer(builder, builder.gep(_place(builder, args[1]).row(args[2]), [args[3]]), whole)
+        into = vector_pointer(builder, builder.gep(args[0], [args[3]]), whole)
+        total = builder.fadd(builder.load(into, align=align), builder.load(source, align=align))
+        builder.store(total, into, align=align)
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64, types.int64, types.int64), generate
-
-
-TILES = '''"""Written by remanence: the tiles of matrix products in one dtype, compiled once for all kernels."""
-
-from numba import carray, cfunc, types
-
-from remanence.compiler.tile import accumulate, pack
-
-POINTER = types.CPointer(types.{dtype})
-LONG = types.int64
-
-
-@cfunc(types.void(POINTER, LONG, POINTER, LONG, LONG, POINTER, LONG, LONG, LONG), cache=True, error_model="numpy")
-def tiles(c, c_stride, a, a_stride, rows, packed, depth, columns, fresh):
-    accumulate(
-        carray(c, 1), 0, c_stride, carray(a, 1), 0, a_stride, rows, carray(packed, 1), 0, depth, columns, fresh != 0
-    )
-
-
-@cfunc(types.void(POINTER, LONG, LONG, POINTER, LONG, LONG, LONG, LONG, LONG, LONG), cache=True, error_model="numpy")
-def pack_panels(matrix, rows, columns, packed, at, depth, wide, row_at, column_at, transposed):
-    pack(carray(matrix, (rows, columns)), carray(packed, 1), at, depth, wide, row_at, column_at, transposed != 0)
-'''
-"""Source of the module of what all kernels of a dtype share."""
-
-LAUNCH = '''"""Written by remanence: a kernel over all threads of the pool, compiled once for all kernels."""
-
-from numba import njit, prange, types
-
-from remanence.compiler.tile import call_part
-
-
-@njit(types.void(types.int64, types.int64, types.int64, types.int64), parallel=True, nogil=True, cache=True)
-def launch(kernel, numbers, arrays, parts):
-    for part in prange(parts):
-        call_part(kernel, part, numbers, arrays)
-'''
-"""Source of the launcher."""
+    return types.void(c, d, types.intp, types.intp), generate
 
 
 @njit(nogil=True, error_model="numpy")
-def accumulate(c, c_at, c_stride, a, a_at, a_stride, rows, packed, packed_at, depth, columns, fresh):
-    """Add `a @ b` to `c` (set it if `fresh`): rows `rows`, inner dimension `depth`, `columns` of the packed `b`.
+def spread(c, a, packed, start, width, shape):
+    """Multiply rows by a packed matrix.
 
-    `c_at`, `a_at` count elements to the first one of each; `c_stride`, `a_stride` from one row to the next.
+    Args:
+        c, a: places of the results and of the left rows.
+        packed: pointer to the panels.
+        start: pointer to the row that all begin with, if `START`.
+        width: elements of a register.
+        shape: (rows, depth, columns, mode); columns are whole registers.
     """
-    width = MACHINE_BYTES // packed.itemsize
-    panel_width = VECTORS * width
+    rows, depth, columns, mode = shape
+    tiles = (rows + ROWS - 1) // ROWS
     column = 0
     while column < columns:
-        vectors = min(panel_width, columns - column) // width
+        vectors = min(VECTORS * width, columns - column) // width
         row = 0
-        while row < rows:
-            count = min(ROWS, rows - row)
-            c_here, a_here = c_at + row * c_stride + column, a_at + row * a_stride
-            tile(
-                c,
-                c_here,
-                c_stride,
-                a,
-                a_here,
-                a_stride,
-                packed,
-                packed_at + column * depth,
-                depth,
-                count,
-                vectors,
-                fresh,
-            )
+        for tile in range(tiles):
+            # Rows are dealt evenly: a last tile of one row would take as long as a full one.
+            count = (rows - row + tiles - tile - 1) // (tiles - tile)
+            _spread_tile(c, a, (row, column), shifted(packed, column * depth), start, (depth, count, vectors, mode))
             row += count
-        column += panel_width
+        column += VECTORS * width
+
+
+@njit(nogil=True, error_model="numpy")
+def gather(c, a, d, width, shape):
+    """Add up the products of rows: `c[i, :] += Σ_m a[m, i] * d[m, :]`.
+
+    Args:
+        c: (pointer, stride).
+        a, d: places of the rows.
+        width: elements of a register.
+        shape: (count of rows m, units i, columns); columns are whole registers.
+    """
+    count, units, columns = shape
+    tiles = (units + ROWS - 1) // ROWS
+    column = 0
+    while column < columns:
+        vectors = min(VECTORS * width, columns - column) // width
+        row = 0
+        for tile in range(tiles):
+            rows = (units - row + tiles - tile - 1) // (tiles - tile)
+            _gather_tile(c, a, d, (row, column), (count, rows, vectors))
+            row += rows
+        column += VECTORS * width
+
+
+@njit(nogil=True, error_model="numpy")
+def sums(c, d, width, shape):
+    """Add rows up: `c[:] += Σ_m d[m, :]`; shape (count of rows, columns), columns in whole registers."""
+    count, columns = shape
+    for m in range(count):
+        for column in range(0, columns, width):
+            _add_row(c, d, m, column)
