@@ -13,7 +13,7 @@ from numba.core import types
 
 from remanence.compiler.vector import intrinsic
 
-__all__ = ["LAUNCH", "TILES", "call"]
+__all__ = ["LAUNCH", "TILES", "call", "shifted"]
 
 
 @intrinsic
@@ -39,19 +39,29 @@ def call(typing_context: Any, address: Any, arguments: Any) -> Any:
     return types.void(types.int64, arguments), generate
 
 
+@intrinsic
+def shifted(typing_context: Any, pointer: Any, count: Any) -> Any:
+    """`shifted(pointer, count)`: the pointer, `count` elements further on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.gep(args[0], [args[1]])
+
+    return pointer(pointer, types.intp), generate
+
+
 TILES = '''"""Written by remanence: the tiles of matrix products in one dtype, compiled once for all kernels."""
 
 from numba import carray, cfunc, types
 
-from remanence.compiler import tile
+from remanence.compiler import rows, tile
 
 DATA, LIST, LONG = types.CPointer(types.{dtype}), types.CPointer(types.int64), types.int64
 WIDTH = {width}
 
 
 @cfunc(types.void(DATA, LIST, LONG, DATA, LIST, LONG, DATA, DATA, *[LONG] * 4), cache=True, error_model="numpy")
-def spread(c, c_list, c_stride, a, a_list, a_stride, packed, start, rows, depth, columns, mode):
-    tile.spread((c, c_list, c_stride), (a, a_list, a_stride), packed, start, WIDTH, (rows, depth, columns, mode))
+def spread(c, c_list, c_stride, a, a_list, a_stride, packed, start, count, depth, columns, mode):
+    tile.spread((c, c_list, c_stride), (a, a_list, a_stride), packed, start, WIDTH, (count, depth, columns, mode))
 
 
 @cfunc(types.void(DATA, LONG, DATA, LIST, LONG, DATA, LIST, LONG, *[LONG] * 3), cache=True, error_model="numpy")
@@ -64,9 +74,14 @@ def sums(c, d, d_list, d_stride, count, columns):
     tile.sums(c, (d, d_list, d_stride), WIDTH, (count, columns))
 
 
+@cfunc(types.void(LIST, LONG, LONG, LONG, LONG), cache=True, error_model="numpy")
+def fill(numbers, bounds, part, first, last):
+    rows.fill(numbers, bounds, part, first, last)
+
+
 @cfunc(types.void(DATA, LONG, LONG, DATA, LONG, LONG, LONG, LONG, LONG, LONG), cache=True, error_model="numpy")
-def pack(matrix, rows, columns, packed, at, depth, wide, row_at, column_at, transposed):
-    tile.pack(carray(matrix, (rows, columns)), carray(packed, 1), at, depth, wide, row_at, column_at, transposed != 0)
+def pack(matrix, height, columns, packed, at, depth, wide, row_at, column_at, transposed):
+    tile.pack(carray(matrix, (height, columns)), carray(packed, 1), at, depth, wide, row_at, column_at, transposed != 0)
 '''
 """Source of the module of what all kernels of a dtype share."""
 

@@ -86,8 +86,10 @@ def _sizes(step: Step, plan: Schedule) -> list[str]:
         sizes[slot] = SCALAR
     for slot, name in plan.vectors.items():
         sizes[slot] = step.parameter(name).axes[0]
-    for slot, name in (*plan.previous.items(), *plan.given.items()):
+    for slot, name in plan.previous.items():
         sizes[slot] = step.sizes[name]
+    for slot, name in plan.given.items():
+        sizes[slot] = step.given[name]
     for stage in plan.stages:
         for instruction in stage:
             if isinstance(instruction, Multiply):

@@ -1,170 +1,133 @@
 """IR → Numba: one time loop forward and one backward, written as source that can be read. No torch here.
 
-    Layout → for each level: products by tiles, then a loop over units of each size → `forward`, `backward`
+    Layout → products ahead of a few steps
+           → for each step, for each level: products by tiles, then a loop over units of each size
+           → products behind the steps: adjoints of the input, gradients of matrices
 
 A kernel is a C function of (part, numbers, arrays): the whole time loop over the rows of one thread, called by its
-address. Each thread owns its rows of the batch, so no step waits for another thread. One dtype is one module, and so
-is each direction: what is never used is never compiled.
+address. Each thread owns its rows of the batch, so no step waits for another thread; it takes as many steps at once as
+make `most` rows, few enough to stay in the cache. One dtype is one module, and so is each direction: what is never
+used is never compiled.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
-
-from remanence.compiler.derive import Back, Loop, reads, writes
+from remanence.compiler.derive import Back
 from remanence.compiler.ir import SCALAR, Step, render
 from remanence.compiler.layout import SUMS, Home, Layout
-from remanence.compiler.schedule import Compute, Multiply
+from remanence.compiler.rows import HEAD, LISTS
+from remanence.compiler.runs import Run, Runs, lanes
+from remanence.compiler.schedule import Compute
 from remanence.compiler.vector import MACHINE
 
-__all__ = ["Run", "arrays_of", "emit", "matrices", "packed_runs", "sizes_of", "whole_numbers"]
+__all__ = ["arrays_of", "emit", "sizes_of", "whole_numbers"]
 
 _FUNCTIONS = {"abs": "absolute", "max": "maximum", "min": "minimum"}
 _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
-_HEAD = '''"""Written by remanence from these equations; the cache key covers them and the compiler.
+_MODULE = '''"""Written by remanence from these equations; the cache key covers them and the compiler.
 
 {equations}
 """
 
 from numba import cfunc, types
 
+from remanence.compiler.calls import call, shifted
 from remanence.compiler.pointwise import absolute, exp, log, maximum, minimum, relu, sigmoid, softplus, sqrt, tanh
-from remanence.compiler.tile import multiply
 from remanence.compiler.vector import add_at, lane_sum, lanes_below, load, splat, store, where_positive
 
 NUMBERS, ARRAYS = types.CPointer(types.int64), types.CPointer(types.CPointer(types.{dtype}))
 one = {one}
+ADD, FRESH, START = 0, 1, 2
 
 
 @cfunc(types.void(types.int64, NUMBERS, ARRAYS), cache=True, error_model="numpy")
 '''
 
 
-@dataclass(frozen=True)
-class Run:
-    """Matrices packed side by side: their product is one call of the tile.
-
-    Args:
-        matrices: names, in order; blocks of columns forward, of the inner dimension backward.
-        blocks: size name of each block.
-        other: size name of the operand forward, of the result backward.
-        operand, result: where they live.
-        fresh: set the result, or add to it.
-        level: of the result.
-    """
-
-    matrices: tuple[str, ...]
-    blocks: tuple[str, ...]
-    other: str
-    operand: Home
-    result: Home
-    fresh: bool
-    level: int
-
-    def elements(self, true: dict[str, int], padded: dict[str, int], backward: bool) -> int:
-        """Elements of the packed panels."""
-        return sum(padded[b] for b in self.blocks) * (padded if backward else true)[self.other]
-
-
-def packed_runs(layout: Layout) -> list[Run]:
-    """Group the products of a loop into calls of the tile."""
-    added = {product for _, product in layout.merged.values()}
-    runs: list[Run] = []
-    for instruction in layout.loop.instructions:
-        if isinstance(instruction, Compute):
-            continue
-        forward = isinstance(instruction, Multiply)
-        slots = writes(instruction) if forward else reads(instruction)
-        sizes = layout.loop.sizes
-        start = 0
-        for end in range(1, len(slots) + 1):
-            if end < len(slots) and _adjacent(layout, slots[end - 1], slots[end], added if forward else set()):
-                continue
-            part = slots[start:end]
-            first = layout.homes[part[0]]
-            if forward:
-                operand, result, fresh = layout.homes[reads(instruction)[0]], first, part[0] not in added
-                other, level = sizes[reads(instruction)[0]], layout.level(part[0])
-            else:
-                out = writes(instruction)[0]
-                operand, result, fresh = first, layout.homes[out], out not in added and start == 0
-                other, level = sizes[out], layout.level(out)
-            blocks = tuple(sizes[slot] for slot in part)
-            runs.append(Run(instruction.matrices[start:end], blocks, other, operand, result, fresh, level))
-            start = end
-    return runs
-
-
-def _adjacent(layout: Layout, left: int, right: int, added: set[int]) -> bool:
-    one, two = layout.homes[left], layout.homes[right]
-    behind = one.array == two.array and one.step == two.step and two.before == (*one.before, layout.loop.sizes[left])
-    return behind and (left in added) == (right in added)
-
-
-def _lanes(sizes: tuple[str, ...] | list[str]) -> str:
-    """The width of lanes side by side, as source."""
-    counted = Counter("one" if size == SCALAR else size for size in sizes)
-    return " + ".join(f"{count} * {size}" if count > 1 else size for size, count in counted.items()) or "0"
-
-
 class _Rows:
     """Writes the time loop that one thread runs over its rows."""
 
-    def __init__(self, step: Step, layout: Layout, arrays: dict[str, str], backward: bool) -> None:
+    def __init__(self, step: Step, layout: Layout, strides: dict[str, str], backward: bool) -> None:
         self.step, self.layout, self.loop, self.backward = step, layout, layout.loop, backward
-        self.arrays = arrays
+        self.strides = strides
         self.lines: list[str] = []
         self.scalars: set[int] = set()
-        self.masked = {s for i in self.loop.instructions if isinstance(i, Back) for s in i.operands}
+        self.masked = {s for i in (*self.loop.instructions, *self.loop.after) if isinstance(i, Back) for s in i.operands}
 
     def stride(self, array: str) -> str:
-        return f"({self.arrays[array]})"
+        return f"({self.strides[array]})"
 
-    def base(self, home: Home, row: str) -> str:
-        """Where the row of an array begins at this step."""
+    def base(self, home: Home) -> str:
+        """Where row r of an array begins at this step."""
         array = home.array
-        step = f"(t + {home.step})" if home.step else "t"
-        if array in ("g", "d", "e"):
-            return f"(t * batch + {row}) * {self.stride(array)}"
-        if array == "s":
-            return f"(t * s_step + {row}) * {self.stride(array)}"
         if array.startswith("x_"):
-            return f"({step} * batch + {row}) * {self.stride(array)}"
+            return f"{'following' if home.step else 'starting'}[m + r] * {self.stride(array)}"
         if array.startswith("y_"):
-            return f"(({step} & 1) * batch + {row}) * {self.stride(array)}"
-        return {"k": f"{row} * {self.stride('k')}", "v": "0", "a": f"part * {self.stride('v')}"}[array]
+            return f"(((t + {home.step}) & 1) * batch + ids[r]) * {self.stride(array)}"
+        index = {"g": "(m + r)", "d": "(m + r)", "s": "keeping[m + r]", "k": "ids[r]", "u": "places[m + r]"}
+        index |= {"q": "places[m + r]", "v": "0", "a": "part"}
+        return "arriving[m + r]" if array == "e" else f"{index[array]} * {self.stride(array)}"
+
+    def rows(self, home: Home, offset: str) -> str:
+        """The same rows as a place (pointer, list, stride): those of this step, or of all steps if `offset` is 0."""
+        array, lane, stride = home.array, lanes(home.before), self.stride(home.array)
+        if array == "x":
+            return f"(x, shifted(reading, {offset}), 1)"
+        if array == "e":
+            return f"(e, shifted(arriving, {offset}), 1)"
+        if array.startswith("y_"):
+            return f"(shifted({array}, ((t + {home.step}) & 1) * batch * {stride}), ids, {stride})"
+        if array == "k":
+            return f"(shifted(k, {lane}), ids, {stride})"
+        named = {"g": "own", "d": "own", "s": "keeping", "u": "places", "q": "places"}
+        which = ("following" if home.step else "starting") if array.startswith("x_") else named[array]
+        return f"(shifted({array}, {lane}), shifted({which}, {offset}), {stride})"
 
     def name(self, home: Home) -> str:
         return f"at_{home.array}{home.step or ''}"
 
     def at(self, home: Home) -> str:
-        return f"{self.name(home)} + {_lanes(home.before)}" if home.before else self.name(home)
+        return f"{self.name(home)} + {lanes(home.before)}" if home.before else self.name(home)
 
-    def product(self, run: Run, number: int) -> None:
-        columns = run.other if self.backward else _lanes(run.blocks)
-        depth = _lanes(run.blocks) if self.backward else f"n_{run.other}"
-        c, a = (f"{self.base(h, 'first')} + {_lanes(h.before)}" for h in (run.result, run.operand))
+    def spread(self, run: Run, offset: str, rows: str) -> None:
+        """A product of the rows of a step, or of all steps at once, with packed matrices."""
+        columns = run.other if self.backward else lanes(run.blocks)
+        depth = lanes(run.blocks) if self.backward else f"n_{run.other}"
+        start = f"shifted(b, {lanes(run.result.before)})" if run.mode == "START" else "w"
+        indent = "        " + "    " * (offset != "0")
         self.lines += [
-            f"        multiply(tiles, {run.result.array}, {c}, {self.stride(run.result.array)},",
-            f"                   {run.operand.array}, {a}, {self.stride(run.operand.array)},",
-            f"                   rows, w, w{number}, {depth}, {columns}, {run.fresh})",
+            f"{indent}call(spread, ({self.rows(run.result, offset)},",
+            f"{indent}              {self.rows(run.operand, offset)},",
+            f"{indent}              shifted(w, w{run.place}), {start}, {rows}, {depth}, {columns}, {run.mode}))",
         ]
 
-    def write(self, runs: list[Run]) -> list[str]:
+    def gather(self, run: Run) -> None:
+        """The gradient of matrices from all rows of a few steps."""
+        d = self.rows(run.result, "0")
+        self.lines += [
+            f"        call(gather, (shifted(z, part * z_size + z{run.place}), {lanes(run.blocks)},",
+            f"                      {self.rows(run.operand, '0')}, {d}, count, n_{run.other}, {lanes(run.blocks)}))",
+        ]
+
+    def step_lines(self, runs: list[Run]) -> list[str]:
         """The body of the time loop."""
         last = max([self.layout.level(s) for s in self.layout.origin if s >= 0] + [0])
         levels: list[int] = []
         for level in range(last + 1):
-            products = [(n, run) for n, run in enumerate(runs) if run.level == level]
+            products = [run for run in runs if run.level == level]
             if products and levels:
                 self.segment(levels)
                 levels = []
-            for number, run in products:
-                self.product(run, number)
+            for run in products:
+                self.spread(run, "m", "rows")
             levels.append(level)
         self.segment(levels)
-        return self.lines
+        return self.taken()
+
+    def taken(self) -> list[str]:
+        """The lines written since the last call."""
+        lines, self.lines = self.lines, []
+        return lines
 
     def segment(self, levels: list[int]) -> None:
         """One loop over rows: the levels that no product parts."""
@@ -178,11 +141,11 @@ class _Rows:
             return
         homes = {*self.layout.homes.values(), *(home for _, home, _ in self.layout.extra)}
         text = "\n".join(inner)
-        used = sorted({(self.name(h), self.base(h, "r")) for h in homes if f"{self.name(h)} " in text + " "
+        used = sorted({(self.name(h), self.base(h)) for h in homes if f"{self.name(h)} " in text + " "
                        or f"{self.name(h)}," in text})  # fmt: skip
-        self.lines.append("        for r in range(first, first + rows):")
-        self.lines += [f"            {name} = {base}" for name, base in used]
-        self.lines += inner
+        self.lines.append("            for r in range(rows):")
+        self.lines += [f"                {name} = {base}" for name, base in used]
+        self.lines += [f"    {line}" for line in inner]
 
     def single_numbers(self, level: int) -> list[str]:
         """Values of size 1 at a level, each in every lane of a register."""
@@ -262,7 +225,9 @@ class _Rows:
             return f"v{slot}"
         lines = before if single else body
         home, instruction = self.layout.homes.get(slot), self.layout.origin.get(slot)
-        mine = self._computed(slot) == here or (single and self.layout.level(slot) == here[0])
+        # What a loop sums is known behind it alone.
+        summed = isinstance(instruction, Compute) and instruction.op in SUMS
+        mine = self._computed(slot) == here or (single and self.layout.level(slot) == here[0] and not summed)
         fresh = slot not in self.layout.stored or not mine
         if home and (fresh or slot in self.layout.merged or not isinstance(instruction, Compute)):
             text = f"load({home.array}, {self.at(home)} + {'0' if single else 'j'})"
@@ -297,68 +262,122 @@ class _Rows:
         return f"{_FUNCTIONS.get(op, op)}({', '.join(operands)})"
 
 
-def matrices(loop: Loop) -> tuple[str, ...]:
-    """Matrices that multiply inside a loop, in order of first use."""
-    return tuple(dict.fromkeys(m for i in loop.instructions if not isinstance(i, Compute) for m in i.matrices))
-
-
 def sizes_of(step: Step) -> tuple[str, ...]:
     """Names of the sizes that a kernel takes as arguments."""
     return tuple(dict.fromkeys((*step.size_names, *(s for s in step.sizes.values() if s != SCALAR))))
 
 
 def whole_numbers(step: Step) -> list[str]:
-    """Names of a kernel's first integers, in order; behind them stand `bounds`, then `counts`."""
-    return ["tiles", "time", "batch", "s_step", "parts", *(f"n_{size}" for size in sizes_of(step))]
+    """Names of a kernel's first integers, in order; behind them stand `bounds`, `counts` and the lists of `rows`."""
+    return [*HEAD, *(f"n_{size}" for size in sizes_of(step))]
 
 
 def arrays_of(step: Step, backward: bool) -> list[str]:
     """Names of a kernel's arrays, in order."""
-    names = ["g", "s", "k", "v", "w", *(f"x_{name}" for name in step.state)]
-    return names + ["d", "e", "a", *(f"y_{name}" for name in step.state)] * backward
+    names = ["x", "u", "g", "s", "k", "v", "b", "w", *(f"x_{name}" for name in step.state)]
+    return names + ["d", "e", "a", "q", "z", *(f"y_{name}" for name in step.state)] * backward
 
 
-def _places(runs: list[Run], backward: bool) -> list[str]:
-    lines, at = [], "0"
-    for number, run in enumerate(runs):
-        lines.append(f"    w{number} = {at}")
-        columns = run.other if backward else _lanes(run.blocks)
-        depth = _lanes(run.blocks) if backward else f"n_{run.other}"
-        at = f"w{number} + ({columns}) * ({depth})"
-    return lines
+def _strides(step: Step, forward: Layout, layout: Layout) -> dict[str, str]:
+    """From one row of an array to the next, as source."""
+    strides = {name: lanes(forward.lanes.get(name, [])) for name in "gsuv"}
+    strides |= {name: lanes(layout.lanes.get(name, [])) for name in "kdq"} | {"a": strides["v"]}
+    for name in step.state:
+        strides |= {f"x_{name}": step.sizes[name], f"y_{name}": step.sizes[name]}
+    # Rows that lie a power of two apart would share few lines of the cache.
+    return strides | {name: f"{strides[name]} + one" for name in "gd"} | {"x": "1", "e": "1"}
 
 
-def emit(step: Step, forward: Layout, backward: Layout, dtype: str, reverse: bool) -> str:
+def _lists(sizes: int) -> list[str]:
+    """Where the lists of `rows` begin."""
+    lines = [
+        f"    bounds = {len(HEAD) + sizes}",
+        "    counts = bounds + parts + 1",
+        "    lists = counts + time * parts + 2 * batch",
+        "    ids = shifted(numbers, counts + time * parts + numbers[bounds + part])",
+        "    own = shifted(numbers, lists)",
+    ]
+    names = ("reading", "starting", "following", "places", "keeping", "arriving")
+    return lines + [f"    {name} = shifted(own, most * (1 + part * {LISTS} + {n}))" for n, name in enumerate(names)]
+
+
+def emit(step: Step, runs: Runs, forward: Layout, layout: Layout, dtype: str) -> str:
     """Write the module of one kernel.
 
     Args:
-        step, forward, backward: the equations and the plans of both loops.
+        step: the equations.
+        runs: the products of this direction.
+        forward: the plan of the forward loop.
+        layout: the plan of the loop to write: `forward` itself, or the backward one.
         dtype: "float32" or "float64".
-        reverse: write the backward kernel.
     """
-    layout = backward if reverse else forward
-    arrays = {name: _lanes(forward.lanes.get(name, [])) for name in "gsv"} | {"k": _lanes(layout.lanes.get("k", []))}
-    arrays |= {"d": _lanes(layout.lanes.get("d", [])), "e": step.sizes[step.output]}
-    for name in step.state:
-        arrays |= {f"x_{name}": step.sizes[name], f"y_{name}": step.sizes[name]}
-    runs = packed_runs(layout)
-    numbers = whole_numbers(step)
+    reverse = layout is not forward
+    numbers, sizes = whole_numbers(step), sizes_of(step)
     one = MACHINE.bytes // (4 if dtype == "float32" else 8)
     # Rendered from the verified nodes: the text a cell was read from may hold comments, and so anything.
-    text = _HEAD.format(
+    text = _MODULE.format(
         equations="\n".join(f"    {e.name} = {render(e.value)}" for e in step.equations), dtype=dtype, one=one
     )
+    rows = _Rows(step, layout, _strides(step, forward, layout), reverse)
     lines = [
         f"def {'backward' if reverse else 'forward'}(part, numbers, arrays):",
         *(f"    {name} = numbers[{place}]" for place, name in enumerate(numbers)),
         *(f"    {name} = arrays[{place}]" for place, name in enumerate(arrays_of(step, reverse))),
-        *(f"    {size} = (n_{size} + one - 1) // one * one" for size in sizes_of(step)),
-        *_places(runs, reverse),
-        f"    first = numbers[{len(numbers)} + part]",
-        f"    for t in {'range(time - 1, -1, -1)' if reverse else 'range(time)'}:",
-        f"        rows = numbers[{len(numbers) + 1} + parts + t * parts + part]",
-        "        if rows == 0:",
-        "            continue",
-        *_Rows(step, layout, arrays, reverse).write(runs),
+        *(f"    {size} = (n_{size} + one - 1) // one * one" for size in sizes),
+        *_lists(len(sizes)),
+        *(f"    {name} = shifted({name}, part * most * {rows.stride(name)})" for name in ("gd" if reverse else "g")),
+        *runs.places("w", reverse),
+        *runs.places("z", reverse),
+        *(_backward(rows, runs) if reverse else _forward(rows, runs)),
     ]
     return text + "\n".join(lines) + "\n"
+
+
+def _forward(rows: _Rows, runs: Runs) -> list[str]:
+    for run in runs.ahead:
+        rows.spread(run, "0", "count")
+    ahead = rows.taken()
+    return [
+        "    t1 = 0",
+        "    while t1 < time:",
+        "        t0, count = t1, 0",
+        "        while t1 < time and (count == 0 or count + numbers[counts + t1 * parts + part] <= most):",
+        "            count += numbers[counts + t1 * parts + part]",
+        "            t1 += 1",
+        "        call(fill, (numbers, bounds, part, t0, t1))",
+        *ahead,
+        "        m = 0",
+        "        for t in range(t0, t1):",
+        "            rows = numbers[counts + t * parts + part]",
+        *rows.step_lines(runs.inside),
+        "            m += rows",
+    ]
+
+
+def _backward(rows: _Rows, runs: Runs) -> list[str]:
+    inside = rows.step_lines(runs.inside)
+    for run in runs.behind:
+        rows.spread(run, "0", "count")
+        if run.result == rows.layout.homes_of_d.get(0):
+            # The input of the first layer is data, and needs no gradient.
+            rows.lines[-3:] = ["        if want_x:", *(f"    {line}" for line in rows.lines[-3:])]
+    for run in runs.matrices:
+        rows.gather(run)
+    if runs.biases:
+        d = f"d, own, {rows.stride('d')}"
+        rows.lines.append(f"        call(sums, (shifted(z, part * z_size + zb), {d}, count, {lanes(runs.biases)}))")
+    return [
+        "    t0 = time",
+        "    while t0 > 0:",
+        "        t1, count = t0, 0",
+        "        while t0 > 0 and (count == 0 or count + numbers[counts + (t0 - 1) * parts + part] <= most):",
+        "            t0 -= 1",
+        "            count += numbers[counts + t0 * parts + part]",
+        "        call(fill, (numbers, bounds, part, t0, t1))",
+        "        m = count",
+        "        for t in range(t1 - 1, t0 - 1, -1):",
+        "            rows = numbers[counts + t * parts + part]",
+        "            m -= rows",
+        *inside,
+        *rows.taken(),
+    ]

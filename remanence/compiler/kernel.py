@@ -22,11 +22,12 @@ import llvmlite.binding
 import numba
 from numba.core import config
 
-from remanence.compiler import cache, pointwise, tile, vector
+from remanence.compiler import cache, calls, pointwise, rows, tile, vector
 from remanence.compiler.derive import Loop, derive, forward_loop
-from remanence.compiler.emit_cpu import Run, emit, packed_runs, sizes_of
+from remanence.compiler.emit_cpu import emit, sizes_of
 from remanence.compiler.ir import SCALAR, Step
 from remanence.compiler.layout import Layout, lay_out_backward, lay_out_forward
+from remanence.compiler.runs import Runs, runs_of
 from remanence.compiler.schedule import Schedule, schedule
 
 __all__ = ["Kernel", "Tiles", "build", "launcher", "most_threads", "tiles"]
@@ -42,21 +43,25 @@ class Kernel:
 
     Args:
         step: the equations.
-        plan: what is hoisted.
-        forward, backward: the plans of both loops.
+        plan: what depends on what.
+        forward, backward: the plans of both loops; without a backward loop nothing is saved for one.
         runs: their products, by whether backward.
+        kept: quantities that are kept because someone wants to see them.
     """
 
     step: Step
     plan: Schedule
     forward: Layout
-    backward: Layout
-    runs: Mapping[bool, list[Run]] = field(repr=False)
+    backward: Layout | None
+    runs: Mapping[bool, Runs] = field(repr=False)
+    kept: tuple[str, ...] = ()
     addresses: dict[tuple[str, bool], int] = field(default_factory=dict, repr=False)
 
     def source(self, dtype: str = "float32", backward: bool = False) -> str:
         """The generated module of one direction in one dtype."""
-        return emit(self.step, self.forward, self.backward, dtype, backward)
+        layout = self.backward if backward else self.forward
+        assert layout is not None, "this kernel has no backward loop"
+        return emit(self.step, self.runs[backward], self.forward, layout, dtype)
 
     def key(self, dtype: str = "float32", backward: bool = False) -> str:
         """Its name in the cache."""
@@ -75,31 +80,26 @@ class Kernel:
     def lanes(self, array: str, padded: Mapping[str, int], backward: bool = False) -> int:
         """Width of an array of lanes."""
         layout = self.backward if backward else self.forward
-        return sum(padded[size] for size in layout.lanes.get(array, []))
-
-    def packed(self, true: Mapping[str, int], padded: Mapping[str, int], backward: bool) -> int:
-        """Elements of the packed matrices."""
-        runs = self.runs[backward]
-        return sum(run.elements(dict(true), dict(padded), backward) for run in runs)
+        return sum(padded[size] for size in layout.lanes.get(array, [])) if layout else 0
 
     def flops(self, sizes: Mapping[str, int]) -> int:
-        """Multiplications and additions of the matrix products inside one forward step of one row."""
-        runs = self.runs[False]
-        return sum(2 * sizes[block] * sizes[run.other] for run in runs for block in run.blocks)
+        """Multiplications and additions of the matrix products of one forward step of one row."""
+        return sum(2 * sizes[block] * sizes[run.other] for run in self.runs[False].packed for block in run.blocks)
 
     def __str__(self) -> str:
         saved = [name for name, slot in self.plan.quantities.items() if slot in self.forward.saved]
         unnamed = len(self.forward.saved) - len({self.plan.quantities[name] for name in saved})
-        products = [f"{' '.join(run.matrices)} (level {run.level})" for run in self.runs[False]]
-        back = [f"{' '.join(run.matrices)} transposed" for run in self.runs[True]]
+        ahead = [" ".join(run.matrices) for run in self.runs[False].ahead]
+        products = [f"{' '.join(run.matrices)} (level {run.level})" for run in self.runs[False].inside]
+        back = [f"{' '.join(run.matrices)} transposed" for run in self.runs[True].packed] if self.backward else []
         width = {array: len(lanes) for array, lanes in self.forward.lanes.items()}
         return "\n".join(
             [
                 f"kernel {self.key()[:12]} on {vector.MACHINE.name}, {len(sizes_of(self.step))} sizes at run time",
-                f"  before the loop   {len(self.plan.stages[1])} instructions give {len(self.plan.sliced)} values",
+                f"  for many steps    {'; '.join(ahead) or 'nothing'}",
                 f"  in the loop       {len(self.forward.loop.instructions)} instructions",
                 f"  products          {'; '.join(products) or 'none'}",
-                f"  backward          {'; '.join(back) or 'none'}; weights in one product after the loop",
+                f"  backward          {'; '.join(back) or 'none'}",
                 f"  saved             {', '.join(saved) or 'the states alone'}"
                 + (f" and {unnamed} more" * bool(unnamed)),
                 f"  lanes a step      {', '.join(f'{name} {count}' for name, count in width.items())}",
@@ -111,7 +111,7 @@ class Kernel:
 @lru_cache(maxsize=1)
 def _surroundings() -> bytes:
     """What shapes a kernel besides its source."""
-    parts = [Path(str(module.__file__)).read_bytes() for module in (pointwise, tile, vector)]
+    parts = [Path(str(module.__file__)).read_bytes() for module in (calls, pointwise, rows, tile, vector)]
     parts += [numba.__version__.encode(), llvmlite.__version__.encode(), repr(vector.MACHINE).encode()]
     features = llvmlite.binding.get_host_cpu_features().flatten()
     return b"\0".join([*parts, llvmlite.binding.get_host_cpu_name().encode(), features.encode()])
@@ -123,18 +123,21 @@ def _key(source: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """What all kernels of a dtype share: the addresses of `accumulate` and `pack` as C functions (see `tile.TILES`)."""
+    """What all kernels of a dtype share: addresses of C functions (see `calls.TILES`)."""
 
-    multiply: int
+    spread: int
+    gather: int
+    sums: int
+    fill: int
     pack: int
 
 
 @lru_cache(maxsize=2)
 def tiles(dtype: str) -> Tiles:
     """The compiled tiles of a dtype ("float32", "float64")."""
-    source = tile.TILES.format(dtype=dtype)
+    source = calls.TILES.format(dtype=dtype, width=vector.MACHINE.width(4 if dtype == "float32" else 8))
     module = cache.loaded(cache.written(source, _key(source), "tiles"))
-    return Tiles(module.tiles.address, module.pack_panels.address)
+    return Tiles(*(getattr(module, name).address for name in ("spread", "gather", "sums", "fill", "pack")))
 
 
 @lru_cache(maxsize=1)
@@ -144,7 +147,7 @@ def launcher() -> Any:
     Raises:
         ValueError: the threading layer is missing on this machine.
     """
-    launch = cache.loaded(cache.written(tile.LAUNCH, _key(tile.LAUNCH), "launch")).launch
+    launch = cache.loaded(cache.written(calls.LAUNCH, _key(calls.LAUNCH), "launch")).launch
     launch(0, 0, 0, 0)
     return launch
 
@@ -162,27 +165,33 @@ def most_threads() -> int:
 _BUILT: dict[tuple[Any, ...], Kernel] = {}
 
 
-def build(step: Step) -> Kernel:
+def build(step: Step, kept: tuple[str, ...] = (), *, train: bool = True) -> Kernel:
     """Plan the kernels of a cell, or return those planned before. Each is compiled at its first use.
+
+    Args:
+        step: the equations.
+        kept: quantities that someone wants to see.
+        train: whether there will be a backward pass; without one nothing is saved for it.
 
     Example:
         >>> from remanence.compiler.parse import parse
         >>> print(build(parse("h = tanh(W @ x + U @ h + b)", ("h",), "h")))  # doctest: +ELLIPSIS
         kernel ...
     """
-    known = (step.equations, step.state, step.output, tuple(sorted(step.sizes.items())))
+    sizes = tuple(sorted({**step.sizes, **step.given}.items()))
+    known = (step.equations, step.state, step.output, sizes, tuple(sorted(kept)), train)
     if known not in _BUILT:
-        plan = schedule(step)
-        loop = forward_loop(step, plan)
-        reverse = derive(step, loop)
-        _refuse_unknown_sizes(loop)
-        forward = lay_out_forward(loop, reverse)
-        backward = lay_out_backward(reverse, forward)
-        runs = {False: packed_runs(forward), True: packed_runs(backward)}
-        _BUILT[known] = Kernel(step, plan, forward, backward, runs)
+        _BUILT[known] = _built(step, tuple(sorted(kept)), train)
     return _BUILT[known]
 
 
-def _refuse_unknown_sizes(loop: Loop) -> None:
-    used = set(loop.results.values()) | set(loop.leaves)
-    assert all(loop.sizes[slot] or loop.sizes[slot] == SCALAR for slot in used), "a slot has no size"
+def _built(step: Step, kept: tuple[str, ...], train: bool) -> Kernel:
+    plan = schedule(step)
+    loop = forward_loop(step, plan, kept)
+    reverse = derive(step, loop) if train else None
+    forward = lay_out_forward(loop, reverse, [plan.quantities[name] for name in kept])
+    runs = {False: runs_of(forward, forward)}
+    if reverse is None:
+        return Kernel(step, plan, forward, None, runs, kept)
+    backward = lay_out_backward(reverse, forward)
+    return Kernel(step, plan, forward, backward, {**runs, True: runs_of(backward, forward)}, kept)

@@ -1,15 +1,17 @@
 """Where every slot of a time loop lives, and in which order products and loops over units follow. No torch here.
 
-Arrays, all flat and of one dtype; a lane is one slot's units, padded to whole registers:
+Arrays, all of one dtype; a lane is one slot's units, padded to whole registers:
 
-    g        [time, batch, lanes]      what was computed before the loop; saved values take the place of sums they end
-    s        [time, batch, lanes]      other values saved for backward
-    d        [time, batch, lanes]      adjoints of g's lanes and of products
+    x        input, of any layout      read by products alone
+    u, q     [time, batch, lanes]      x and what is given, where a step reads them; their adjoints
+    g        [rows, lanes]             products ahead of a few steps; a part of its own for each thread
+    d        [rows, lanes]             adjoints of g's lanes and of products, for the same few steps
+    s        [time, batch, lanes]      values saved for backward, and what is traced
     k        [batch, lanes]            what one step needs to remember between its own loops
-    x_NAME   [time + 1, batch, units]  a state; entry t is what step t starts from
-    y_NAME   [2, batch, units]         its adjoint, by parity of t
+    x_NAME   [time + 1, batch, units]  a state; a step starts from one entry and leaves the next (reversed: the last)
+    y_NAME   [2, batch, units]         its adjoint, by parity of the step
     v, a     [lanes], [threads, lanes] parameter vectors, and sums of their adjoints
-    e        [time, batch, units]      the gradient of the output
+    e        output's gradient         of any layout
 
 A level is a number of products and reductions that must come before.
 """
@@ -40,7 +42,8 @@ class Home:
 @dataclass
 class Layout:
     """The plan of one loop: `homes` of slots, `levels`, `merged` sums (sum → product whose tile adds in place),
-    `extra` stores (slot → homes), `stored` slots, `origin` of slots, `lanes` (array → sizes of its lanes)."""
+    `extra` stores (slot → homes), `stored` slots, `origin` of slots, `lanes` (array → sizes of its lanes),
+    `saved` slots and the `copies` of those that also live elsewhere, `homes_of_d` of adjoints."""
 
     loop: Loop
     homes: dict[int, Home] = field(default_factory=dict)
@@ -51,6 +54,7 @@ class Layout:
     origin: dict[int, Compute | Multiply | Back] = field(default_factory=dict)
     lanes: dict[str, list[str]] = field(default_factory=dict)
     saved: dict[int, None] = field(default_factory=dict)
+    copies: dict[int, Home] = field(default_factory=dict)
     homes_of_d: dict[int, Home] = field(default_factory=dict)
 
     def lane(self, array: str, slot: int) -> Home:
@@ -67,7 +71,7 @@ class Layout:
             for slot in reads(instruction):
                 found.setdefault(slot, []).append(instruction)
         for leaf, slot in self.loop.results.items():
-            if leaf[0] != "product":
+            if leaf[0] not in ("product", "hoist"):
                 found.setdefault(slot, []).append(leaf)
         return found
 
@@ -130,7 +134,7 @@ class Layout:
             if not isinstance(instruction, Compute) or instruction.op != "add":
                 continue
             for rest, product in (instruction.operands, instruction.operands[::-1]):
-                if not self._is_product(product) or len(uses[product]) != 1 or product in self.homes:
+                if not self.is_product(product) or len(uses[product]) != 1 or product in self.homes:
                     continue
                 if len(uses[rest]) != 1:
                     continue
@@ -141,7 +145,7 @@ class Layout:
                 self._merge(instruction.out, rest, product, known)
                 break
 
-    def _is_product(self, slot: int) -> bool:
+    def is_product(self, slot: int) -> bool:
         return isinstance(self.origin.get(slot), Multiply | Back)
 
     def _merge(self, total: int, rest: int, product: int, known: bool) -> None:
@@ -173,11 +177,19 @@ def _start(loop: Loop) -> Layout:
                 layout.homes[slot] = Home("e")
             case "vector":
                 layout.homes[slot] = layout.lane("v", slot)
+            case "input" | "given":
+                layout.homes[slot] = layout.lane("u", slot)
     return layout
 
 
-def lay_out_forward(loop: Loop, back: Loop) -> Layout:
-    """Plan the forward loop, saving what backward needs."""
+def lay_out_forward(loop: Loop, back: Loop | None, kept: Iterable[int] = ()) -> Layout:
+    """Plan the forward loop.
+
+    Args:
+        loop: of the step.
+        back: its backward loop, whose needs are saved; None: nothing is.
+        kept: slots that are saved because someone wants to see them.
+    """
     layout = _start(loop)
     uses = layout.uses()
     sliced = [slot for slot, leaf in loop.leaves.items() if leaf[0] == "sliced"]
@@ -194,33 +206,38 @@ def lay_out_forward(loop: Loop, back: Loop) -> Layout:
         layout.homes[slot] = layout.lane("g", slot)
     for leaf, slot in loop.results.items():
         layout.place(slot, Home(f"x_{leaf[1]}", (), 1), loop.sizes[slot])
-    reread = _save(layout, back)
-    layout.merge_sums(slot for slot in sliced if slot not in reread)
-    for slot in layout.saved:
-        if slot in layout.homes:
-            continue
-        instruction = layout.origin[slot]
-        source = reads(instruction)[0] if isinstance(instruction, Compute) and len(reads(instruction)) == 1 else -1
-        home = layout.homes.get(source)
-        if home and home.array == "g" and source not in reread and len(uses[source]) == 1:
-            layout.homes[slot] = home
-        else:
+    if back is not None:
+        _save(layout, back)
+    inside = {*layout.origin, *sliced}
+    layout.saved |= dict.fromkeys(slot for slot in kept if slot in inside and not _is_state(layout, slot))
+    layout.merge_sums(slot for slot in sliced if slot not in layout.saved)
+    # Products side by side are one call of the tile.
+    for slot in sorted(layout.saved, key=lambda slot: not layout.is_product(slot)):
+        if slot not in layout.homes:
             layout.homes[slot] = layout.lane("s", slot)
-        layout.stored.add(slot)
+            layout.stored.add(slot)
+        elif layout.homes[slot].array in ("g", "k"):
+            # What a later step overwrites is copied.
+            layout.copies[slot] = layout.lane("s", slot)
+            layout.extra.append((slot, layout.copies[slot], loop.sizes[slot]))
     layout.levels.clear()
     layout.keep_between_loops()
     return layout
 
 
-def _save(layout: Layout, back: Loop) -> set[int]:
-    """Choose what is saved; returns the forward slots that backward reads from memory."""
+def _is_state(layout: Layout, slot: int) -> bool:
+    return slot in layout.homes and layout.homes[slot].array.startswith("x_")
+
+
+def _save(layout: Layout, back: Loop) -> None:
+    """Choose what is saved for backward, which finds states, parameters and what is given where they are."""
     loop = layout.loop
     kept = {slot for (kind, *_), slot in loop.results.items() if kind == "state"}
-    read: set[int] = set()
+    kept |= {slot for slot, leaf in loop.leaves.items() if leaf[0] != "sliced"} | set(loop.numbers)
 
     def reachable(slot: int) -> bool:
         instruction = layout.origin.get(slot)
-        if slot in loop.numbers or slot in loop.leaves or slot in kept or slot in layout.saved:
+        if slot in kept or slot in layout.saved:
             return True
         return (
             isinstance(instruction, Compute)
@@ -230,14 +247,13 @@ def _save(layout: Layout, back: Loop) -> set[int]:
         )
 
     def require(slot: int, in_memory: bool = False) -> None:
-        if slot in loop.numbers or slot in loop.leaves or slot in kept or slot in layout.saved:
-            read.add(slot)
-        elif not in_memory and reachable(slot):
+        if slot in kept or slot in layout.saved:
+            return
+        if not in_memory and reachable(slot):
             for operand in reads(layout.origin[slot]):
                 require(operand)
         else:
             layout.saved[slot] = None
-            read.add(slot)
 
     needed = {slot for i in back.instructions for slot in reads(i) if slot < len(loop.sizes)}
     for instruction in loop.instructions:
@@ -245,32 +261,45 @@ def _save(layout: Layout, back: Loop) -> set[int]:
             require(instruction.operand, in_memory=True)
     for slot in sorted(needed):
         require(slot)
-    return read
 
 
 def lay_out_backward(loop: Loop, forward: Layout) -> Layout:
     """Plan the backward loop over what the forward one left in memory."""
     layout = _start(loop)
-    layout.lanes["v"] = list(forward.lanes.get("v", []))
+    layout.lanes |= {array: list(forward.lanes.get(array, [])) for array in "uv"}
     count = len(forward.loop.sizes)
     for slot, instruction in forward.origin.items():
         layout.origin[slot] = instruction
-    for slot, home in forward.homes.items():
-        if slot in forward.loop.leaves or slot in forward.saved or home.array.startswith("x_"):
+    for slot, home in (forward.homes | forward.copies).items():
+        if home.array in ("u", "v", "s") or home.array.startswith("x_"):
             layout.homes[slot] = home
     layout.levels.update(dict.fromkeys(range(count), 0))
     _place_adjoints(layout, forward)
     for leaf, slot in loop.results.items():
-        if leaf[0] == "previous":
-            layout.place(slot, Home(f"y_{leaf[1]}"), loop.sizes[_leaf_slot(loop, ("carry", leaf[1]))])
-        elif leaf[0] == "vector":
-            layout.extra.append((slot, Home("a", forward.homes[int(leaf[1])].before), loop.sizes[slot]))
+        match leaf[0]:
+            case "previous":
+                layout.place(slot, Home(f"y_{leaf[1]}"), loop.sizes[_leaf_slot(loop, ("carry", leaf[1]))])
+            case "vector":
+                layout.extra.append((slot, Home("a", forward.homes[int(leaf[1])].before), loop.sizes[slot]))
+            case "input" | "given":
+                own = _leaf_slot(loop, leaf)
+                layout.place(slot, _adjoint_home(layout, own), loop.sizes[own])
+    for back in loop.after:
+        _adjoint_home(layout, back.out)
     layout.merge_sums(())
     layout.levels.clear()
     # Forward values that are computed again depend on memory alone, so any loop may do it.
     layout.levels.update(dict.fromkeys(range(count), 0))
     layout.keep_between_loops()
     return layout
+
+
+def _adjoint_home(layout: Layout, slot: int) -> Home:
+    """Where the adjoint of x (slot 0) or of what is given lives."""
+    known = layout.homes_of_d.get(slot)
+    if known is None:
+        known = layout.homes_of_d[slot] = layout.lane("q", slot)
+    return known
 
 
 def _leaf_slot(loop: Loop, leaf: Leaf) -> int:

@@ -1,14 +1,15 @@
 """Run a cell's fused kernels on PyTorch tensors: arguments and results of `emit_torch.run`, float32 or float64, CPU.
 
-What stands before the loop (`W @ x`, and all that knows no state) runs in torch; the loop runs in `kernel`. The
-whole is one autograd function. When a second derivative is asked for, backward runs the eager reference instead.
+The whole layer is one autograd function around two compiled loops; torch allocates memory and forms what depends on
+parameters alone. When a second derivative is asked for, or one through a trace, backward runs the eager reference.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numba
@@ -18,328 +19,475 @@ from torch import Tensor
 from torch.nn import functional
 
 from remanence.compiler import emit_torch
-from remanence.compiler.emit_cpu import arrays_of, sizes_of, whole_numbers
+from remanence.compiler.emit_cpu import arrays_of, sizes_of
 from remanence.compiler.ir import SCALAR, Step
 from remanence.compiler.kernel import Kernel, launcher, most_threads, tiles
 from remanence.compiler.layout import Home
-from remanence.compiler.schedule import BEFORE, ONCE, Compute, Multiply
+from remanence.compiler.rows import Rows, numbers
+from remanence.compiler.schedule import ONCE
 from remanence.compiler.vector import MACHINE
 
-__all__ = ["run"]
+__all__ = ["Options", "run"]
 
 # Compiled functions as ctypes sees them; a call releases Python's lock.
 _LONG, _PLACE = ctypes.c_int64, ctypes.c_void_p
 _KERNEL = ctypes.CFUNCTYPE(None, _LONG, _PLACE, _PLACE)
 _PACK = ctypes.CFUNCTYPE(None, _PLACE, _LONG, _LONG, _PLACE, *[_LONG] * 6)
+_kernel_at = lru_cache(maxsize=512)(_KERNEL)
+_pack_at = lru_cache(maxsize=8)(_PACK)
+
+FORWARD_BYTES, BACKWARD_BYTES = 2**18, 2**19
+"""Room for the products ahead of a few steps, and for the adjoints behind them: what stays in a core's own cache."""
+LEAST_ROWS, MOST_ROWS = 64, 512
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a layer is run besides its tensors.
+
+    Args:
+        backwards: read every sequence from its own end; outputs and traces keep the places of the input.
+        trace: quantities to return.
+        stacks: parameters that are one tensor: names in the order of its rows, in equal parts.
+    """
+
+    backwards: bool = False
+    trace: tuple[str, ...] = ()
+    stacks: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class _Call:
-    """What one call knows besides its tensors: the kernel, sizes, how rows are dealt to threads."""
+    """What one call knows besides its tensors.
+
+    Args:
+        kernel: its loops.
+        groups: names of each parameter tensor: one, or those of a stack.
+        true, padded: sizes by name.
+        rows: how the batch is dealt.
+        lengths: of the sequences; None: all steps.
+        options: see `Options`.
+    """
 
     kernel: Kernel
-    names: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
     true: dict[str, int]
     padded: dict[str, int]
-    time: int
-    batch: int
+    rows: Rows
     lengths: Tensor | None
-    counts: np.ndarray
-    bounds: np.ndarray
+    options: Options
+    dtype: torch.dtype
+    given: tuple[str, ...] = ()
+    numbers: dict[str, int] = field(default_factory=dict)
 
     @property
     def step(self) -> Step:
         return self.kernel.step
 
-    def start(self, arrays: Mapping[str, Any], parameters: Mapping[str, Tensor], backward: bool) -> None:
-        """Pack the matrices and run a kernel to its end."""
-        dtype = str(arrays["g"].dtype).removeprefix("torch.")
-        shared = tiles(dtype)
-        self._pack(shared.pack, arrays["w"], parameters, backward)
-        known = {"tiles": shared.multiply, "time": self.time, "batch": self.batch, "parts": len(self.bounds) - 1}
-        known |= {f"n_{name}": self.true[name] for name in sizes_of(self.step)} | {"s_step": arrays["s_step"]}
-        whole = [known[name] for name in whole_numbers(self.step)]
-        numbers = np.concatenate([np.array(whole, np.int64), self.bounds, self.counts])
-        places = [arrays[name].data_ptr() for name in arrays_of(self.step, backward)]
-        pointers = np.array(places, np.int64)
-        address = self.kernel.address(dtype, backward)
-        if known["parts"] == 1:
-            _KERNEL(address)(0, numbers.ctypes.data, pointers.ctypes.data)
-        else:
-            before = numba.get_num_threads()
-            numba.set_num_threads(known["parts"])
-            launcher()(address, numbers.ctypes.data, pointers.ctypes.data, known["parts"])
-            numba.set_num_threads(before)
+    @property
+    def batch(self) -> int:
+        return len(self.rows.order)
 
-    def _pack(self, address: int, packed: Tensor, parameters: Mapping[str, Tensor], backward: bool) -> None:
-        pack, start = _PACK(address), 0
-        for run in self.kernel.runs[backward]:
-            wide = sum(self.padded[block] for block in run.blocks)
-            depth, columns = (wide, self.padded[run.other]) if backward else (self.true[run.other], wide)
-            place = 0
-            for name, block in zip(run.matrices, run.blocks, strict=True):
-                matrix = parameters[name].detach().contiguous()
-                row, column = (place, 0) if backward else (0, place)
-                to = packed.data_ptr()
-                pack(matrix.data_ptr(), *matrix.shape, to, start, depth, columns, row, column, not backward)
-                place += self.padded[block]
-            start += run.elements(self.true, self.padded, backward)
+    def named(self, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Parameters by name, from the tensors of the groups."""
+        found: dict[str, Tensor] = {}
+        for names, tensor in zip(self.groups, tensors, strict=True):
+            if len(names) == 1:
+                found[names[0]] = tensor
+            else:
+                found |= zip(names, tensor.chunk(len(names)), strict=True)
+        return found
 
     def begin(self, home: Home) -> int:
         return sum(self.padded[size] for size in home.before)
 
+    def start(self, arrays: Mapping[str, Tensor], head: Mapping[str, int], backward: bool) -> None:
+        """Run a kernel to its end."""
+        dtype = str(self.dtype).removeprefix("torch.")
+        shared, parts = tiles(dtype), self.rows.parts
+        head = {"spread": shared.spread, "gather": shared.gather, "sums": shared.sums, "fill": shared.fill, **head}
+        head |= {"sign": -1 if self.options.backwards else 1}
+        whole = numbers(head, [self.true[name] for name in sizes_of(self.step)], self.rows)
+        names = arrays_of(self.step, backward)
+        pointers = np.array([arrays[name].data_ptr() if name in arrays else 0 for name in names], np.int64)
+        address = self.kernel.address(dtype, backward)
+        if parts == 1:
+            _kernel_at(address)(0, whole.ctypes.data, pointers.ctypes.data)
+            return
+        before = numba.get_num_threads()
+        numba.set_num_threads(parts)
+        launcher()(address, whole.ctypes.data, pointers.ctypes.data, parts)
+        numba.set_num_threads(before)
+
+    def pack(self, parameters: Mapping[str, Tensor], backward: bool) -> Tensor:
+        """The matrices in panels, one run behind the other."""
+        runs = self.kernel.runs[backward].packed
+        sizes = [run.elements(self.true, self.padded, backward) for run in runs]
+        packed = torch.zeros(sum(sizes), dtype=self.dtype)
+        pack, start = _pack_at(tiles(str(self.dtype).removeprefix("torch.")).pack), 0
+        for run, size in zip(runs, sizes, strict=True):
+            wide = sum(self.padded[block] for block in run.blocks)
+            depth, columns = (wide, self.padded[run.other]) if backward else (self.true[run.other], wide)
+            place = 0
+            for name, block in zip(run.matrices, run.blocks, strict=True):
+                matrix = parameters[name].contiguous()
+                row, column = (place, 0) if backward else (0, place)
+                to = packed.data_ptr()
+                pack(matrix.data_ptr(), *matrix.shape, to, start, depth, columns, row, column, not backward)
+                place += self.padded[block]
+            start += size
+        return packed
+
 
 def _widened(tensor: Tensor, size: int) -> Tensor:
-    """The last axis padded with zeros to `size`; a single number is repeated."""
+    """The last axis padded with zeros to `size`."""
     short = size - tensor.shape[-1]
     return functional.pad(tensor, (0, short)) if short else tensor
 
 
-def _dealt(batch: int, time: int, lengths: Tensor | None, threads: int) -> tuple[Tensor | None, np.ndarray, np.ndarray]:
-    """Order of rows, rows alive at each step for each thread, and where each thread's rows begin."""
-    parts = max(1, min(threads, batch))
-    if lengths is None:
-        bounds = np.linspace(0, batch, parts + 1).astype(np.int64)
-        return None, np.tile(np.diff(bounds), max(time, 1)), bounds
-    # Long and short sequences go to every thread alike; within one, the longest come first, so that its tile shrinks.
-    falling = torch.argsort(lengths, descending=True, stable=True)
-    dealt = [falling[part::parts] for part in range(parts)]
-    bounds = np.cumsum([0, *(len(rows) for rows in dealt)]).astype(np.int64)
-    steps = np.arange(time)[:, None]
-    alive = [(lengths[rows].numpy()[None, :] > steps).sum(1) for rows in dealt]
-    return torch.cat(dealt), np.stack(alive, 1).astype(np.int64).reshape(-1), bounds
+def _line(call: _Call, lanes: list[str], parts: list[tuple[Home, Any, str]]) -> Tensor:
+    """A row of lanes: numbers and vectors at their homes, zero elsewhere; several at one home are added."""
+    line = torch.zeros(sum(call.padded[size] for size in lanes), dtype=call.dtype)
+    for home, value, size in parts:
+        begin = call.begin(home)
+        line[begin : begin + (call.padded if size == SCALAR else call.true)[size]] += value
+    return line
 
 
-def _before(call: _Call, parameters: Mapping[str, Tensor], inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """g `[time, batch, lanes]` and v `[lanes]`, in torch."""
-    plan, forward = call.kernel.plan, call.kernel.forward
-    weights = emit_torch.Weights(parameters)
-    values = emit_torch.start(plan, parameters)
-    emit_torch.interpret(plan.stages[ONCE], values, weights)
-    lanes = sorted((len(forward.homes[s].before), s) for s, leaf in forward.loop.leaves.items() if leaf[0] == "sliced")
-    affine = [_affine(call, slot) for _, slot in lanes]
-    if lanes and all(found is not None for found in affine):
-        g = _one_product(
-            call, parameters, values, inputs, [(found, s) for found, (_, s) in zip(affine, lanes, strict=True) if found]
-        )
-    else:
-        values[0] = inputs
-        emit_torch.interpret(plan.stages[BEFORE], values, weights)
-        parts = [_lane(call, values[slot], slot, inputs) for _, slot in lanes]
-        g = torch.cat(parts, -1) if parts else inputs.new_empty(call.time, call.batch, 0)
-    vectors = sorted(
-        (len(forward.homes[s].before), s) for s, leaf in forward.loop.leaves.items() if leaf[0] == "vector"
-    )
-    rows = [_vector(call, values[slot], slot, inputs) for _, slot in vectors]
-    return g, torch.cat(rows) if rows else inputs.new_empty(0)
+def _once(call: _Call, parameters: Mapping[str, Tensor]) -> list[Any]:
+    """What depends on parameters alone, by slot."""
+    values = emit_torch.start(call.kernel.plan, parameters)
+    emit_torch.interpret(call.kernel.plan.stages[ONCE], values, emit_torch.Weights(parameters))
+    return values
 
 
-def _vector(call: _Call, value: Tensor | float, slot: int, like: Tensor) -> Tensor:
-    size = call.kernel.forward.loop.sizes[slot]
-    tensor = torch.as_tensor(value, dtype=like.dtype).reshape(-1)
-    return tensor.expand(call.padded[SCALAR]) if size == SCALAR else _widened(tensor, call.padded[size])
-
-
-def _lane(call: _Call, value: Tensor | float, slot: int, like: Tensor) -> Tensor:
-    size = call.kernel.forward.loop.sizes[slot]
-    tensor = torch.as_tensor(value, dtype=like.dtype)
-    shape = (call.time, call.batch, call.padded[size] if size == SCALAR else call.true[size])
-    return _widened(tensor.expand(shape), call.padded[size])
-
-
-def _affine(call: _Call, slot: int) -> tuple[str, tuple[int, ...]] | None:
-    """The matrix and the vectors of a slot that is `W @ x + b + …`; None for anything else."""
-    plan = call.kernel.plan
-    made = {out: i for i in plan.stages[BEFORE] for out in (i.outs if isinstance(i, Multiply) else (i.out,))}
-    vectors: list[int] = []
-    while isinstance(found := made.get(slot), Compute) and found.op == "add":
-        once = [operand for operand in found.operands if plan.stage_of[operand] == ONCE]
-        if len(once) != 1:
-            return None
-        vectors += once
-        slot = next(operand for operand in found.operands if operand != once[0])
-    if isinstance(found, Multiply) and found.operand == 0:
-        return found.matrices[found.outs.index(slot)], tuple(vectors)
-    return None
-
-
-def _one_product(
-    call: _Call,
-    parameters: Mapping[str, Tensor],
-    values: list[Any],
-    inputs: Tensor,
-    affine: list[tuple[tuple[str, tuple[int, ...]], int]],
-) -> Tensor:
-    matrices_, biases = [], []
-    for (matrix, vectors), slot in affine:
-        size = call.kernel.forward.loop.sizes[slot]
-        weight = parameters[matrix]
-        short = call.padded[size] - weight.shape[0]
-        matrices_.append(functional.pad(weight, (0, 0, 0, short)) if short else weight)
-        total: Any = sum(values[v] for v in vectors) if vectors else weight.new_zeros(call.true[size])
-        total = torch.as_tensor(total, dtype=inputs.dtype).expand(call.true[size])
-        biases.append(_widened(total, call.padded[size]))
-    flat = inputs.reshape(-1, inputs.shape[-1])
-    product = torch.addmm(torch.cat(biases), flat, torch.cat(matrices_).t())
-    return product.view(call.time, call.batch, product.shape[-1])
-
-
-class _Fused(torch.autograd.Function):
-    """inputs, parameters, states → output, final states."""
-
-    @staticmethod
-    def forward(ctx: Any, call: _Call, inputs: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        count = len(call.names)
-        wanted = [tensor.requires_grad for tensor in (inputs, *rest)]
-        training = any(ctx.needs_input_grad)
-        local = [t.detach().requires_grad_(w and training) for t, w in zip((inputs, *rest), wanted, strict=True)]
-        parameters = dict(zip(call.names, local[1 : count + 1], strict=True))
-        with torch.set_grad_enabled(training):
-            g, v = _before(call, parameters, local[0])
-        arrays = _forward_arrays(call, g, v, dict(zip(call.step.state, rest[count:], strict=True)), training)
-        call.start(arrays, parameters, False)
-        if training:
-            ctx.call, ctx.local, ctx.graph, ctx.arrays = call, local, (g, v), arrays
-        finals = []
-        for name in call.step.state:
-            size = call.true[call.step.sizes[name]]
-            at = call.time if call.lengths is None else call.lengths
-            states = arrays[f"x_{name}"]
-            finals.append(
-                (states[at] if call.lengths is None else states[at, torch.arange(call.batch)])[:, :size].clone()
-            )
-        output = arrays[f"x_{call.step.output}"][1:, :, : call.true[call.step.sizes[call.step.output]]]
-        if call.lengths is not None:
-            output = output.clone()
-        if training:
-            # The output lies in memory that backward reads: saved too, so that changing it in place is an error.
-            ctx.save_for_backward(inputs, *rest, output)
-        return (output, *finals)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        call = ctx.call
-        saved = ctx.saved_tensors[:-1]
-        if torch.is_grad_enabled():
-            return None, *_eager_gradients(call, saved, gradients, ctx.needs_input_grad[1:])
-        count = len(call.names)
-        arrays = _backward_arrays(call, ctx.arrays, gradients)
-        parameters = dict(zip(call.names, ctx.local[1 : count + 1], strict=True))
-        call.start(arrays, parameters, True)
-        early = _early_gradients(call, ctx, arrays)
-        found: dict[str, Tensor | None] = dict(zip(call.names, early[1:], strict=True))
-        for matrix, gradient in _matrix_gradients(call, arrays).items():
-            known = found.get(matrix)
-            found[matrix] = gradient if known is None else known + gradient
-        starts = [arrays[f"y_{n}"][0][:, : call.true[call.step.sizes[n]]] for n in call.step.state]
-        return None, early[0], *(found[name] for name in call.names), *starts
-
-
-def _forward_arrays(call: _Call, g: Tensor, v: Tensor, state: Mapping[str, Tensor], training: bool) -> dict[str, Any]:
-    kernel, time, batch = call.kernel, call.time, call.batch
-    # Steps that a short sequence never takes are read again by whole-array products: they must be zero.
-    make = g.new_empty if call.lengths is None else g.new_zeros
-    arrays: dict[str, Any] = {"g": g.detach(), "v": v.detach(), "s_step": batch if training else 0}
-    if not arrays["g"].is_contiguous():
-        arrays["g"] = arrays["g"].contiguous()
-    arrays["s"] = make(time if training else 1, batch, kernel.lanes("s", call.padded))
-    arrays["k"] = g.new_empty(batch, kernel.lanes("k", call.padded))
-    arrays["w"] = g.new_zeros(kernel.packed(call.true, call.padded, False))
+def _forward_arrays(
+    call: _Call, parameters: dict[str, Tensor], inputs: Tensor, given: dict[str, Tensor], state: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """The memory of a forward pass."""
+    kernel, layout, time, batch = call.kernel, call.kernel.forward, call.rows.time, call.batch
+    homes, sizes, leaves = layout.homes, layout.loop.sizes, layout.loop.leaves
+    # Steps that a short sequence never takes must show zeros.
+    make = inputs.new_empty if call.lengths is None else inputs.new_zeros
+    values = _once(call, parameters)
+    vectors = [(homes[s], values[s], sizes[s]) for s, leaf in leaves.items() if leaf[0] == "vector"]
+    biases = [(homes[h.out], values[s], sizes[s]) for h in layout.loop.hoisted for s in h.biases]
+    keeping = kernel.backward is not None or bool(kernel.kept)
+    arrays = {
+        "x": inputs,
+        "v": _line(call, layout.lanes.get("v", []), vectors),
+        "b": _line(call, layout.lanes.get("g", []), biases),
+        "g": inputs.new_empty(call.rows.parts, call.rows.most, kernel.lanes("g", call.padded) + call.padded[SCALAR]),
+        "s": make(time if keeping else 1, batch, kernel.lanes("s", call.padded)),
+        "k": inputs.new_empty(batch, kernel.lanes("k", call.padded)),
+        "w": call.pack(parameters, False),
+    }
+    if layout.lanes.get("u"):
+        arrays["u"] = _outside(call, inputs, given)
     for name, start in state.items():
         size = call.padded[call.step.sizes[name]]
-        arrays[f"x_{name}"] = make(time + 1, batch, size)
-        arrays[f"x_{name}"][0] = _widened(start.detach(), size)
+        arrays[f"x_{name}"] = states = make(time + 1, batch, size)
+        if not call.options.backwards:
+            states[0] = _widened(start, size)
+        elif call.lengths is None:
+            states[time] = _widened(start, size)
+        else:
+            states[call.lengths, torch.arange(batch)] = _widened(start, size)
     return arrays
 
 
-def _backward_arrays(call: _Call, kept: Mapping[str, Any], gradients: tuple[Tensor, ...]) -> dict[str, Any]:
-    kernel, like = call.kernel, kept["g"]
-    arrays = dict(kept)
-    make = like.new_empty if call.lengths is None else like.new_zeros
-    arrays["d"] = make(call.time, call.batch, kernel.lanes("d", call.padded, True))
-    arrays["k"] = like.new_empty(call.batch, kernel.lanes("k", call.padded, True))
-    arrays["w"] = like.new_zeros(kernel.packed(call.true, call.padded, True))
-    arrays["a"] = like.new_zeros(len(call.bounds) - 1, kernel.lanes("v", call.padded))
-    output = call.padded[call.step.sizes[call.step.output]]
-    arrays["e"] = _widened(gradients[0], output).contiguous()
-    for name, final in zip(call.step.state, gradients[1:], strict=True):
-        wide = _widened(final, call.padded[call.step.sizes[name]])
-        arrays[f"y_{name}"] = torch.stack([wide, wide])
-    return arrays
+def _outside(call: _Call, inputs: Tensor, given: Mapping[str, Tensor]) -> Tensor:
+    """x and what is given, in lanes: `[time, batch, lanes]`."""
+    parts = []
+    for slot, leaf in call.kernel.forward.loop.leaves.items():
+        if leaf[0] in ("input", "given"):
+            value = inputs if leaf[0] == "input" else given[str(leaf[1])]
+            width = call.padded[call.kernel.forward.loop.sizes[slot]]
+            single = call.kernel.forward.loop.sizes[slot] == SCALAR
+            parts.append(value.expand(*value.shape[:2], width) if single else _widened(value, width))
+    if call.lengths is not None:
+        valid = (torch.arange(call.rows.time)[:, None] < call.lengths)[..., None]
+        parts = [part.masked_fill(~valid, 0) for part in parts]
+    return torch.cat(parts, -1)
 
 
-def _early_gradients(call: _Call, ctx: Any, arrays: Mapping[str, Any]) -> list[Tensor | None]:
-    """Gradients of inputs and parameters through what stands before the loop."""
-    g, v = ctx.graph
-    reverse, forward = call.kernel.backward, call.kernel.forward
-    places = []
-    for slot, leaf in sorted(forward.loop.leaves.items(), key=lambda item: len(forward.homes[item[0]].before)):
-        if leaf[0] == "sliced":
-            adjoint = reverse.loop.results.get(leaf)
-            width = call.padded[forward.loop.sizes[slot]]
-            places.append((None if adjoint is None else call.begin(reverse.homes_of_d[adjoint]), width))
-    d, start = arrays["d"], 0
-    together = True
-    for begin, width in places:
-        together &= begin == start
-        start += width
-    if together:
-        gradient = d[:, :, :start]
-    else:
-        zero = d.new_zeros(call.time, call.batch, 1)
-        gradient = torch.cat([zero.expand(-1, -1, w) if b is None else d[:, :, b : b + w] for b, w in places], -1)
-    outputs = [(t, grad) for t, grad in ((g, gradient), (v, arrays["a"].sum(0))) if t.requires_grad]
-    local = ctx.local[: len(call.names) + 1]
-    asked = [tensor for tensor in local if tensor.requires_grad]
-    if not outputs or not asked:
-        return [None] * len(local)
-    found = iter(
-        torch.autograd.grad(
-            [t for t, _ in outputs], asked, [x for _, x in outputs], retain_graph=True, allow_unused=True
-        )
-    )
-    return [next(found) if tensor.requires_grad else None for tensor in local]
-
-
-def _matrix_gradients(call: _Call, arrays: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Gradients of the matrices inside the loop, each one product over all steps."""
-    reverse, forward = call.kernel.backward, call.kernel.forward
-    found: dict[str, Tensor] = {}
-    for leaf, adjoint in reverse.loop.results.items():
-        if leaf[0] != "product":
-            continue
-        matrix, operand = str(leaf[1]), int(leaf[2])  # type: ignore[misc]
-        rows, columns = (call.true[axis] for axis in call.step.parameter(matrix).axes)
-        begin = call.begin(reverse.homes_of_d[adjoint])
-        d = arrays["d"].view(call.time * call.batch, -1)[:, begin : begin + rows]
-        home = forward.homes[operand]
-        array = arrays[home.array]
-        if home.array.startswith("x_"):
-            array = array[home.step : home.step + call.time]
-        at = call.begin(home)
-        a = array.reshape(call.time * call.batch, -1)[:, at : at + columns]
-        gradient = d.t() @ a
-        found[matrix] = found[matrix] + gradient if matrix in found else gradient
+def _finals(call: _Call, arrays: Mapping[str, Tensor]) -> list[Tensor]:
+    """The state after each sequence's last step, `[batch, size]` each."""
+    found = []
+    for name in call.step.state:
+        states = arrays[f"x_{name}"][:, :, : call.true[call.step.sizes[name]]]
+        if call.options.backwards:
+            found.append(states[0].clone())
+        elif call.lengths is None:
+            found.append(states[-1].clone())
+        else:
+            found.append(states[call.lengths, torch.arange(call.batch)])
     return found
 
 
+def _entries(call: _Call, states: Tensor, following: bool) -> Tensor:
+    """The states that steps start from or leave, by place in time; zero beyond a sequence's length."""
+    shown = states[1:] if following != call.options.backwards else states[:-1]
+    if call.lengths is None or (following and not call.options.backwards):
+        return shown
+    # An entry beyond the end holds what the sequence starts from.
+    valid = (torch.arange(call.rows.time)[:, None] < call.lengths)[..., None]
+    return shown.masked_fill(~valid, 0)
+
+
+def _traced(call: _Call, arrays: Mapping[str, Tensor], name: str, values: list[Any]) -> Tensor:
+    """A quantity, `[time, batch, size]`."""
+    slot, layout = call.kernel.plan.quantities[name], call.kernel.forward
+    home, size = layout.copies.get(slot, layout.homes.get(slot)), layout.loop.sizes[slot]
+    if home is None or home.array == "v":
+        value = torch.as_tensor(values[slot], dtype=call.dtype)
+        shape = (call.rows.time, call.batch, value.shape[-1] if value.ndim else call.true.get(size, 1))
+        whole = value.expand(shape).clone()
+        return whole if call.lengths is None else whole.masked_fill(~_valid(call), 0)
+    width, begin = 1 if size == SCALAR else call.true[size], call.begin(home)
+    if home.array.startswith("x_"):
+        return _entries(call, arrays[home.array], home.step == 1)[:, :, :width].clone()
+    return arrays[home.array][:, :, begin : begin + width].clone()
+
+
+def _valid(call: _Call) -> Tensor:
+    assert call.lengths is not None
+    return (torch.arange(call.rows.time)[:, None] < call.lengths)[..., None]
+
+
+class _Fused(torch.autograd.Function):
+    """inputs, given, parameters, states → output, final states, traces."""
+
+    @staticmethod
+    def forward(ctx: Any, call: _Call, inputs: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        given, parameters, state = _sorted(call, rest)
+        arrays = _forward_arrays(call, parameters, inputs, given, state)
+        head = {"x_time": inputs.stride(0), "x_row": inputs.stride(1), "keep": int(arrays["s"].shape[0] != 1)}
+        head["keep"] = int(call.kernel.backward is not None or bool(call.kernel.kept))
+        call.start(arrays, head, False)
+        output = _entries(call, arrays[f"x_{call.step.output}"], True)
+        output = output[:, :, : call.true[call.step.sizes[call.step.output]]]
+        values = _once(call, parameters) if call.options.trace else []
+        traces = [_traced(call, arrays, name, values) for name in call.options.trace]
+        if call.kernel.backward is not None:
+            ctx.set_materialize_grads(False)
+            ctx.call, ctx.arrays = call, arrays
+            # The output lies in memory that backward reads: saved too, so that changing it in place is an error.
+            ctx.save_for_backward(inputs, *rest, output)
+        return (output, *_finals(call, arrays), *traces)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:  # type: ignore[override]
+        call: _Call = ctx.call
+        saved = ctx.saved_tensors[:-1]
+        count = 1 + len(call.step.state)
+        if torch.is_grad_enabled() or any(gradient is not None for gradient in gradients[count:]):
+            return None, *_eager_gradients(call, saved, gradients, ctx.needs_input_grad[1:])
+        return None, *_gradients(call, ctx.arrays, saved, gradients[:count], ctx.needs_input_grad[1:])
+
+
+def _sorted(call: _Call, rest: tuple[Tensor, ...]) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+    """What is given, parameters and states, by name."""
+    one, two = len(call.given), len(call.given) + len(call.groups)
+    given = dict(zip(call.given, rest[:one], strict=True))
+    return given, call.named(rest[one:two]), dict(zip(call.step.state, rest[two:], strict=True))
+
+
+def _gradients(
+    call: _Call,
+    kept: Mapping[str, Tensor],
+    saved: tuple[Tensor, ...],
+    gradients: tuple[Tensor | None, ...],
+    wanted: tuple[bool, ...],
+) -> list[Tensor | None]:
+    """Gradients of inputs, given, parameters and states by the backward kernel."""
+    kernel, padded = call.kernel, call.padded
+    _, parameters, _ = _sorted(call, saved[1:])
+    size = kernel.runs[True].gradient_size(call.true, padded)
+    arrays = {**kept, "w": call.pack(parameters, True)}
+    like, time, batch, parts = kept["g"], call.rows.time, call.batch, call.rows.parts
+    make = like.new_empty if call.lengths is None else like.new_zeros
+    width = kernel.lanes("d", padded, True)
+    rows = _most(width * like.element_size(), BACKWARD_BYTES)
+    call = _with_most(call, rows)
+    arrays |= {
+        "g": like.new_empty(0),
+        "d": like.new_empty(parts, call.rows.most, width + padded[SCALAR]),
+        "k": like.new_empty(batch, kernel.lanes("k", padded, True)),
+        "a": like.new_zeros(parts, kernel.lanes("v", padded)),
+        "q": make(time, batch, kernel.lanes("q", padded, True)),
+        "z": like.new_zeros(parts, size),
+        "e": _arriving(call, gradients[0]),
+    }
+    for name, final in zip(call.step.state, gradients[1:], strict=True):
+        wide = padded[call.step.sizes[name]]
+        arrays[f"y_{name}"] = like.new_zeros(2, batch, wide)
+        if final is not None:
+            arrays[f"y_{name}"][:, :, : final.shape[-1]] = final
+    head = {"x_time": kept["x"].stride(0), "x_row": kept["x"].stride(1), "keep": 1, "want_x": int(wanted[0])}
+    head |= {"e_time": arrays["e"].stride(0), "e_row": arrays["e"].stride(1), "z_size": size}
+    call.start(arrays, head, True)
+    found = _parameter_gradients(call, parameters, arrays, wanted)
+    starts = [arrays[f"y_{n}"][0][:, : call.true[call.step.sizes[n]]] for n in call.step.state]
+    outside = [_outside_gradient(call, arrays["q"], name) if want else None
+               for name, want in zip(("", *call.given), wanted, strict=False)]  # fmt: skip
+    return [*outside, *found, *starts]
+
+
+def _arriving(call: _Call, gradient: Tensor | None) -> Tensor:
+    """The gradient of the output, readable in whole registers."""
+    width = call.padded[call.step.sizes[call.step.output]]
+    if gradient is None:
+        return torch.zeros(1, 1, width, dtype=call.dtype).expand(call.rows.time, call.batch, width)
+    if gradient.shape[-1] == width and gradient.stride(2) == 1:
+        return gradient
+    return _widened(gradient, width).contiguous()
+
+
+def _outside_gradient(call: _Call, q: Tensor, name: str) -> Tensor | None:
+    """The gradient of x ("") or of something given."""
+    layout = call.kernel.backward
+    assert layout is not None
+    slots = {known: slot for slot, known in call.kernel.plan.given.items()} | {"": 0}
+    home = layout.homes_of_d.get(slots[name]) if name in slots else None
+    if home is None:
+        return None
+    size = call.kernel.forward.loop.sizes[slots[name]]
+    begin = call.begin(home)
+    return q[:, :, begin : begin + (1 if size == SCALAR else call.true[size])]
+
+
+def _parameter_gradients(
+    call: _Call, parameters: dict[str, Tensor], arrays: Mapping[str, Tensor], wanted: tuple[bool, ...]
+) -> list[Tensor | None]:
+    """Gradients of the parameter tensors, in their order."""
+    found = _matrix_gradients(call, arrays["z"])
+    for name, gradient in _vector_gradients(call, parameters, arrays).items():
+        found[name] = found[name] + gradient if name in found else gradient
+    result: list[Tensor | None] = []
+    for names, want in zip(call.groups, wanted[1 + len(call.given) :], strict=False):
+        if not want:
+            result.append(None)
+        elif len(names) == 1:
+            result.append(found.get(names[0]))
+        else:
+            result.append(torch.cat([found.get(name, torch.zeros_like(parameters[name])) for name in names]))
+    return result
+
+
+def _matrix_gradients(call: _Call, z: Tensor) -> dict[str, Tensor]:
+    total = z[0] if len(z) == 1 else z.sum(0)
+    found: dict[str, Tensor] = {}
+    at = 0
+    for run in call.kernel.runs[True].matrices:
+        depth, width = call.true[run.other], sum(call.padded[block] for block in run.blocks)
+        whole, begin = total[at : at + depth * width].view(depth, width), 0
+        for name, block in zip(run.matrices, run.blocks, strict=True):
+            gradient = whole[:, begin : begin + call.true[block]].t()
+            found[name] = found[name] + gradient if name in found else gradient
+            begin += call.padded[block]
+        at += depth * width
+    return found
+
+
+def _vector_gradients(
+    call: _Call, parameters: dict[str, Tensor], arrays: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Gradients of what is added to products, and of vectors that steps read; and through what is made of them once."""
+    plan, forward, backward = call.kernel.plan, call.kernel.forward, call.kernel.backward
+    assert backward is not None
+    slots: dict[int, Tensor] = {}
+    lanes = kernel_lanes = call.kernel.lanes("d", call.padded, True)
+    sums = arrays["z"][:, arrays["z"].shape[1] - lanes :].sum(0) if call.kernel.runs[True].biases else None
+    for hoist in forward.loop.hoisted:
+        adjoint = backward.loop.results.get(("sliced", hoist.out))
+        if adjoint is None or sums is None:
+            continue
+        begin = call.begin(backward.homes_of_d[adjoint])
+        for slot in hoist.biases:
+            part = sums[begin : begin + call.true[forward.loop.sizes[slot]]]
+            slots[slot] = slots[slot] + part if slot in slots else part
+    whole = arrays["a"].sum(0)
+    for slot, leaf in forward.loop.leaves.items():
+        if leaf in backward.loop.results and leaf[0] == "vector":
+            begin, size = call.begin(forward.homes[slot]), forward.loop.sizes[slot]
+            part = whole[begin : begin + (1 if size == SCALAR else call.true[size])]
+            slots[slot] = slots[slot] + part if slot in slots else part
+    found: dict[str, Tensor] = {}
+    made = {slot: part for slot, part in slots.items() if slot not in plan.vectors}
+    for slot, part in slots.items():
+        if slot in plan.vectors:
+            name = plan.vectors[slot]
+            found[name] = found[name] + part if name in found else part
+    for name, part in _through_once(call, parameters, made).items():
+        found[name] = found[name] + part if name in found else part
+    return found
+
+
+def _through_once(call: _Call, parameters: dict[str, Tensor], made: dict[int, Tensor]) -> dict[str, Tensor]:
+    """Gradients of parameters through what was made of them before the loop."""
+    if not made:
+        return {}
+    local = {name: value.detach().requires_grad_() for name, value in parameters.items()}
+    with torch.enable_grad():
+        values = _once(call, local)
+        pairs = [(values[slot], part) for slot, part in made.items()]
+        outputs = [(v, part.reshape(v.shape)) for v, part in pairs if isinstance(v, Tensor) and v.requires_grad]
+        gradients = torch.autograd.grad(
+            [v for v, _ in outputs], list(local.values()), [part for _, part in outputs], allow_unused=True
+        )
+    return {name: g for name, g in zip(local, gradients, strict=True) if g is not None}
+
+
 def _eager_gradients(
-    call: _Call, saved: tuple[Tensor, ...], gradients: tuple[Tensor, ...], wanted: tuple[bool, ...]
+    call: _Call, saved: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...], wanted: tuple[bool, ...]
 ) -> list[Tensor | None]:
     """The same gradients by the eager reference, differentiable again."""
-    count = len(call.names)
-    parameters = dict(zip(call.names, saved[1 : count + 1], strict=True))
-    state = dict(zip(call.step.state, saved[count + 1 :], strict=True))
-    done = emit_torch.run(call.kernel.plan, parameters, saved[0], state, lengths=call.lengths)
-    outputs = [done.output, *(done.state[name] for name in call.step.state)]
-    pairs = [(out, grad) for out, grad in zip(outputs, gradients, strict=True) if out.requires_grad]
+    given, parameters, state = _sorted(call, saved[1:])
+    with torch.enable_grad():
+        done = emit_torch.run(
+            call.kernel.plan,
+            parameters,
+            _turned(call, saved[0]),
+            state,
+            lengths=call.lengths,
+            trace=call.options.trace,
+            given={name: _turned(call, value) for name, value in given.items()},
+        )
+        outputs = [_turned(call, done.output), *(done.state[name] for name in call.step.state)]
+        outputs += [_turned(call, done.trace[name]) for name in call.options.trace]
+    pairs = [(o, g) for o, g in zip(outputs, gradients, strict=True) if o.requires_grad and g is not None]
     asked = [tensor for tensor, want in zip(saved, wanted, strict=True) if want]
+    if not pairs:
+        return [None] * len(saved)
     found = iter(
         torch.autograd.grad(
-            [out for out, _ in pairs], asked, [grad for _, grad in pairs], create_graph=True, allow_unused=True
+            [out for out, _ in pairs], asked, [g for _, g in pairs], create_graph=torch.is_grad_enabled(),
+            allow_unused=True,
         )
-    )
+    )  # fmt: skip
     return [next(found) if want else None for want in wanted]
+
+
+def _turned(call: _Call, flow: Tensor) -> Tensor:
+    """Each sequence from its own end, where the layer reads backwards."""
+    if not call.options.backwards:
+        return flow
+    steps = torch.arange(call.rows.time)[:, None]
+    ends = torch.full((call.batch,), call.rows.time) if call.lengths is None else call.lengths
+    index = torch.where(steps < ends, ends - 1 - steps, steps)
+    return flow.gather(0, index[..., None].expand(*index.shape, flow.shape[-1]))
+
+
+def _most(bytes_a_row: int, room: int) -> int:
+    return max(LEAST_ROWS, min(MOST_ROWS, room // max(bytes_a_row, 1)))
+
+
+def _with_most(call: _Call, most: int) -> _Call:
+    from dataclasses import replace
+
+    least = int(np.diff(call.rows.bounds).max())
+    return replace(call, rows=replace(call.rows, most=max(most, least)))
 
 
 def run(
@@ -349,32 +497,46 @@ def run(
     state: Mapping[str, Tensor],
     *,
     lengths: Tensor | None = None,
+    given: Mapping[str, Tensor] | None = None,
+    options: Options | None = None,
 ) -> emit_torch.Run:
-    """Run a cell over time through its kernels; arguments and results as `emit_torch.run`, without a trace.
+    """Run a cell over time through its kernels; arguments and results as `emit_torch.run`.
+
+    Args:
+        kernel: built with the quantities of `options.trace`, and with a backward loop if any gradient is wanted.
+        parameters: by name; the tensor of a stack by the name of its first parameter.
+        inputs: `[time, batch, input]`, of any strides.
+        state: name → `[batch, size]`.
+        lengths: int64 `[batch]`.
+        given: name → `[time, batch, size]`.
+        options: direction, trace, stacks.
 
     Numerics: within 2e-5 (float32) or 1e-10 (float64) of the eager reference, relative to the largest value.
     """
-    step = kernel.step
+    step, options = kernel.step, options or Options()
     time, batch, features = inputs.shape
-    itemsize = inputs.element_size()
+    stacked = {name: names for names in options.stacks for name in names}
+    groups = tuple(dict.fromkeys(stacked.get(p.name, (p.name,)) for p in step.parameters))
+    tensors = [parameters[names[0]] for names in groups]
     true = {"input": features, **{step.sizes[name]: value.shape[-1] for name, value in state.items()}}
-    for parameter in step.parameters:
-        true |= dict(zip(parameter.axes, parameters[parameter.name].shape, strict=True))
-    width = MACHINE.width(itemsize)
+    for names, tensor in zip(groups, tensors, strict=True):
+        shape = (tensor.shape[0] // len(names), *tensor.shape[1:])
+        true |= zip(step.parameter(names[0]).axes, shape, strict=True)
+    for name, value in (given or {}).items():
+        true.setdefault(step.given[name], value.shape[-1])
+    width = MACHINE.width(inputs.element_size())
     padded = {name: -(-size // width) * width for name, size in true.items()} | {SCALAR: width}
     wanted = min(torch.get_num_threads(), batch)
     threads = min(wanted, most_threads()) if wanted > 1 else 1
-    order, counts, bounds = _dealt(batch, time, lengths, threads)
-    if lengths is not None and order is not None:
-        lengths = lengths[order]
-        steps = torch.arange(time)[:, None]
-        inputs = torch.where((steps < lengths)[..., None], inputs[:, order], inputs.new_zeros(()))
-        state = {name: value[order] for name, value in state.items()}
-    names = tuple(parameter.name for parameter in step.parameters)
-    call = _Call(kernel, names, true, padded, time, batch, lengths, counts, bounds)
-    tensors = (*(parameters[name] for name in names), *(state[name] for name in step.state))
-    output, *finals = _Fused.apply(call, inputs, *tensors)  # type: ignore[misc]
-    if order is not None:
-        back = torch.argsort(order)
-        output, finals = output[:, back], [final[back] for final in finals]
-    return emit_torch.Run(output, dict(zip(step.state, finals, strict=True)), {})
+    most = _most(kernel.lanes("g", padded) * inputs.element_size(), FORWARD_BYTES)
+    counted = None if lengths is None else lengths.numpy()
+    rows = Rows.deal(batch, time, counted, max(threads, 1), backwards=options.backwards, most=most)
+    names = tuple(step.given)
+    call = _Call(kernel, groups, true, padded, rows, lengths, options, inputs.dtype, names)
+    if inputs.stride(2) != 1 and features > 1:
+        inputs = inputs.contiguous()
+    rest = [*((given or {})[name] for name in names), *tensors, *(state[name] for name in step.state)]
+    done = _Fused.apply(call, inputs, *rest)  # type: ignore[misc]
+    count = 1 + len(step.state)
+    finals = dict(zip(step.state, done[1:count], strict=True))
+    return emit_torch.Run(done[0], finals, dict(zip(options.trace, done[count:], strict=True)))

@@ -27,6 +27,7 @@ from llvmlite import ir
 from numba import njit
 from numba.core import types
 
+from remanence.compiler.calls import shifted
 from remanence.compiler.vector import (
     MACHINE,
     Builder,
@@ -39,7 +40,7 @@ from remanence.compiler.vector import (
     vector_pointer,
 )
 
-__all__ = ["ADD", "FRESH", "START", "gather", "pack", "packed_size", "padded", "shifted", "spread", "sums"]
+__all__ = ["ADD", "FRESH", "START", "gather", "pack", "packed_size", "padded", "spread", "sums"]
 
 ROWS, VECTORS, MACHINE_BYTES = MACHINE.rows, MACHINE.vectors, MACHINE.bytes
 ADD, FRESH, START = 0, 1, 2
@@ -83,16 +84,6 @@ def pack(matrix, packed, packed_at, depth, columns, row_at, column_at, transpose
         else:
             for k in range(inner):
                 packed[base + k * width] = matrix[k, j]
-
-
-@intrinsic
-def shifted(typing_context: Any, pointer: Any, count: Any) -> Any:
-    """`shifted(pointer, count)`: the pointer, `count` elements further on."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.gep(args[0], [args[1]])
-
-    return pointer(pointer, types.intp), generate
 
 
 def _number(value: int) -> Value:

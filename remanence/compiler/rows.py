@@ -1,0 +1,108 @@
+"""Which rows a thread works on at a few steps, and where each lies: the lists that tiles read.
+
+A kernel's integers are `HEAD`, one size each, then
+
+    bounds   [threads + 1]        where each thread's rows begin in `order`
+    counts   [time, threads]      rows alive at each step; within a thread the longest sequences come first
+    order    [batch]              places in the batch
+    entry    [batch]              the entry of a state that a sequence starts from: 0, or its length where it is reversed
+    own      [most]               0, 1, 2, …
+    lists    [threads, 6, most]   written by `fill`:
+
+    reading    offset of the input          starting, following   rows of the states before and after the step
+    places     row of a step's arrays       keeping    the same, or one row a sequence where nothing is kept
+    arriving   offset of the output's gradient
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+__all__ = ["HEAD", "LISTS", "Rows", "fill", "numbers"]
+
+HEAD = [
+    *("spread", "gather", "sums", "fill", "time", "batch", "parts", "most", "sign", "keep"),
+    *("x_time", "x_row", "e_time", "e_row", "want_x", "z_size"),
+]
+"""A kernel's first integers."""
+LISTS = 6
+_TIME, _BATCH, _PARTS, _MOST, _SIGN, _KEEP = (HEAD.index(n) for n in ("time", "batch", "parts", "most", "sign", "keep"))
+_X_TIME, _X_ROW, _E_TIME, _E_ROW = (HEAD.index(name) for name in ("x_time", "x_row", "e_time", "e_row"))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How a batch is dealt.
+
+    Args:
+        time: steps.
+        order: places in the batch, thread by thread.
+        bounds: `[threads + 1]`.
+        counts: `[time, threads]`.
+        entry: `[batch]`.
+        most: rows of a few steps that are worked on at once.
+    """
+
+    time: int
+    order: np.ndarray
+    bounds: np.ndarray
+    counts: np.ndarray
+    entry: np.ndarray
+    most: int
+
+    @property
+    def parts(self) -> int:
+        """Threads."""
+        return len(self.bounds) - 1
+
+    @classmethod
+    def deal(cls, batch: int, time: int, lengths: np.ndarray | None, parts: int, *, backwards: bool, most: int) -> Rows:
+        """Deal rows to threads: long and short sequences alike."""
+        if lengths is None:
+            bounds = np.linspace(0, batch, parts + 1).astype(np.int64)
+            entry = np.full(batch, time if backwards else 0, np.int64)
+            counts = np.broadcast_to(np.diff(bounds), (time, parts))
+            return cls(time, np.arange(batch), bounds, counts, entry, max(most, int(np.diff(bounds).max())))
+        falling = np.argsort(-lengths, kind="stable")
+        dealt = [falling[part::parts] for part in range(parts)]
+        bounds = np.cumsum([0, *(len(rows) for rows in dealt)])
+        steps = np.arange(time)[:, None]
+        counts = np.stack([(lengths[rows][None, :] > steps).sum(1) for rows in dealt], 1)
+        entry = lengths if backwards else np.zeros(batch, np.int64)
+        return cls(time, np.concatenate(dealt), bounds, counts, entry, max(most, int(np.diff(bounds).max())))
+
+
+def numbers(head: Mapping[str, int], sizes: list[int], rows: Rows) -> np.ndarray:
+    """A kernel's integers: what `head` does not say is 0."""
+    known = {"time": rows.time, "batch": len(rows.order), "parts": rows.parts, "most": rows.most, **head}
+    listed = [np.array([known.get(name, 0) for name in HEAD] + sizes, np.int64), rows.bounds, rows.counts.reshape(-1)]
+    listed += [rows.order, rows.entry, np.arange(rows.most), np.empty(rows.parts * LISTS * rows.most, np.int64)]
+    return np.concatenate(listed)
+
+
+@njit(nogil=True, error_model="numpy")
+def fill(numbers, bounds, part, first, last):
+    """Write the lists of a thread for the steps from `first` to before `last`; `bounds`: where those begin."""
+    time, batch, parts, most = numbers[_TIME], numbers[_BATCH], numbers[_PARTS], numbers[_MOST]
+    counts = bounds + parts + 1
+    order = counts + time * parts
+    rows = order + numbers[bounds + part]
+    entry = order + batch
+    at = entry + batch + most * (1 + part * LISTS)
+    sign, keep = numbers[_SIGN], numbers[_KEEP]
+    for t in range(first, last):
+        for r in range(numbers[counts + t * parts + part]):
+            b = numbers[rows + r]
+            start = numbers[entry + b] + sign * t
+            place = min(start, start + sign)
+            numbers[at] = place * numbers[_X_TIME] + b * numbers[_X_ROW]
+            numbers[at + most] = start * batch + b
+            numbers[at + 2 * most] = (start + sign) * batch + b
+            numbers[at + 3 * most] = place * batch + b
+            numbers[at + 4 * most] = place * batch + b if keep else b
+            numbers[at + 5 * most] = place * numbers[_E_TIME] + b * numbers[_E_ROW]
+            at += 1
