@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from remanence.compiler.ir import REDUCTIONS, SCALAR, Step
 from remanence.compiler.schedule import BEFORE, LOOP, ONCE, Compute, Multiply, Schedule
@@ -103,6 +104,11 @@ def _sizes(step: Step, plan: Schedule) -> list[str]:
     return sizes
 
 
+def _of_outside(instruction: Instruction, plan: Schedule) -> TypeGuard[Multiply]:
+    """Whether it is a product of x or of what is given."""
+    return isinstance(instruction, Multiply) and (instruction.operand == 0 or instruction.operand in plan.given)
+
+
 def _hoists(plan: Schedule, sizes: list[str], named: set[int]) -> tuple[list[Hoist], set[int]]:
     """Products of x and of what is given, with the parameters that are added to them; and the sums that this spares."""
     tape = [*plan.stages[BEFORE], *plan.stages[LOOP]]
@@ -113,7 +119,9 @@ def _hoists(plan: Schedule, sizes: list[str], named: set[int]) -> tuple[list[Hoi
     found: list[Hoist] = []
     spared: set[int] = set()
     for instruction in plan.stages[BEFORE]:
-        if not isinstance(instruction, Multiply) or (instruction.operand != 0 and instruction.operand not in plan.given):
+        if not isinstance(instruction, Multiply) or (
+            instruction.operand != 0 and instruction.operand not in plan.given
+        ):
             continue
         for matrix, out in zip(instruction.matrices, instruction.outs, strict=True):
             biases: list[int] = []
@@ -144,8 +152,7 @@ def forward_loop(step: Step, plan: Schedule, kept: Iterable[str] = ()) -> Loop:
     known = {hoist.out for hoist in hoisted}
     tape: list[Instruction] = []
     for instruction in (*plan.stages[BEFORE], *plan.stages[LOOP]):
-        outside = isinstance(instruction, Multiply) and (instruction.operand == 0 or instruction.operand in plan.given)
-        if not outside and not (spared | known) & set(writes(instruction)):
+        if not _of_outside(instruction, plan) and not (spared | known) & set(writes(instruction)):
             tape.append(instruction)
     used = {slot for instruction in tape for slot in reads(instruction)} | named
     given = used | {hoist.operand for hoist in hoisted}

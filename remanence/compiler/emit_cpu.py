@@ -31,7 +31,7 @@ _MODULE = '''"""Written by remanence from these equations; the cache key covers 
 
 from numba import cfunc, types
 
-from remanence.compiler.calls import call, shifted
+from remanence.compiler.linking import call, shifted
 from remanence.compiler.pointwise import absolute, exp, log, maximum, minimum, relu, sigmoid, softplus, sqrt, tanh
 from remanence.compiler.vector import add_at, lane_sum, lanes_below, load, splat, store, where_positive
 
@@ -52,7 +52,9 @@ class _Rows:
         self.strides = strides
         self.lines: list[str] = []
         self.scalars: set[int] = set()
-        self.masked = {s for i in (*self.loop.instructions, *self.loop.after) if isinstance(i, Back) for s in i.operands}
+        self.masked = {
+            s for i in (*self.loop.instructions, *self.loop.after) if isinstance(i, Back) for s in i.operands
+        }
 
     def stride(self, array: str) -> str:
         return f"({self.strides[array]})"

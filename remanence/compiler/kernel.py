@@ -22,10 +22,10 @@ import llvmlite.binding
 import numba
 from numba.core import config
 
-from remanence.compiler import cache, calls, pointwise, rows, tile, vector
-from remanence.compiler.derive import Loop, derive, forward_loop
+from remanence.compiler import cache, linking, pointwise, rows, tile, vector
+from remanence.compiler.derive import derive, forward_loop
 from remanence.compiler.emit_cpu import emit, sizes_of
-from remanence.compiler.ir import SCALAR, Step
+from remanence.compiler.ir import Step
 from remanence.compiler.layout import Layout, lay_out_backward, lay_out_forward
 from remanence.compiler.runs import Runs, runs_of
 from remanence.compiler.schedule import Schedule, schedule
@@ -111,7 +111,7 @@ class Kernel:
 @lru_cache(maxsize=1)
 def _surroundings() -> bytes:
     """What shapes a kernel besides its source."""
-    parts = [Path(str(module.__file__)).read_bytes() for module in (calls, pointwise, rows, tile, vector)]
+    parts = [Path(str(module.__file__)).read_bytes() for module in (linking, pointwise, rows, tile, vector)]
     parts += [numba.__version__.encode(), llvmlite.__version__.encode(), repr(vector.MACHINE).encode()]
     features = llvmlite.binding.get_host_cpu_features().flatten()
     return b"\0".join([*parts, llvmlite.binding.get_host_cpu_name().encode(), features.encode()])
@@ -123,7 +123,7 @@ def _key(source: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """What all kernels of a dtype share: addresses of C functions (see `calls.TILES`)."""
+    """What all kernels of a dtype share: addresses of C functions (see `linking.TILES`)."""
 
     spread: int
     gather: int
@@ -135,7 +135,7 @@ class Tiles:
 @lru_cache(maxsize=2)
 def tiles(dtype: str) -> Tiles:
     """The compiled tiles of a dtype ("float32", "float64")."""
-    source = calls.TILES.format(dtype=dtype, width=vector.MACHINE.width(4 if dtype == "float32" else 8))
+    source = linking.TILES.format(dtype=dtype, width=vector.MACHINE.width(4 if dtype == "float32" else 8))
     module = cache.loaded(cache.written(source, _key(source), "tiles"))
     return Tiles(*(getattr(module, name).address for name in ("spread", "gather", "sums", "fill", "pack")))
 
@@ -147,7 +147,7 @@ def launcher() -> Any:
     Raises:
         ValueError: the threading layer is missing on this machine.
     """
-    launch = cache.loaded(cache.written(calls.LAUNCH, _key(calls.LAUNCH), "launch")).launch
+    launch = cache.loaded(cache.written(linking.LAUNCH, _key(linking.LAUNCH), "launch")).launch
     launch(0, 0, 0, 0)
     return launch
 

@@ -5,7 +5,7 @@ A kernel's integers are `HEAD`, one size each, then
     bounds   [threads + 1]        where each thread's rows begin in `order`
     counts   [time, threads]      rows alive at each step; within a thread the longest sequences come first
     order    [batch]              places in the batch
-    entry    [batch]              the entry of a state that a sequence starts from: 0, or its length where it is reversed
+    entry    [batch]              the entry of a state that a sequence starts from: 0; reversed, its length
     own      [most]               0, 1, 2, …
     lists    [threads, 6, most]   written by `fill`:
 

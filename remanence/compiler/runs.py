@@ -1,9 +1,9 @@
 """Which matrices lie side by side, so that their products are one call of the tile. No torch here.
 
-    ahead      products with x, for the rows of a few steps at once
-    inside     products of each step, forward or backward
-    behind     backward: adjoints of x, for the rows of a few steps
-    matrices   backward: gradients of matrices, likewise
+ahead      products with x, for the rows of a few steps at once
+inside     products of each step, forward or backward
+behind     backward: adjoints of x, for the rows of a few steps
+matrices   backward: gradients of matrices, likewise
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from remanence.compiler.derive import Back, reads, writes
+from remanence.compiler.derive import reads, writes
 from remanence.compiler.ir import SCALAR
 from remanence.compiler.layout import Home, Layout
 from remanence.compiler.schedule import Compute, Multiply
@@ -161,7 +161,9 @@ def _behind(layout: Layout, runs: Runs) -> None:
     sizes = layout.loop.sizes
     direct = {leaf for leaf in layout.loop.results if leaf[0] in ("input", "given")}
     for back in layout.loop.after:
-        pairs = sorted(zip(back.operands, back.matrices, strict=True), key=lambda p: len(layout.homes_of_d[p[0]].before))
+        pairs = sorted(
+            zip(back.operands, back.matrices, strict=True), key=lambda p: len(layout.homes_of_d[p[0]].before)
+        )
         homes = [layout.homes_of_d[adjoint] for adjoint, _ in pairs]
         fresh = layout.loop.leaves.get(back.out, ("input", "x")) not in direct
         for start, end in _groups(homes, [sizes[adjoint] for adjoint, _ in pairs]):
@@ -170,9 +172,7 @@ def _behind(layout: Layout, runs: Runs) -> None:
             mode = "FRESH" if fresh and start == 0 else "ADD"
             result = layout.homes_of_d[back.out]
             names = tuple(name for _, name in part)
-            runs.behind.append(
-                Run(names, blocks, sizes[back.out], homes[start], result, mode, place=len(runs.packed))
-            )
+            runs.behind.append(Run(names, blocks, sizes[back.out], homes[start], result, mode, place=len(runs.packed)))
 
 
 def _gradients(layout: Layout, forward: Layout, runs: Runs) -> None:

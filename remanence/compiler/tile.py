@@ -27,7 +27,7 @@ from llvmlite import ir
 from numba import njit
 from numba.core import types
 
-from remanence.compiler.calls import shifted
+from remanence.compiler.linking import shifted
 from remanence.compiler.vector import (
     MACHINE,
     Builder,
@@ -281,9 +281,7 @@ def _gather_tile(typing_context: Any, c: Any, a: Any, d: Any, at: Any, shape: An
                 first = builder.gep(left.row(k), [row])
                 return [builder.gep(first, [_number(r)]) for r in range(n_rows)]
 
-            work = _Tile(
-                builder, kind, (n_rows, n_vectors), scalars, lambda k: builder.gep(right.row(k), [column])
-            )
+            work = _Tile(builder, kind, (n_rows, n_vectors), scalars, lambda k: builder.gep(right.row(k), [column]))
             places = []
             for r in range(n_rows):
                 line = builder.mul(builder.add(row, _number(r)), stride)

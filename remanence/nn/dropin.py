@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
+from remanence.compiler.reading import Reading
 from remanence.nn import given as forms
 from remanence.nn.given import Given, Layer
 from remanence.nn.namesake import Namesake
 from remanence.nn.route import route
 from remanence.nn.stacks import CELL_OF, run_stacked, stacked
-from remanence.nn.turn import reversal, turn
 from remanence.sequences import Sequences
 
 __all__ = ["GRU", "LSTM", "RNN"]
@@ -94,10 +94,9 @@ class _Layer(Namesake, nn.RNNBase):
                 row = layer * len(ways) + way
                 stacks = stacked(self.kind, self._weights(f"_l{layer}{suffix}"))
                 initial = {name: values[row] for name, values in start.items()}
-                back = reversal(given.lengths, flow) if suffix else None
-                read = flow if back is None else turn(flow, back)
-                done = run_stacked(CELL_OF[self.kind], stacks, read, initial, given.lengths, path=path)
-                outputs.append(done.output if back is None else turn(done.output, back))
+                reading = Reading(given.lengths, backwards=bool(suffix))
+                done = run_stacked(CELL_OF[self.kind], stacks, flow, initial, reading, path=path)
+                outputs.append(done.output)
                 for name, value in done.state.items():
                     finals[name].append(value)
             flow = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)

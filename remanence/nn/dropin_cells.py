@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from remanence.compiler.reading import Reading
 from remanence.nn.given import Mismatch
 from remanence.nn.namesake import Namesake
 from remanence.nn.stacks import CELL_OF, run_stacked, stacked
@@ -71,7 +72,7 @@ class _Step(Namesake, nn.RNNCellBase):
             start = {name: value[None] if alone else value for name, value in zip(cell.state, states, strict=True)}
         else:
             start = {name: rows.new_zeros(rows.shape[0], self.hidden_size) for name in cell.state}
-        done = run_stacked(cell, stacks, rows[None], start, None, path="eager")
+        done = run_stacked(cell, stacks, rows[None], start, Reading(), path="eager")
         found = [done.state[name][0] if alone else done.state[name] for name in cell.state]
         return tuple(found) if len(cell.state) > 1 else found[0]
 

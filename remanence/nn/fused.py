@@ -16,6 +16,7 @@ from torch import Tensor
 
 from remanence.cells import Cell
 from remanence.compiler.emit_torch import Run
+from remanence.compiler.reading import Reading
 from remanence.compiler.schedule import LOOP, schedule
 from remanence.nn.twin import transformed
 
@@ -27,27 +28,30 @@ FEWEST = 3
 """Cells with fewer instructions inside the loop take the eager path: nearly all their work stands before the loop."""
 
 
-def choose(cell: Cell, weight: Tensor | None, data: Tensor | None, *, asked: bool = False) -> tuple[str, str]:
+def choose(
+    cell: Cell, weight: Tensor | None, data: Tensor | None, trace: tuple[str, ...] = (), *, asked: bool = False
+) -> tuple[str, str]:
     """The path of a call, and why.
 
     Args:
         cell: of the layer.
         weight: one of its parameters.
         data: `[batch, time, feature]`; None: of a usual call.
+        trace: quantities that are asked for.
         asked: by the user, so that short sequences and small loops take the kernel too.
     """
     if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
         return "eager", "torch is compiling or tracing the layer, which needs its equations"
     why = _refusal(weight, data)
-    if not why and cell.step.given:
-        why = f"kernels do not read given inputs yet ({', '.join(cell.step.given)})"
+    if not why and trace and torch.is_grad_enabled() and data is not None and data.requires_grad:
+        why = "a trace of an input that requires a gradient is differentiated step by step"
     if not why and not asked and _instructions(cell) < FEWEST:
         why = f"a step of {cell.name} is fewer than {FEWEST} instructions once the rest stands before the loop"
     if not why and weight is not None and data is not None and not asked and data.shape[1] < SHORTEST:
         why = f"fewer than {SHORTEST} steps take no longer than calling a kernel"
     why = why or _missing()
     if not why and weight is not None and data is not None:
-        why = _failure(cell, weight.dtype, torch.is_grad_enabled())
+        why = _failure(cell, weight.dtype, trace, torch.is_grad_enabled())
     return ("eager", why) if why else ("cpu-fused", "one time loop, compiled from the equations at first use")
 
 
@@ -86,13 +90,13 @@ def _missing() -> str:
 
 
 @lru_cache(maxsize=256)
-def _failure(cell: Cell, dtype: torch.dtype, train: bool) -> str:
+def _failure(cell: Cell, dtype: torch.dtype, trace: tuple[str, ...], train: bool) -> str:
     """Build what a call needs; why that failed, or "". Said once as a warning, for the user can mend it."""
     from remanence.compiler import kernel
 
     name = str(dtype).removeprefix("torch.")
     try:
-        built = kernel.build(cell.step)
+        built = kernel.build(cell.step, trace, train=train)
         kernel.tiles(name)
         for backward in (False, True)[: 1 + train]:
             built.address(name, backward)
@@ -106,9 +110,12 @@ def _failure(cell: Cell, dtype: torch.dtype, train: bool) -> str:
 
 
 def run(
-    cell: Cell, weights: Mapping[str, Tensor], inputs: Tensor, state: Mapping[str, Tensor], lengths: Tensor | None
+    cell: Cell, weights: Mapping[str, Tensor], inputs: Tensor, state: Mapping[str, Tensor], reading: Reading
 ) -> Run:
-    """Run one layer in one direction; arguments as `emit_torch.run`."""
+    """Run one layer in one direction; arguments as `run_cpu.run`."""
     from remanence.compiler import kernel, run_cpu
 
-    return run_cpu.run(kernel.build(cell.step), weights, inputs, state, lengths=lengths)
+    train = torch.is_grad_enabled() and any(
+        tensor.requires_grad for tensor in (inputs, *weights.values(), *state.values(), *reading.given.values())
+    )
+    return run_cpu.run(kernel.build(cell.step, reading.trace, train=train), weights, inputs, state, reading)

@@ -17,6 +17,7 @@ from remanence.cells import cell as find_cell
 from remanence.compiler import emit_torch
 from remanence.compiler.emit_torch import Run
 from remanence.compiler.ir import SCALAR
+from remanence.compiler.reading import Reading
 from remanence.compiler.schedule import schedule
 from remanence.errors import SettingError
 from remanence.nn import fused, twin
@@ -158,7 +159,7 @@ class Recurrent(nn.Module):
             resets: bool `[batch, time]`, true where a new sequence begins: nothing before that step reaches it or a
                 later one, nor, in the reverse direction, the other way round. The state is then the layer's own (zeros,
                 or learnt), not `state`; so a stream may be cut anywhere.
-            trace: quantities of the equations to return; `("*",)` means all. A trace takes the eager path.
+            trace: quantities of the equations to return; `("*",)` means all.
 
         Raises:
             ShapeError: the axis, what was expected, what came.
@@ -284,13 +285,11 @@ class Recurrent(nn.Module):
         cell, asked = self._running(), self.options.path == "cpu-fused"
         if self.options.path == "eager":
             return "eager", "asked for by options.path"
-        if quantities:
-            return "eager", "a trace was asked for"
         if self.options.clip_state_gradient is not None and torch.is_grad_enabled():
             return "eager", "state gradients are clipped, which kernels do not do yet"
         weight = next(self.parameters(), None)
-        if asked or cell.torch_twin is None:
-            return fused.choose(cell, weight, data, asked=asked)
+        if asked or quantities or cell.torch_twin is None:
+            return fused.choose(cell, weight, data, quantities, asked=asked)
         return twin.choose(cell, weight, data)
 
     def _run(self, name: str, read: _Reading, path: str) -> Run:
@@ -299,14 +298,17 @@ class Recurrent(nn.Module):
             given = {**given, **draw(self.masked.masks, read.sizes, flow)}
             if rate := self.options.variational_input_dropout:
                 flow = flow * keep_units(rate, (1, *flow.shape[1:]), flow)
-        back = reversal(read.lengths, flow) if name.endswith("reverse") else None
+        backwards = name.endswith("reverse")
+        if path == "cpu-fused":
+            return fused.run(
+                cell, weights, flow, read.initial, Reading(read.lengths, backwards, given, read.quantities)
+            )
+        back = reversal(read.lengths, flow) if backwards else None
         if back is not None:
             flow = turn(flow, back)
             given = {name: turn(value, back) for name, value in given.items()}
         if path == "torch":
             done = twin.run(cell, weights, flow, read.initial, read.lengths)
-        elif path == "cpu-fused":
-            done = fused.run(cell, weights, flow, read.initial, read.lengths)
         else:
             done = emit_torch.run(
                 self.training_plan if self.training else self.plan,

@@ -7,6 +7,7 @@ another. A *stack* is such a tensor under the names of its parts, of equally man
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 from torch import Tensor
@@ -14,8 +15,10 @@ from torch import Tensor
 from remanence.cells import CELLS, Cell
 from remanence.compiler import emit_torch
 from remanence.compiler.emit_torch import Run
+from remanence.compiler.reading import Reading
 from remanence.compiler.schedule import Schedule, schedule
 from remanence.nn import fused
+from remanence.nn.turn import reversal, turn
 
 __all__ = ["CELL_OF", "Stacks", "run_stacked", "stacked"]
 
@@ -58,7 +61,7 @@ def _plan(cell: Cell) -> Schedule:
 
 
 def run_stacked(
-    cell: Cell, stacks: Stacks, inputs: Tensor, state: Mapping[str, Tensor], lengths: Tensor | None, *, path: str
+    cell: Cell, stacks: Stacks, inputs: Tensor, state: Mapping[str, Tensor], reading: Reading, *, path: str
 ) -> Run:
     """Run one layer in one direction, time-major.
 
@@ -67,14 +70,18 @@ def run_stacked(
         stacks: names → tensor whose rows are these parameters, one upon another.
         inputs: `[time, batch, feature]`.
         state: state name → `[batch, size]` before the first step.
-        lengths: valid steps of each sequence, `[batch]` on the CPU; None: all of them.
+        reading: lengths and direction.
         path: "cpu-fused" or "eager".
     """
+    if path == "cpu-fused":
+        whole = {names[0]: tensor for names, tensor in stacks.items()}
+        return fused.run(cell, whole, inputs, state, replace(reading, stacks=tuple(n for n in stacks if len(n) > 1)))
     weights = {
         name: part
         for names, tensor in stacks.items()
         for name, part in zip(names, tensor.chunk(len(names)), strict=True)
     }
-    if path == "cpu-fused":
-        return fused.run(cell, weights, inputs, state, lengths)
-    return emit_torch.run(_plan(cell), weights, inputs, state, lengths=lengths)
+    back = reversal(reading.lengths, inputs) if reading.backwards else None
+    flow = inputs if back is None else turn(inputs, back)
+    done = emit_torch.run(_plan(cell), weights, flow, state, lengths=reading.lengths)
+    return done if back is None else replace(done, output=turn(done.output, back))

@@ -14,6 +14,7 @@ from torch import Tensor
 from remanence.cells import CELLS
 from remanence.compiler import emit_torch, run_cpu
 from remanence.compiler.kernel import build
+from remanence.compiler.reading import Reading
 
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-10}
 SHAPES = [(1, 1, 1, 1), (2, 3, 3, 5), (7, 3, 4, 33), (5, 13, 2, 16)]
@@ -55,7 +56,7 @@ def test_fused_kernel_equals_the_eager_reference(name: str, dtype: torch.dtype) 
             weights, inputs, state = _tensors(name, dtype, shape)
             leaves = [inputs, *weights.values(), *state.values()]
             eager = emit_torch.run(kernel.plan, weights, inputs, state, lengths=lengths)
-            fused = run_cpu.run(kernel, weights, inputs, state, lengths=lengths)
+            fused = run_cpu.run(kernel, weights, inputs, state, Reading(lengths))
             outputs = [[run.output, *(run.state[s] for s in kernel.step.state)] for run in (eager, fused)]
             arriving = [torch.randn_like(output) for output in outputs[0]]
             gradients = [torch.autograd.grad(out, leaves, arriving, allow_unused=True) for out in outputs]
@@ -72,7 +73,7 @@ def test_threads_change_a_result_by_rounding_alone() -> None:
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            found.append(run_cpu.run(kernel, weights, inputs, state, lengths=lengths).output)
+            found.append(run_cpu.run(kernel, weights, inputs, state, Reading(lengths)).output)
     finally:
         torch.set_num_threads(before)
     # Tiles of few rows interleave their sums, and how rows fall into tiles depends on the number of threads.

@@ -25,7 +25,7 @@ def call(typing_context: Any, address: Any, arguments: Any) -> Any:
 
         def lay(kind: Any, value: Any) -> None:
             if isinstance(kind, types.BaseTuple):
-                for place, inner in enumerate(kind):
+                for place, inner in enumerate(kind):  # pyright: ignore[reportArgumentType] (numba's tuples are iterable)
                     lay(inner, builder.extract_value(value, place))
             else:
                 wide = isinstance(kind, types.CPointer)
@@ -89,7 +89,7 @@ LAUNCH = '''"""Written by remanence: a kernel over all threads of the pool, comp
 
 from numba import njit, prange, types
 
-from remanence.compiler.calls import call
+from remanence.compiler.linking import call
 
 
 @njit(types.void(types.int64, types.int64, types.int64, types.int64), parallel=True, nogil=True, cache=True)

@@ -1,0 +1,29 @@
+"""How a layer reads its input, besides the tensors that every call has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+__all__ = ["Reading"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Lengths, direction, and what is shown.
+
+    Args:
+        lengths: valid steps of each sequence, int64 `[batch]` on the CPU; None: all of them.
+        backwards: read every sequence from its own end; outputs and traces keep the places of the input.
+        given: name → `[time, batch, size]`, for cells that read more than x at each step.
+        trace: quantities to return.
+        stacks: parameters that are one tensor, by the names of its rows in equal parts; it goes by the first name.
+    """
+
+    lengths: Tensor | None = None
+    backwards: bool = False
+    given: Mapping[str, Tensor] = field(default_factory=dict)
+    trace: tuple[str, ...] = ()
+    stacks: tuple[tuple[str, ...], ...] = ()
