@@ -21,7 +21,7 @@ class RecurrentOptions:
         forget_bias: added to the forget gates' biases at the start (1 is usual).
         recurrent_init: "uniform" (as torch.nn) or "orthogonal".
         path: "auto" takes torch's own kernel where there is one, else a time loop compiled from the equations (CPU,
-            float32 or float64, no trace, 8 steps or more; 1 to 4 seconds at the first use ever, then kept on disk;
+            float32 or float64, 8 steps or more; 1 to 4 seconds at the first use ever, then kept on disk;
             not for minLSTM and minGRU, whose work stands before the loop),
             else runs the equations; "eager" always runs them; "cpu-fused" compiles also where torch has a kernel.
         recurrent_dropout: probability of dropping a unit of the cell's candidate, drawn anew at each step, in training
