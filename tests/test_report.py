@@ -161,9 +161,9 @@ def test_a_comparison_without_runs_is_still_a_page() -> None:
          "parameters": None},
     ]  # fmt: skip
     result = {"task": "forecast", "protocol": {"split": [0.6, 0.2, 0.2]}, "rows": rows, "verdict": "memory helps"}
-    text = page_html(comparison_page(result, {}, verdict_zh="记忆有用"))
+    text = page_html(comparison_page(result, {}, verdict_zh="记忆有用：LSTM 比最好的（naive）小 9 %（mae）"))
     assert "Memory helps." in text
-    assert "记忆有用。" in text
+    assert "记忆有用：LSTM 比最好的（朴素（最后一个值））小 9 %（MAE）。" in text
     assert text.index(">LSTM<") < text.index(">naive (last value)<") < text.index(">dtw<")
     assert "1,234" in text
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
+from remanence.compiler.ir import Operation
 from remanence.explain.example import Example, model_of
 
 __all__ = ["Gates", "gates"]
@@ -22,6 +23,7 @@ class Gates:
         model: name of the model, such as `lstm`.
         labels: what stands at each step: a token or a time, `[time]`.
         values: `layer0.forward.f` → the quantity, `[time, unit]`, in the order in which the cell computes it.
+        functions: quantity → `sigmoid` or `tanh`, for those that are nothing but one of these of something.
 
     Example:
         >>> gates = Gates("lstm", ("a", "b"), {"layer0.forward.f": np.zeros((2, 3))})
@@ -32,6 +34,7 @@ class Gates:
     model: str
     labels: tuple[str, ...]
     values: Mapping[str, np.ndarray]
+    functions: Mapping[str, str] = field(default_factory=dict)
 
     def layers(self) -> tuple[str, ...]:
         """Layers and directions, such as `layer0.forward`, in reading order."""
@@ -63,4 +66,10 @@ def gates(run: Any, example: Example, quantities: tuple[str, ...] = ("*",)) -> G
         traced = model.trace(example.batch, quantities).trace
     length = len(example.labels)
     values = {name: value[0, :length].double().cpu().numpy() for name, value in traced.items()}
-    return Gates(model.recurrent.cell.name, example.labels, values)
+    cell = model.recurrent.cell
+    functions = {
+        equation.name: equation.value.op
+        for equation in cell.step.equations
+        if isinstance(equation.value, Operation) and equation.value.op in ("sigmoid", "tanh")
+    }
+    return Gates(cell.name, example.labels, values, functions)

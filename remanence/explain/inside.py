@@ -253,13 +253,22 @@ def first_input(memories: Sequence[Memory], *, reading: str = "reach", language:
 def activations(gates: Gates, *, language: Language = "en") -> Any:
     """Draw sigmoid and tanh with their slopes, and where this model's gates and candidates fell on them.
 
-    A saturated gate (slope near 0) no longer learns; the histogram below the curves shows how many are.
+    A saturated gate (slope near 0) no longer learns; the histogram below the curves shows how many are. A function that
+    the cell does not use is left out.
+
+    Raises:
+        SettingError: the cell uses neither.
     """
+    used = set(gates.functions.values())
+    if not used:
+        raise SettingError(f"{gates.model}: no quantity is a sigmoid or tanh", name="cell")
     panels = []
     for title, function, slope, inverse, low in (
-        ("sigmoid", lambda z: 1 / (1 + np.exp(-z)), lambda y: y * (1 - y), lambda y: np.log(y / (1 - y)), 0.0),
+        ("sigmoid", lambda z: 1 / (1 + np.exp(-z)), lambda y: y * (1 - y), lambda y: -np.log(1 / y - 1), 0.0),
         ("tanh", np.tanh, lambda y: 1 - y * y, np.arctanh, -1.0),
     ):
+        if title not in used:
+            continue
         z = np.linspace(-6, 6, 121)
         y = function(z)
         names = (title, Words("its slope", "它的斜率").pick(language))
@@ -280,7 +289,7 @@ def activations(gates: Gates, *, language: Language = "en") -> Any:
                 ),
             )
         )
-        came = _before_activation(gates, inverse, low)
+        came = _before_activation(gates, title, inverse)
         counts, edges = np.histogram(np.clip(came, -6, 6), bins=48, range=(-6, 6))
         share = counts / max(counts.max(initial=0), 1) * 0.5 + low
         bars = (
@@ -293,18 +302,11 @@ def activations(gates: Gates, *, language: Language = "en") -> Any:
     return styled(alt.concat(*panels, columns=2).resolve_scale(color="independent"))
 
 
-def _before_activation(gates: Gates, inverse: Any, low: float) -> np.ndarray:
-    """Pre-activations of the quantities whose range is that of the function, got back through its inverse."""
+def _before_activation(gates: Gates, function: str, inverse: Any) -> np.ndarray:
+    """What went into a function, got back from what came out; infinite where it came out at an end."""
     found = [np.zeros(0)]
     for name, values in gates.values.items():
-        gate = bool(values.size) and values.min() > 0.0 and values.max() < 1.0
-        # States are sums and products, no activations: only what the cell computes from scratch counts.
-        if (
-            name.rpartition(".")[2] in ("h", "c")
-            or gate != (low == 0.0)
-            or not values.size
-            or np.abs(values).max() >= 1.0
-        ):
-            continue
-        found.append(inverse(values.astype(np.float64)).ravel())
+        if gates.functions.get(name.rpartition(".")[2]) == function:
+            with np.errstate(divide="ignore"):
+                found.append(inverse(values.astype(np.float64)).ravel())
     return np.concatenate(found)

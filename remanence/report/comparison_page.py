@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,9 @@ def comparison_page(
         facts |= {"settings": best.manifest["settings"], "versions": best.manifest["versions"]}
     sections.append(settings_section(facts))
     source = Path(best.manifest["data"]["path"]).name if best is not None else str(result["task"])
-    verdict = str(result["verdict"])
-    said = Words(_sentence(verdict, "."), _sentence(verdict_zh or str(result.get("verdict_zh") or verdict), "。"))
+    english = str(result["verdict"])
+    chinese = _in_chinese(verdict_zh or str(result.get("verdict_zh") or english), rows, metric)
+    said = Words(_sentence(english, "."), _sentence(chinese, "。"))
     title = Words(f"Does memory help on {source}?", f"记忆对 {source} 有用吗？")
     return Page(source, title, said, tuple(section for section in sections if section))
 
@@ -77,6 +79,14 @@ def comparison_page(
 def _sentence(text: str, stop: str) -> str:
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "。", "!", "?")) else text + stop
+
+
+def _in_chinese(verdict: str, rows: Sequence[Mapping[str, Any]], metric: str) -> str:
+    """The Chinese verdict with Chinese names of simple models and of the metric, where it has those of the table."""
+    names = {str(row["model"]): model_words(str(row["model"]), recurrent=False).zh for row in rows}
+    names[metric] = metric_title(metric).zh
+    known = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    return re.sub(rf"(?<![A-Za-z-])({known})(?![A-Za-z-])", lambda found: names[found[1]], verdict)
 
 
 def _own_rows(run: Run) -> list[dict[str, Any]]:

@@ -89,23 +89,19 @@ def memory_section(models: Mapping[str, Any], example: Example, *, title: Words 
     # A plain network beside a gated one is drawn first: what it lacks is easier to see.
     order = sorted(names, key=lambda name: bool(models[name].recurrent.cell.additive_memory))
     left = [memory(models[name], example, name=name) for name in order]
-    return [
+    sections = [
         Section(
             title or Words("Inside the model, on one example", "模型内部：一个例子"),
             (*_shown(example), *_gate_figures(traced)),
         ),
         Section(Words("What it remembers", "它记住了什么"), tuple(_memory_figures(left))),
-        Section(
-            Words("Where the activations stood", "激活值所处的位置"),
-            (
-                Figure(
-                    "activations",
-                    lambda language: inside.activations(traced, language=language),
-                    how=HOW["activations"],
-                ),
-            ),
-        ),
     ]
+    if traced.functions:
+        figure = Figure(
+            "activations", lambda language: inside.activations(traced, language=language), how=HOW["activations"]
+        )
+        sections.append(Section(Words("Where the activations stood", "激活值所处的位置"), (figure,)))
+    return sections
 
 
 SHOWN_UNKNOWN = 12

@@ -14,6 +14,7 @@ from remanence.explain.inside import activations, first_input, gate_heatmaps, me
 from remanence.explain.memory import memory
 from remanence.explain.render import save_svg, specification
 from remanence.explain.style import token_text
+from remanence.report.sections import memory_section
 from tests.explain.helpers import text_model, token_example
 
 
@@ -85,15 +86,30 @@ def test_first_input_ends_where_a_logarithm_would_be_lost() -> None:
 
 def test_activations_put_a_model_back_where_its_gates_came_from() -> None:
     came = np.array([[-2.0, 0.0], [1.0, 3.0]])
-    traced = Gates("lstm", ("a", "b"), {"layer0.forward.f": 1 / (1 + np.exp(-came))})
+    traced = Gates("lstm", ("a", "b"), {"layer0.forward.f": 1 / (1 + np.exp(-came))}, {"f": "sigmoid"})
     bars = next(columns for columns in data_of(activations(traced)) if "floor" in columns and columns["floor"][0] == 0)
     places = [low for low, height in zip(bars["z"], bars["value"], strict=True) if height > 0]
     assert places == pytest.approx([-2.0, 0.0, 1.0, 3.0], abs=0.26)
 
 
 def test_activations_bear_a_saturated_gate() -> None:
-    traced = Gates("lstm", ("a",), {"layer0.forward.f": np.array([[0.0, 1.0]])})
-    assert "sigmoid" in texts_of(activations(traced))
+    traced = Gates("lstm", ("a",), {"layer0.forward.f": np.array([[0.0, 1.0]])}, {"f": "sigmoid"})
+    bars = next(columns for columns in data_of(activations(traced)) if "floor" in columns)
+    assert bars["value"][0] > 0 and bars["value"][-1] > 0 and sum(height > 0 for height in bars["value"]) == 2
+
+
+def test_activations_are_told_from_the_equations() -> None:
+    """A plain RNN's state is a tanh and no gate; a state that is a sum or product is neither, wherever it lies."""
+    example = token_example("abcde")
+    plain, gated, linear = (gates(text_model(cell), example) for cell in ("rnn", "lstm", "rnn-relu"))
+    assert (plain.functions, linear.functions) == ({"h": "tanh"}, {})
+    assert gated.functions == {"i": "sigmoid", "f": "sigmoid", "g": "tanh", "o": "sigmoid"}
+    bars = [columns for columns in data_of(activations(plain)) if "floor" in columns]
+    assert len(bars) == 1 and max(bars[0]["value"]) > -1.0
+    with pytest.raises(SettingError, match="rnn-relu"):
+        activations(linear)
+    titles = [section.title.en for section in memory_section({"rnn-relu": text_model("rnn-relu")}, example)]
+    assert "Where the activations stood" not in titles and len(titles) == 2
 
 
 def test_learning_curves_leave_out_what_was_not_written() -> None:
