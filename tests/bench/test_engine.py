@@ -14,6 +14,7 @@ from helpers import REPOSITORY
 from bench.engine import compare, ours
 from bench.engine.__main__ import main
 from bench.engine.figure import roofline
+from bench.engine.measures.tile import tile_call
 from bench.engine.peers import PEERS, torch_nn
 from bench.engine.plain import PLAIN
 from bench.engine.plan import FLOORS, Case, Shape, default_pairs
@@ -136,6 +137,12 @@ def test_flops_of_an_lstm_are_those_worked_by_hand() -> None:
     # Four gates of 4 units, 5 inputs and 4 states each: 144 products; 3 sequences of 2 steps.
     assert flops(problem("lstm", "infer", TINY, 1)) == 2 * 144 * 6
     assert flops(problem("lstm", "train", TINY, 1)) == 6 * 144 * 6
+
+
+def test_tile_is_called_as_it_wants_to_be() -> None:
+    call, work = tile_call()  # which compares its result with a number worked by hand
+    call()
+    assert work > 0
 
 
 def test_ratio_is_theirs_over_ours() -> None:

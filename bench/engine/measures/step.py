@@ -102,7 +102,7 @@ def _still(step: Callable[[np.ndarray], Any], given: Problem) -> Step:
 
 
 def _sessions(asked: Asked) -> Findings:
-    from bench.engine.measures.rate import tile_call
+    from bench.engine.measures.tile import tile_call
 
     given = problem("lstm", "infer", Shape(SESSIONS, CHECKED, WIDE // 2, WIDE), asked.threads)
     mine, theirs = _ours(given), _cell(given)
