@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--shapes", type=listed, metavar="BxTxIxH,…", help=f"default {','.join(map(str, SHAPES))}")
     parser.add_argument("--threads", type=listed, metavar="1,2", help="default 1,2")
     parser.add_argument("--quick", action="store_true", help="two shapes, one thread, few repeats: about two minutes")
-    parser.add_argument("--seconds", type=float, help="budget of one case (default 3)")
+    parser.add_argument("--seconds", type=float, help="budget of one case (default 2)")
     parser.add_argument("--fresh", action="store_true", help="measure again what the results hold")
     parser.add_argument(
         "--through",
@@ -86,15 +86,26 @@ def main(arguments: list[str] | None = None) -> int:
     out = asked.out or (OUT.with_name("engine-quick.json") if asked.quick else OUT)
     if not out.parent.is_dir():
         parser.error(f"--out {out}: no such folder")
-    results = Results(out, machine.facts(), machine.commit(), machine.engine_key(), asked.quick, asked.through)
+    key, load = machine.engine_key(), os.getloadavg()[0]
+    results = Results(out, machine.facts(), machine.commit(), key, asked.quick, asked.through, load)
     try:
-        if not asked.fresh:
-            results.resume()
-        bad = _measure(jobs, results, _budget(asked))
+        resumed = asked.fresh or results.resume()
     except ValueError as error:
         parser.error(str(error))
+    if not resumed and out == OUT and _narrowed(asked):
+        parser.error(f"{out} holds all of another engine; --fresh begins it anew with these few, --out goes elsewhere")
+    try:
+        bad = _measure(jobs, results, _budget(asked))
+    except KeyboardInterrupt:
+        print(f"stopped; the same command goes on from {out}", file=sys.stderr)
+        return 130
     _publish(results, out)
     return 1 if bad else 0
+
+
+def _narrowed(asked: Any) -> bool:
+    """Whether a part of the plan is asked for."""
+    return any((asked.cells, asked.modes, asked.peers, asked.shapes, asked.measures, asked.threads, asked.only))
 
 
 def _budget(asked: Any) -> Budget:
@@ -232,8 +243,8 @@ def _publish(results: Results, out: Path) -> None:
     held = results.to_json()
     text = markdown(held)
     if out == OUT:
-        insert(PAGE, text)
-        draw(held, FIGURE)
+        drawn = draw(held, FIGURE)
+        insert(PAGE, f"![Rates of all libraries]({FIGURE.name})\n\n{text}" if drawn else text)
     else:
         out.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
         draw(held, out.with_suffix(".png"))

@@ -10,6 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 __all__ = ["environment", "main"]
@@ -64,8 +65,9 @@ def main() -> int:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
-    for answer in _work(job):
-        print(json.dumps(answer), file=answers, flush=True)
+    with suppress(KeyboardInterrupt):
+        for answer in _work(job):
+            print(json.dumps(answer), file=answers, flush=True)
     return 0
 
 

@@ -51,7 +51,7 @@ def parameters(made: Recurrent) -> dict[str, torch.nn.Parameter]:
 
 
 def _recurrent(asked: Problem) -> Contender:
-    made = layer(asked)
+    made = layer(asked).train(asked.trains)
     weights = parameters(made)
     inputs = torch.from_numpy(asked.inputs).requires_grad_(asked.trains)
     gradient = torch.from_numpy(asked.gradient).transpose(0, 1)

@@ -29,6 +29,7 @@ class Results:
         engine: what was measured, for resuming.
         quick: whether roughly.
         through: "dropin" or "recurrent": which of our layers ran LSTM, GRU and RNN.
+        load: of the machine before it began, as the system counts waiting processes.
     """
 
     path: Path | None
@@ -37,22 +38,26 @@ class Results:
     engine: str
     quick: bool
     through: str = "dropin"
+    load: float = 0.0
     cases: dict[str, dict[str, Any]] = field(default_factory=dict)
     findings: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def resume(self) -> None:
-        """Take over what the file holds of the same engine, machine and care.
+    def resume(self) -> bool:
+        """Take over what the file holds of the same engine, machine and care; whether there is nothing else in it.
 
         Raises:
             ValueError: the file is not one of ours.
         """
         if self.path is None or not self.path.exists():
-            return
+            return True
         held = read(self.path)
         same = ("machine", "engine", "quick", "through")
-        if all(held[name] == getattr(self, name) for name in same):
-            self.cases = {key: case for key, case in held["cases"].items() if "ratio" in case}
-            self.findings = {key: found for key, found in held["findings"].items() if "value" in found}
+        if not all(held[name] == getattr(self, name) for name in same):
+            return not (held["cases"] or held["findings"])
+        self.cases = {key: case for key, case in held["cases"].items() if "ratio" in case}
+        self.findings = {key: found for key, found in held["findings"].items() if "value" in found}
+        self.load = max(self.load, held["load"])
+        return True
 
     def write(self) -> None:
         """Write the file beside its place, then rename it."""
@@ -77,6 +82,7 @@ class Results:
             "engine": self.engine,
             "quick": self.quick,
             "through": self.through,
+            "load": round(self.load, 1),
             "machine": self.machine,
             "cases": {key: _rounded(case) for key, case in self.cases.items()},
             "findings": {key: _rounded(found) for key, found in self.findings.items()},

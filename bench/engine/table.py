@@ -32,13 +32,18 @@ def _of(floor: Floor, results: dict[str, Any]) -> dict[tuple[str, str], dict[str
     """Shape and threads → the case that counts: that of the fastest peer."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for key, case in results["cases"].items():
-        cell, mode, peer, shape, threads = key.split("/")
-        if (cell, mode) != (floor.cell, floor.mode) or peer not in floor.peers or "ratio" not in case:
+        if not _concerns(floor, key) or "ratio" not in case:
             continue
+        _, _, peer, shape, threads = key.split("/")
         known = found.get((shape, threads))
         if known is None or case["ratio"] < known["ratio"]:
             found[shape, threads] = case | {"peer": peer}
     return found
+
+
+def _concerns(floor: Floor, key: str) -> bool:
+    cell, mode, peer, _, _ = key.split("/")
+    return (cell, mode) == (floor.cell, floor.mode) and peer in floor.peers
 
 
 def judged(results: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -55,8 +60,10 @@ def judged(results: dict[str, Any]) -> Iterator[dict[str, Any]]:
         mean, least = geometric_mean(ratios), min(ratios)
         checks = [bound is None or value >= bound for value, bound in ((mean, floor.mean), (least, floor.least))]
         row["value"] = f"mean {mean:.2f}, least {least:.2f} ({len(ratios)} case{'s' * (len(ratios) > 1)})"
-        row["note"] = ", ".join(sorted({c["path"] for c in cases.values() if c["path"] not in ("", "cpu-fused")}))
-        yield row | {"reached": all(checks) if floor.mean else None}
+        lost = sum(_concerns(floor, key) and "ratio" not in case for key, case in results["cases"].items())
+        paths = {f"path {case['path']}" for case in cases.values() if case["path"] not in ("", "cpu-fused")}
+        row["note"] = ", ".join([*sorted(paths), *[f"{lost} not timed, see below"] * bool(lost)])
+        yield row | {"reached": all(checks) and not lost if floor.mean else None}
     for key, found in results["findings"].items():
         name, _, threads = key.partition("@")
         limit = LIMITS.get(name)
@@ -100,7 +107,7 @@ def markdown(results: dict[str, Any]) -> str:
     parts = [
         f"Measured at commit {results['commit']} on {machine['processor']}, {machine['cores']} cores, "
         f"{machine['vectors']}, {caches}, {machine['memory_gb']:g} GB; {machine['system']}, "
-        f"Python {machine['python']}, {versions}. float32."
+        f"Python {machine['python']}, {versions}. float32. Other work at the beginning: load {results['load']:.1f}."
         + ("" if results["through"] == "dropin" else " LSTM, GRU and RNN through Recurrent, on the compiled path.")
         + (" A quick run: few cases, few repeats; the numbers are rough." if results["quick"] else ""),
         _rows(

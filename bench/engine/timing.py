@@ -31,7 +31,7 @@ class Budget:
         pause: seconds between blocks, for threads of another pool to fall asleep.
     """
 
-    seconds: float = 3.0
+    seconds: float = 2.0
     narrow: float = 0.015
     fewest: int = 7
     fewest_slow: int = 2

@@ -183,6 +183,13 @@ def test_table_counts_each_case_against_the_fastest_peer() -> None:
     assert step["value"] == "2.5 µs" and step["floor"] == "≤ 2 µs" and step["reached"] is False
 
 
+def test_floor_is_not_reached_where_a_case_was_refused() -> None:
+    held = made(torch_1x1x1x1=4.0, onnxruntime_1x1x1x1=4.0)
+    held["cases"]["lstm/infer/torch/2x1x1x1/1"] = {"wrong": "so"}
+    row = next(row for row in judged(held) if row["title"] == "LSTM, inference")
+    assert row["reached"] is False and "1 not timed" in row["note"]
+
+
 def test_table_says_what_was_not_measured_and_why() -> None:
     held = made(torch_1x1x1x1=2.0)
     held["cases"]["gru/train/torch/1x1x1x1/1"] = {"wrong": "'x' differs"}
@@ -209,13 +216,11 @@ def test_results_of_another_engine_are_measured_again(tmp_path: Path) -> None:
     held.cases |= {"a": {"ratio": 1.0}, "b": {"wrong": "so"}}
     held.write()
     same = Results(path, {"cores": 2}, "abd", "engine", False)
-    same.resume()
-    assert same.cases == {"a": {"ratio": 1.0}}
+    assert same.resume() and same.cases == {"a": {"ratio": 1.0}}
     changes: list[dict[str, Any]] = [{"engine": "other"}, {"quick": True}, {"machine": {"cores": 4}}]
     for change in changes:
         other = replace(held, cases={}, **change)
-        other.resume()
-        assert not other.cases, change
+        assert not other.resume() and not other.cases, change
     path.write_text(json.dumps({"version": 0}), encoding="utf-8")
     with pytest.raises(ValueError, match="version"):
         same.resume()

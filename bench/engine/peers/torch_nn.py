@@ -51,6 +51,8 @@ def make(asked: Problem, kind: type[nn.RNNBase] | None = None, ragged: Ragged | 
     wanted: dict[str, Any] = {"proj_size": size} if size else {}
     layer = (kind or LAYERS[asked.cell])(*sizes, **wanted)
     by_length = ragged or packed
+    # oneDNN saves less for a layer that is in evaluation mode.
+    layer.train(asked.trains)
     parameters = dict(layer.named_parameters())
     with torch.no_grad():
         for name, weight in joined(asked.weights, names).items():
