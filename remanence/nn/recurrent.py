@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import NamedTuple, cast
 
 import torch
@@ -19,17 +18,19 @@ from remanence.compiler.emit_torch import Run
 from remanence.compiler.ir import SCALAR
 from remanence.compiler.reading import Reading
 from remanence.compiler.schedule import schedule
-from remanence.errors import SettingError
 from remanence.nn import fused, twin
+from remanence.nn.checkpoint import run_in_chunks
 from remanence.nn.masks import draw, keep_units, masked_cells
 from remanence.nn.options import RecurrentOptions, check_layer, widths_of
 from remanence.nn.segments import cut
-from remanence.nn.shapes import check_finite, check_inputs, check_named, check_resets
+from remanence.nn.shapes import check_finite, check_inputs, check_named, check_resets, quantities_of
 from remanence.nn.turn import reversal, turn
 from remanence.nn.weights import CellWeights
 from remanence.sequences import Sequences
 
 __all__ = ["Recurrent", "RecurrentOptions", "RecurrentOutput"]
+
+Named = Mapping[str, Tensor]
 
 
 class RecurrentOutput(NamedTuple):
@@ -179,7 +180,7 @@ class Recurrent(nn.Module):
             axes = {"layers * directions": len(self.directions) * self.layers, "batch": batch}
             known = {name: {**axes, "hidden": size} for name, size in self._widest().items()}
             check_named(f"{what} state", state, known, data, "is it another cell's?")
-        call = _Call(data, lengths, state, dict(outside), self._quantities(trace))
+        call = _Call(data, lengths, state, dict(outside), quantities_of(self.cell, trace))
         if resets is not None:
             check_resets(f"{what} resets", resets, data)
         done = self._stack(call) if resets is None or not resets.any() else self._in_parts(call, resets)
@@ -298,48 +299,34 @@ class Recurrent(nn.Module):
             given = {**given, **draw(self.masked.masks, read.sizes, flow)}
             if rate := self.options.variational_input_dropout:
                 flow = flow * keep_units(rate, (1, *flow.shape[1:]), flow)
+        chunk = self.options.checkpoint if torch.is_grad_enabled() and not read.quantities else None
+        if twin.transformed() or torch.compiler.is_compiling() or (chunk and len(flow) <= chunk):
+            chunk = None
         backwards = name.endswith("reverse")
-        if path == "cpu-fused":
-            return fused.run(
-                cell, weights, flow, read.initial, Reading(read.lengths, backwards, given, read.quantities)
-            )
-        back = reversal(read.lengths, flow) if backwards else None
+        # A compiled loop reads from either end; what reads from one end alone is given the sequence turned.
+        back = reversal(read.lengths, flow) if backwards and (chunk or path != "cpu-fused") else None
         if back is not None:
             flow = turn(flow, back)
             given = {name: turn(value, back) for name, value in given.items()}
-        if path == "torch":
-            done = twin.run(cell, weights, flow, read.initial, read.lengths)
+
+        def loop(flow: Tensor, weights: Named, state: Named, lengths: Tensor | None, given: Named) -> Run:
+            if path == "torch":
+                return twin.run(cell, weights, flow, state, lengths)
+            if path == "cpu-fused":
+                reading = Reading(lengths, backwards and back is None, given, read.quantities)
+                return fused.run(cell, weights, flow, state, reading)
+            plan, clip = self.training_plan if self.training else self.plan, self.options.clip_state_gradient
+            trace = read.quantities
+            return emit_torch.run(plan, weights, flow, state, lengths=lengths, trace=trace, given=given, clip=clip)
+
+        if chunk:
+            done = run_in_chunks(loop, chunk, flow, (weights, read.initial, given), read.lengths)
         else:
-            done = emit_torch.run(
-                self.training_plan if self.training else self.plan,
-                weights,
-                flow,
-                read.initial,
-                lengths=read.lengths,
-                trace=read.quantities,
-                given=given,
-                clip=self.options.clip_state_gradient,
-            )
+            done = loop(flow, weights, read.initial, read.lengths, given)
         if back is None:
             return done
         turned = {name: turn(values, back) for name, values in done.trace.items()}
         return Run(turn(done.output, back), done.state, turned)
-
-    def _quantities(self, trace: Iterable[str]) -> tuple[str, ...]:
-        known = self.cell.quantities
-        asked = tuple(trace)
-        if "*" in asked:
-            return known
-        for name in asked:
-            if name not in known:
-                close = get_close_matches(name, known, n=1)
-                hint = f"did you mean '{close[0]}'? " if close else ""
-                raise SettingError(
-                    f"cell '{self.cell.name}' has no quantity '{name}'",
-                    name="trace",
-                    remedy=f"{hint}expected some of {', '.join(known)}, or *",
-                )
-        return tuple(dict.fromkeys(asked))
 
     def _widest(self) -> dict[str, int]:
         """State → its largest size over layers."""

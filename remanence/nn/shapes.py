@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 
 import torch
 from torch import Tensor, nn
 
-from remanence.errors import ShapeError
+from remanence.cells import Cell
+from remanence.errors import SettingError, ShapeError
 
-__all__ = ["check_axes", "check_finite", "check_inputs", "check_named", "check_resets"]
+__all__ = ["check_axes", "check_finite", "check_inputs", "check_named", "check_resets", "quantities_of"]
 
 
 def check_axes(what: str, tensor: Tensor, axes: Mapping[str, int]) -> None:
@@ -86,3 +88,24 @@ def check_resets(what: str, resets: Tensor, data: Tensor) -> None:
     check_axes(what, resets, {"batch": data.shape[0], "time": data.shape[1]})
     if resets.dtype != torch.bool:
         raise ShapeError(what, axis="dtype", expected=torch.bool, came=resets.dtype, remedy="such as resets != 0")
+
+
+def quantities_of(cell: Cell, trace: Iterable[str]) -> tuple[str, ...]:
+    """The quantities that a trace asks for; "*" means all.
+
+    Raises:
+        SettingError: a name that the cell has not.
+    """
+    known, asked = cell.quantities, tuple(trace)
+    if "*" in asked:
+        return known
+    for name in asked:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            raise SettingError(
+                f"cell '{cell.name}' has no quantity '{name}'",
+                name="trace",
+                remedy=f"{hint}expected some of {', '.join(known)}, or *",
+            )
+    return tuple(dict.fromkeys(asked))
