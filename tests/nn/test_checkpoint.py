@@ -26,8 +26,8 @@ def _layer(name: str, checkpoint: int | None, **options: object) -> Recurrent:
     [
         ("lstm", {}),
         ("lstm", {"path": "eager", "clip_state_gradient": 0.01}),
-        ("gru", {"zoneout": 0.2, "variational_dropout": 0.2}),
-        ("lstm-peephole", {"learn_start": True}),
+        ("gru", {"path": "eager", "zoneout": 0.2, "variational_dropout": 0.2}),
+        ("gru-before", {"learn_start": True}),
     ],
 )
 def test_checkpoints_change_no_result_and_no_gradient(name: str, options: dict, steps: int):

@@ -12,6 +12,7 @@ from remanence.cells import CELLS
 from remanence.errors import SettingError
 from remanence.nn.masks import Mask, draw, masked_cells
 from remanence.nn.recurrent import Recurrent, RecurrentOptions
+from remanence.sequences import Sequences
 
 BATCH, TIME = 3, 6
 
@@ -199,11 +200,20 @@ def test_masks_that_a_cell_cannot_have_are_refused(cell: str, options: dict, wha
         Recurrent(cell, 2, 4, options=RecurrentOptions(**options))
 
 
-def test_zoneout_in_evaluation_runs_compiled_as_it_runs_step_by_step():
-    layers = [_layer("mgu", zoneout=0.3, path=path).eval() for path in ("cpu-fused", "eager")]
-    torch.manual_seed(0)
-    data = torch.randn(3, 12, 2).double()
-    with torch.no_grad():
-        assert [layer.path for layer in layers] == ["cpu-fused", "eager"]
-        fused, eager = (layer(data) for layer in layers)
-    torch.testing.assert_close(fused.output, eager.output, atol=1e-10, rtol=1e-10)
+def test_masked_cells_run_compiled_as_they_run_step_by_step():
+    """Same seed, same masks: both directions, unequal lengths, every gradient; then zoneout's expectation."""
+    options = {"recurrent_dropout": 0.3, "variational_dropout": 0.2, "zoneout": 0.2, "variational_input_dropout": 0.2}
+    found = []
+    for path in ("cpu-fused", "eager"):
+        torch.manual_seed(1)
+        layer = Recurrent("mgu", 2, 5, bidirectional=True, options=RecurrentOptions(path=path, **options)).double()
+        assert layer.path == path
+        data = torch.linspace(-2, 2, 4 * 12 * 2).view(4, 12, 2).double().requires_grad_()
+        torch.manual_seed(2)
+        done = layer(Sequences(data, torch.tensor([12, 0, 1, 7])))
+        loss = done.output.sin().sum() + done.state["h"].cos().sum()
+        gradients = torch.autograd.grad(loss, [data, *layer.parameters()])
+        with torch.no_grad():
+            found.append([done.output, done.state["h"], *gradients, layer.eval()(data).output])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-10, rtol=1e-9)
