@@ -71,7 +71,8 @@ class _Chunks(torch.autograd.Function):
             # A final state may be a view of all that its chunk computed.
             state = [done.state[name].clone() for name in plan.states]
         assert output is not None
-        ctx.plan, ctx.kept = plan, kept
+        ctx.plan, ctx.kept, kind = plan, kept, inputs.device.type
+        ctx.autocast = (kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
         ctx.save_for_backward(inputs, *rest)
         return output, *state
 
@@ -79,7 +80,8 @@ class _Chunks(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         plan, needed = ctx.plan, ctx.needs_input_grad[1:]
         if torch.is_grad_enabled():
-            return None, *_all_at_once(plan, ctx.saved_tensors, gradients, needed)
+            with torch.autocast(*ctx.autocast):
+                return None, *_all_at_once(plan, ctx.saved_tensors, gradients, needed)
         inputs, *rest = ctx.saved_tensors
         weights, _, given = plan.split(rest)
         arriving, *carried = gradients
@@ -93,7 +95,7 @@ class _Chunks(torch.autograd.Function):
                 v.detach().requires_grad_(w is not None) for v, w in zip(sliced, (whole[0], *of_given), strict=True)
             ]
             local = [w.detach().requires_grad_(g is not None) for w, g in zip(weights, of_weights, strict=True)]
-            with torch.enable_grad():
+            with torch.enable_grad(), torch.autocast(*ctx.autocast):
                 done = plan.run(start, moving[0], local, before, moving[1:])
             found = _gradients(done, plan, (arriving[chunk], *carried), [*local, *before, *moving])
             for total, one in zip(of_weights, found, strict=False):

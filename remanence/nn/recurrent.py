@@ -238,8 +238,7 @@ class Recurrent(nn.Module):
                 done = self._run(f"layer{layer}_{direction}", read, path)
                 outputs.append(done.output)
                 for name in self.cell.state:
-                    final = done.state[name]
-                    finals[name].append(functional.pad(final, (0, widest[name] - final.shape[-1])))
+                    finals[name].append(_widened(done.state[name], widest[name]))
                 for name, values in done.trace.items():
                     traced[f"layer{layer}.{direction}.{name}"] = values.transpose(0, 1)
             flow = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
@@ -340,7 +339,7 @@ class Recurrent(nn.Module):
         held = [getattr(self, f"start{n}_{way}") for n in range(self.layers) for way in self.directions]
         started = {}
         for name, size in self._widest().items():
-            vectors = [functional.pad(one[name], (0, size - one[name].shape[0])) for one in held]
+            vectors = [_widened(one[name], size) for one in held]
             started[name] = torch.stack(vectors)[:, None].expand(rows, batch, size).to(data.dtype)
         return started
 
@@ -366,6 +365,12 @@ class _Reading:
     quantities: tuple[str, ...]
     given: Mapping[str, Tensor]
     sizes: Mapping[str, int]
+
+
+def _widened(values: Tensor, size: int) -> Tensor:
+    """The last axis filled up with zeros."""
+    short = size - values.shape[-1]
+    return functional.pad(values, (0, short)) if short else values
 
 
 def _read(inputs: Tensor | Sequences | PackedSequence) -> tuple[Tensor, Tensor | None]:

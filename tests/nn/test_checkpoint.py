@@ -82,3 +82,15 @@ def test_checkpoints_hold_one_chunk_alone():
 def test_checkpoints_of_no_steps_are_refused(steps: object):
     with pytest.raises(SettingError, match="checkpoint"):
         _layer("gru", steps)  # type: ignore[arg-type]
+
+
+def test_checkpoints_compute_again_under_the_same_autocast():
+    found = []
+    for steps in (None, 4):
+        layer = _layer("gru", steps, path="eager").float()
+        data = torch.linspace(-1, 1, 2 * 9 * 3).view(2, 9, 3)
+        with torch.autocast("cpu", torch.bfloat16):
+            output = layer(data).output
+        found.append([output, *torch.autograd.grad(output.sum(), list(layer.parameters()))])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=2e-2, rtol=2e-2)
