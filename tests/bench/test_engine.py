@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from helpers import REPOSITORY
 
+import remanence.nn
 from bench.engine import compare, ours
 from bench.engine.__main__ import main
 from bench.engine.figure import roofline
+from bench.engine.measures import Asked, step
 from bench.engine.measures.tile import tile_call
 from bench.engine.peers import PEERS, torch_nn
 from bench.engine.plain import PLAIN
@@ -143,6 +146,36 @@ def test_tile_is_called_as_it_wants_to_be() -> None:
     call, work = tile_call()  # which compares its result with a number worked by hand
     call()
     assert work > 0
+
+
+class _Stepper:
+    """What `remanence.nn.Stepper` promises, slowly."""
+
+    def __init__(self, layer: Any) -> None:
+        self.layer, self.state = layer.train(False), None
+
+    def step(self, x: np.ndarray) -> np.ndarray:
+        done = self.layer(torch.from_numpy(x)[:, None], self.state)
+        self.state = {name: value.detach() for name, value in done.state.items()}
+        return done.output[:, 0].detach().numpy()
+
+
+def test_steps_are_compared_before_they_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "HIDDEN", (4,))
+    monkeypatch.setattr(step, "SESSIONS", 3)
+    monkeypatch.setattr(remanence.nn, "Stepper", _Stepper, raising=False)
+    found = step.measure(Asked(1, BRIEF, True))
+    assert {"step/4", "step/torch/4", "step/onnxruntime/4", "step/sessions"} == set(found)
+    assert found["step/4"]["value"] > 0 and found["step/sessions"]["value"] > 0
+
+    class Forgetful(_Stepper):
+        def step(self, x: np.ndarray) -> np.ndarray:
+            self.state = None
+            return super().step(x)
+
+    monkeypatch.setattr(remanence.nn, "Stepper", Forgetful, raising=False)
+    with pytest.raises(compare.WrongResultError):
+        step.measure(Asked(1, BRIEF, True))
 
 
 def test_ratio_is_theirs_over_ours() -> None:
