@@ -20,15 +20,16 @@ from pydantic import BaseModel, ConfigDict
 from remanence.data.arrow import compute
 from remanence.errors import MachineError
 
-__all__ = ["PADDING", "UNKNOWN", "TokenKind", "Vocabulary", "choose_kind", "learn", "words"]
+__all__ = ["LETTER", "PADDING", "UNKNOWN", "TokenKind", "Vocabulary", "choose_kind", "learn", "tokenizers_library", "words"]
 
 PADDING, UNKNOWN = 0, 1
 _BETWEEN = -1
 TokenKind = Literal["characters", "words", "subwords"]
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f"
-_LETTER = rf"(?:(?![{_CJK}])[^\W\d_])"
-_WORD = re.compile(rf"\x00|{_LETTER}+(?:['’]{_LETTER}+)*|\d+|[^\s]")
+LETTER = rf"(?:(?![{_CJK}])[^\W\d_])"
+"""One letter of a script that is written in words."""
+_WORD = re.compile(rf"\x00|{LETTER}+(?:['’]{LETTER}+)*|\d+|[^\s]")
 # The same for texts of ASCII alone, twice as quick.
 _PLAIN_WORD = re.compile(r"\x00|[a-z]+(?:'[a-z]+)*|\d+|[^\s]")
 _HAS_CJK = re.compile(rf"[{_CJK}]")
@@ -72,7 +73,7 @@ class Vocabulary(BaseModel):
 
     @cached_property
     def _subwords(self) -> Any:
-        return _library().Tokenizer.from_str(self.model)
+        return tokenizers_library().Tokenizer.from_str(self.model)
 
     def encode(self, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         """Number the tokens of texts.
@@ -185,7 +186,12 @@ def _codes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return np.where(white, 32, codes), lengths
 
 
-def _library() -> Any:
+def tokenizers_library() -> Any:
+    """The package that learns subwords.
+
+    Raises:
+        MachineError: it is not installed.
+    """
     try:
         import tokenizers
     except ImportError:
@@ -196,7 +202,7 @@ def _library() -> Any:
 
 
 def _learn_subwords(chunks: Iterator[pa.Array], limit: int) -> Vocabulary:
-    library = _library()
+    library = tokenizers_library()
     model = library.Tokenizer(library.models.BPE(unk_token="[UNK]"))
     model.normalizer = library.normalizers.Lowercase()
     model.pre_tokenizer = library.pre_tokenizers.BertPreTokenizer()
