@@ -24,11 +24,13 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from remanence.cells import CELLS, Cell
+from remanence.data.encoders import GenerateEncoders
 from remanence.data.examples import Part
 from remanence.errors import CellError, DataError, RunError, SettingError
+from remanence.prediction.completion import completion, unknown_in
 from remanence.prediction.outputs import measure, outputs
 from remanence.prediction.writers import check_suffix, write_rows
-from remanence.settings import Settings
+from remanence.settings import SamplingSettings, Settings, sampling_from
 from remanence.storage import read_sealed, read_tensors, sha256, write_sealed
 from remanence.tasks import TASKS
 from remanence.tasks.task import Prepared, Scores, Task
@@ -193,6 +195,34 @@ class Run:
         """Write the answers for a file as CSV, JSON lines or Parquet, by the suffix of `out`; how many rows."""
         check_suffix(Path(out))
         return write_rows(self.predict(path), Path(out))
+
+    def completion(self, text: str, sampling: SamplingSettings, sample: int = 0) -> Iterator[str]:
+        """Go on with a text, piece by piece as it is written (see `prediction.completion`).
+
+        Raises:
+            SettingError: the run does another task, or was trained on music.
+        """
+        return completion(self.model, self._writer, text, sampling, sample)
+
+    def generate(self, text: str = "", **options: Any) -> list[str]:
+        """Go on with a text: what is written after it, as many times as `samples` says.
+
+        Args:
+            text: empty for the beginning of a text.
+            options: the fields of `remanence.settings.SamplingSettings`, such as `length=100`, `seed=3`.
+        """
+        sampling = sampling_from(options)
+        return ["".join(self.completion(text, sampling, sample)) for sample in range(sampling.samples)]
+
+    def unknown_in(self, text: str) -> str:
+        """The characters of a text that training never saw, each once."""
+        return unknown_in(self._writer, text)
+
+    @property
+    def _writer(self) -> GenerateEncoders:
+        if not isinstance(self.encoders, GenerateEncoders):
+            raise SettingError(f"{self.path} was trained to {self.task.name}", remedy="train one with --task generate")
+        return self.encoders
 
     def _model(self, settings: Settings, file: str) -> Any:
         import torch

@@ -11,16 +11,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from remanence.errors import SettingError
 from remanence.validation import first_mistake
 
-__all__ = ["DataSettings", "ModelSettings", "Settings", "TrainSettings", "settings_from"]
+__all__ = [
+    "DataSettings",
+    "ModelSettings",
+    "SamplingSettings",
+    "Settings",
+    "TrainSettings",
+    "sampling_from",
+    "settings_from",
+]
 
 Names = tuple[str, ...]
+S = TypeVar("S", bound=BaseModel)
 Positive = Annotated[int, Field(ge=1, le=10**9)]
 Size = Annotated[int, Field(ge=1, le=1 << 16)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -33,14 +42,14 @@ class _Frozen(BaseModel):
 class DataSettings(_Frozen):
     """What the file holds, which columns play which part, and how it is split."""
 
-    task: Literal["forecast", "classify", "tag"] | None = Field(
+    task: Literal["forecast", "classify", "tag", "generate"] | None = Field(
         default=None, description="What to do; guessed from the file."
     )
     valid_file: str | None = Field(default=None, description="A file of its own for validation (instead of a split).")
     test_file: str | None = Field(default=None, description="A file of its own for testing (instead of a split).")
     split: tuple[float, ...] = Field(
         default=(0.6, 0.2, 0.2),
-        description="Train, validation, test: fractions of 1, or counts of rows (forecast) or sequences (classify).",
+        description="Train, validation, test: fractions of 1, or counts of rows, sequences or characters (long text).",
     )
     split_column: str | None = Field(default=None, description="Column holding train, valid or test for each row.")
     time: str | None = Field(default=None, description="Column of times (forecast), or of the order within a sequence.")
@@ -49,7 +58,10 @@ class DataSettings(_Frozen):
     known: Names = Field(default=(), description="Columns known ahead of time (holidays, prices set in advance).")
     observed: Names = Field(default=(), description="Columns known only up to now (weather, other loads).")
     horizon: Positive | None = Field(default=None, description="Steps to forecast.")
-    context: Positive | None = Field(default=None, description="Steps the model sees before a forecast.")
+    context: Positive | None = Field(
+        default=None,
+        description="Steps the model sees before a forecast; of a long text, tokens learnt from at once (generate).",
+    )
     season: Positive | None = Field(default=None, description="Steps of one season; guessed from the frequency.")
     stride: Positive | None = Field(
         default=None, description="Steps between forecasts that are scored (default: 1; more where there are too many)."
@@ -65,11 +77,15 @@ class DataSettings(_Frozen):
     )
     group: str | None = Field(default=None, description="Keep rows of one group (a person) on one side of the split.")
     tokens: Literal["characters", "words", "subwords"] | None = Field(
-        default=None, description="How text is cut; characters for Chinese, words for English."
+        default=None,
+        description="How text is cut; characters for Chinese, words for English (to generate, characters for both).",
     )
     ngrams: Annotated[int, Field(ge=1, le=8)] | None = Field(
         default=None,
         description="Runs of up to so many tokens that training texts share get vectors of their own (1: none).",
+    )
+    document: Literal["file", "line"] | None = Field(
+        default=None, description="A text file is one long text, or a text a line (generate; default: file)."
     )
     vocabulary: Positive = Field(default=30000, description="Most tokens to keep.")
     scheme: Literal["none", "BIO", "BIOES", "BMES"] | None = Field(
@@ -103,7 +119,7 @@ class DataSettings(_Frozen):
         default="refuse", description="Two rows at one time: refuse, or keep which."
     )
     sort: bool = Field(default=False, description="Sort rows by time instead of refusing unsorted ones.")
-    format: Literal["csv", "tsv", "jsonl", "parquet", "ts", "arff", "text", "conllu", "conll"] | None = Field(
+    format: Literal["csv", "tsv", "jsonl", "parquet", "ts", "arff", "text", "conllu", "conll", "mat"] | None = Field(
         default=None, description="File format; guessed from the name."
     )
     delimiter: str | None = Field(default=None, description="Column separator of a CSV (default comma) or column file.")
@@ -140,6 +156,10 @@ class ModelSettings(_Frozen):
     character_size: Size | None = Field(default=None, description="Features that a word's characters give (tag).")
     crf: bool | None = Field(
         default=None, description="Score whole sequences of labels, not each alone: a conditional random field (tag)."
+    )
+    tied: bool | None = Field(default=None, description="Read and answer tokens by one matrix of vectors (generate).")
+    weight_drop: Fraction | None = Field(
+        default=None, description="Dropout of the recurrent weights themselves (generate)."
     )
     skip: bool | None = Field(
         default=None, description="Pool what the recurrent layers read beside what they give (classify)."
@@ -224,6 +244,21 @@ class TrainSettings(_Frozen):
         return self
 
 
+class SamplingSettings(_Frozen):
+    """How a trained model writes (`remanence generate`); not part of a run."""
+
+    length: Positive = Field(default=200, description="Tokens to write at most.")
+    temperature: Annotated[float, Field(ge=0, le=100)] = Field(
+        default=0.8, description="Below 1 bolder, above 1 wilder; 0 always takes the likeliest token."
+    )
+    top_k: Positive | None = Field(default=None, description="Draw from the so many likeliest tokens only.")
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None, description="Draw from the likeliest tokens that together have this probability."
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(default=0, description="The same seed writes the same.")
+    samples: Annotated[int, Field(ge=1, le=10_000)] = Field(default=1, description="How many to write.")
+
+
 class Settings(_Frozen):
     """All options of one run."""
 
@@ -255,12 +290,32 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
             continue
         part, field = homes[name]
         parts[part][name] = _as_tuple(value) if "tuple" in str(field.annotation) else value
+    return _checked(Settings, parts, "fit")
+
+
+def sampling_from(options: Mapping[str, Any]) -> SamplingSettings:
+    """Check how to write.
+
+    Raises:
+        SettingError: an unknown option, or a value out of range.
+
+    Example:
+        >>> sampling_from({"length": 50, "top_k": "5"}).top_k
+        5
+    """
+    for name in options:
+        if name not in SamplingSettings.model_fields:
+            raise SettingError("no such option", name=name, remedy=_nearest(name, SamplingSettings.model_fields))
+    return _checked(SamplingSettings, {k: v for k, v in options.items() if v is not None}, "generate")
+
+
+def _checked(kind: type[S], values: Mapping[str, Any], command: str) -> S:
     try:
-        return Settings.model_validate(parts)
+        return kind.model_validate(values)
     except ValidationError as error:
         where, mistake = first_mistake(error)
-        name = next((step for step in where if step not in parts), "")
-        raise SettingError(mistake, name=name, remedy="see `remanence fit --help`") from None
+        name = next((step for step in where if step not in ("data", "model", "train")), "")
+        raise SettingError(mistake, name=name, remedy=f"see `remanence {command} --help`") from None
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

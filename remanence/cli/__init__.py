@@ -3,7 +3,7 @@
     options    flags generated from `remanence.settings`
     look       describe, cells, doctor
     learn      compare, fit
-    use        evaluate, predict, explain
+    use        evaluate, predict, explain, generate
     output     tables and JSON on standard output
     program    the verbs together, and errors told in one line
 

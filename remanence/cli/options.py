@@ -15,9 +15,9 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from remanence.settings import DataSettings, ModelSettings, TrainSettings
+from remanence.settings import DataSettings, ModelSettings, SamplingSettings, TrainSettings
 
-__all__ = ["File", "Json", "Out", "Overwrite", "Quiet", "with_settings"]
+__all__ = ["SAMPLING", "SETTINGS", "File", "Json", "Out", "Overwrite", "Quiet", "with_settings"]
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="CSV, TSV, JSON lines, Parquet, .ts, .arff or text.")]
 Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="Folder to write; by default under runs/.")]
@@ -25,15 +25,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes on standard error.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands at --out.")]
 
-_PANELS: tuple[tuple[str, type[BaseModel]], ...] = (
-    ("Data", DataSettings),
-    ("Model", ModelSettings),
-    ("Training", TrainSettings),
-)
+Panels = tuple[tuple[str, type[BaseModel]], ...]
+SETTINGS: Panels = (("Data", DataSettings), ("Model", ModelSettings), ("Training", TrainSettings))
+SAMPLING: Panels = (("Sampling", SamplingSettings),)
 
 
-def with_settings(*without: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the flags of all settings but some; they arrive as keyword arguments in `options`.
+def with_settings(*without: str, of: Panels = SETTINGS) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the flags of settings, all but some of them; they arrive as keyword arguments in `options`.
 
     The command's own last parameter must be `**options`.
     """
@@ -43,7 +41,7 @@ def with_settings(*without: str) -> Callable[[Callable[..., Any]], Callable[...,
         own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
         made = [
             _parameter(name, field, panel)
-            for panel, settings in _PANELS
+            for panel, settings in of
             for name, field in settings.model_fields.items()
             if name not in without
         ]

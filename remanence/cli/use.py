@@ -1,15 +1,16 @@
-"""Commands that use a run: evaluate, predict, explain."""
+"""Commands that use a run: evaluate, predict, explain, generate."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from remanence.cli.options import Json, Overwrite, Quiet
+from remanence.cli.options import SAMPLING, Json, Overwrite, Quiet, with_settings
 from remanence.cli.output import metrics_table, print_json, print_json_rows
-from remanence.errors import SettingError
+from remanence.errors import SettingError, printable
 
 __all__ = ["add_to"]
 
@@ -18,7 +19,7 @@ RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="Folder that `rema
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to a program."""
-    for command in (evaluate, predict, explain):
+    for command in (evaluate, predict, explain, generate):
         app.command(rich_help_panel="Use")(command)
 
 
@@ -121,3 +122,38 @@ def explain(
         print_json({"run": run, "page": str(page)})
     else:
         print(f"page  {page}")
+
+
+@with_settings(of=SAMPLING)
+def generate(
+    run: RunFolder,
+    text: Annotated[str, typer.Option("--text", metavar="TEXT", help="A text to go on with.")] = "",
+    json: Json = False,
+    **options: Any,
+) -> None:
+    """Go on with a text, as a run of the task generate has learnt to; what is written appears as it comes.
+
+    Examples:
+
+      remanence generate runs/poems --text 白日依山
+
+      remanence generate runs/novel --text "Sea is" --length 300 --temperature 0.7 --seed 3
+
+      remanence generate runs/novel --samples 5 --top-p 0.9 --json
+    """
+    from remanence.run import Run
+    from remanence.settings import sampling_from
+
+    loaded, sampling = Run.load(run), sampling_from(options)
+    if strange := loaded.unknown_in(text):
+        print(f"note: never seen in training: {strange}", file=sys.stderr)
+    if json:
+        print_json({"run": run, "text": text, "samples": loaded.generate(text, **sampling.model_dump())})
+        return
+    for sample in range(sampling.samples):
+        if sampling.samples > 1:
+            print(f"[{sample + 1}] ", end="")
+        print(text, end="", flush=True)
+        for piece in loaded.completion(text, sampling, sample):
+            print(printable(piece), end="", flush=True)
+        print()

@@ -7,9 +7,10 @@ from typing import overload
 
 import numpy as np
 
-__all__ = ["order", "pieces"]
+__all__ = ["STEPS_AT_ONCE", "order", "pieces"]
 
-_STEPS = 1 << 14
+STEPS_AT_ONCE = 1 << 14
+"""Steps, padding included, that are read at once by what does not learn."""
 _LEAST = 8
 
 
@@ -50,21 +51,22 @@ def order(
     return [batches[place] for place in random.permutation(len(batches))]
 
 
-def pieces(lengths: np.ndarray, index: np.ndarray) -> list[np.ndarray]:
-    """Cut a batch evenly until no piece has more than 16,384 steps, padding included, or is down to 8 examples.
+def pieces(lengths: np.ndarray, index: np.ndarray, most: int = STEPS_AT_ONCE) -> list[np.ndarray]:
+    """Cut a batch evenly until no piece has more than `most` steps, padding included, or is down to 8 examples.
 
     What reads without learning reads long sequences fewer at a time, so that its memory does not grow with them.
 
     Args:
         lengths: steps of every example of the part, int64 `[examples]`.
         index: positions of the batch's examples.
+        most: steps of a piece.
 
     Example:
         >>> [len(piece) for piece in pieces(np.full(100, 1000), np.arange(100))]
         [15, 15, 14, 14, 14, 14, 14]
     """
     padded = len(index) * int(lengths[index].max(initial=0))
-    return np.array_split(index, max(1, min(-(-padded // _STEPS), len(index) // _LEAST)))
+    return np.array_split(index, max(1, min(-(-padded // most), len(index) // _LEAST)))
 
 
 class _Cut(Sequence[np.ndarray]):

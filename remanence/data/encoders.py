@@ -10,10 +10,11 @@ from remanence.data.motion import motion_names
 from remanence.data.runs import Runs
 from remanence.data.scalers import Scaler
 from remanence.data.schemes import Scheme
+from remanence.data.symbols import Symbols
 from remanence.data.times import Frequency
 from remanence.data.tokens import Vocabulary
 
-__all__ = ["ClassifyEncoders", "ForecastEncoders", "TagEncoders"]
+__all__ = ["ClassifyEncoders", "ForecastEncoders", "GenerateEncoders", "TagEncoders"]
 
 Names = tuple[str, ...]
 
@@ -163,3 +164,22 @@ class TagEncoders(_Encoders):
             return ()
         flags = tuple(f"{column} missing" for column in self.input) if self.missing == "mask" else ()
         return self.input + motion_names(self.motion, self.motion_steps) + flags
+
+
+class GenerateEncoders(_Encoders):
+    """Everything a model that generates needs to read a new file.
+
+    Args:
+        input: column of the texts or lists of notes (`text` for a file without columns).
+        document: `file`: a text file is one stream; `line`: each line or row is a text of its own.
+        symbols: pieces of text, or None for music.
+        context: tokens of a window of a stream.
+        longest: steps kept of each text or piece, or None for all.
+    """
+
+    kind: Literal["generate"] = "generate"
+    input: Names
+    document: Literal["file", "line"]
+    symbols: Symbols | None = None
+    context: int
+    longest: int | None = None

@@ -9,12 +9,15 @@ A `Part` may lie on disk: `batch` reads what it needs. Nothing here knows of mod
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from remanence.data.batches import STEPS_AT_ONCE, order
 from remanence.sequences import Sequences
 
 __all__ = ["SCORED_STEPS", "Batch", "Part"]
@@ -31,14 +34,16 @@ class Batch:
         inputs: what the recurrent network reads, step by step. Forecast: scaled numbers `[batch, context, feature]`
             whose first `target` features are the targets. Classify: tokens `[batch, time]` or numbers
             `[batch, time, feature]`. Tag: these, or for each token its number and those of its characters
-            `[batch, time, 1 + character]`.
+            `[batch, time, 1 + character]`. Generate: tokens, or frames of 0 and 1 `[batch, time, key]`.
         target: the answer, or None where it is not known. Forecast: scaled future `[batch, horizon, target]`
             (NaN where missing: not scored). Classify: class indices int64 `[batch]`. Tag: `[batch, time]`.
+            Generate: what comes next at each step, `[batch, time]` or `[batch, time, key]`.
         future: inputs known ahead of time `[batch, horizon, known]` (forecast), or None.
         index: positions of the examples in their part, int64 `[batch]`.
         series: which of `encoders.series_names` each window belongs to, int64 `[batch]`, -1 for a series that training
             did not see (forecast), or of which recording it is a window (tag); None.
-        scored: which steps have an answer of their own, bool `[batch, time]` (tag); None where a sequence has one.
+        scored: which steps have an answer of their own, bool `[batch, time]` (tag, generate); None where a sequence has one.
+        past: what was read just before the inputs, tokens int64 `[batch, 16]`, 0 where nothing was (generate), or None.
     """
 
     inputs: Sequences
@@ -47,6 +52,7 @@ class Batch:
     index: Tensor
     series: Tensor | None = None
     scored: Tensor | None = None
+    past: Tensor | None = None
 
     def chunk(self, start: int, stop: int) -> Batch:
         """Steps `start … stop - 1`; the answer too, where each step has its own."""
@@ -72,9 +78,19 @@ class Part(ABC):
 
     lengths: np.ndarray
     """Steps of each example, int64 `[examples]`: batches are made of examples of like length."""
+    stream: ClassVar[bool] = False
+    """Whether each example goes on where the one before it ends, so that a state is carried between them."""
+    steps_at_once: int = STEPS_AT_ONCE
+    """Steps read at once without learning: fewer where the answer to a step is large."""
+    held_at_once: int = 4096
+    """Examples whose answers are held at once to be put in order: fewer where an answer is large."""
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def order(self, batch_size: int, seed: int, epoch: int) -> Sequence[np.ndarray]:
+        """In which batches the examples are learnt from: a function of seed and epoch alone."""
+        return order(self.lengths, batch_size, seed, epoch)
 
     @abstractmethod
     def batch(self, index: np.ndarray) -> Batch:

@@ -16,7 +16,7 @@ from remanence.data.step_records import StepRecords
 from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings
 
-__all__ = ["Share", "share_out", "with_sibling"]
+__all__ = ["Share", "share_out", "split_left", "with_sibling"]
 
 R = TypeVar("R", Records, StepRecords)
 _DEFAULT_SPLIT = DataSettings.model_fields["split"].default
@@ -66,7 +66,7 @@ def share_out(
                 remedy="give files with the same columns",
             )
     valid, test = given
-    split = _split(settings, valid, test, notes)
+    split = split_left(settings, valid, test, notes)
     if settings.split_column and main.marks is not None:
         marks = split_marks(main.marks, main.mark_names, settings.split_column, main.path)
         places = tuple(np.flatnonzero(marks == part) for part in range(3))
@@ -85,7 +85,9 @@ def share_out(
     return shares[0], shares[1], shares[2]
 
 
-def _split(settings: DataSettings, valid: R | None, test: R | None, notes: list[str]) -> tuple[float, float, float]:
+def split_left(
+    settings: DataSettings, valid: object | None, test: object | None, notes: list[str]
+) -> tuple[float, float, float]:
     """Fractions (or counts) for what has no file of its own."""
     chosen = settings.split != _DEFAULT_SPLIT
     first, second, third = settings.split

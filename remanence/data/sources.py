@@ -40,6 +40,7 @@ FORMATS = {
     ".bmes": "conll",
     ".iob": "conll",
     ".iob2": "conll",
+    ".mat": "mat",
 }
 _COMPRESSED = (".xz", ".gz")
 

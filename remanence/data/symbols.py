@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from remanence.data.tokens import LETTER, TokenKind, tokenizers_library
 
-__all__ = ["END", "FIRST", "SHOWN_END", "Symbols", "learn_symbols"]
+__all__ = ["END", "FIRST", "SHOWN_END", "UNKNOWN", "Symbols", "learn_symbols"]
 
 PADDING, UNKNOWN, END, FIRST = 0, 1, 2, 3
 SHOWN_END = "⏎"
@@ -59,7 +59,7 @@ class Symbols(BaseModel):
 
     @cached_property
     def characters(self) -> np.ndarray:
-        """Characters that each number stands for, int64 `[vocab]`; an end of a document counts as one, as a line end."""
+        """Characters that each number stands for, int64 `[vocab]`; an end of a document counts as one."""
         # Counting the bytes that begin a character shares one split over several pieces out exactly.
         counts = [sum(byte & 0xC0 != 0x80 for byte in piece) for piece in self._bytes]
         return np.array(counts, np.int64)

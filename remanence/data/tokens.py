@@ -20,7 +20,17 @@ from pydantic import BaseModel, ConfigDict
 from remanence.data.arrow import compute
 from remanence.errors import MachineError
 
-__all__ = ["LETTER", "PADDING", "UNKNOWN", "TokenKind", "Vocabulary", "choose_kind", "learn", "tokenizers_library", "words"]
+__all__ = [
+    "LETTER",
+    "PADDING",
+    "UNKNOWN",
+    "TokenKind",
+    "Vocabulary",
+    "choose_kind",
+    "learn",
+    "tokenizers_library",
+    "words",
+]
 
 PADDING, UNKNOWN = 0, 1
 _BETWEEN = -1

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from remanence.data.runs import Runs, follow
 from remanence.nn.convolution import surround
+from remanence.nn.dropout import locked_dropout
 from remanence.nn.pool import State, latest
 from remanence.sequences import Sequences
 
@@ -97,6 +98,7 @@ class TokenEncoder(nn.Module):
         runs: which runs, ending at the token, have a vector too; None for none.
         rows: rows of the table of each length of run, which a hash of the run shares out.
         dropout: rate of dropout of single features, in training.
+        locked: a token is dropped wherever it stands in a batch, a feature at every step of a sequence.
 
     References:
         Runs shared out by a hash: Joulin, Grave, Bojanowski & Mikolov 2017, arXiv:1607.01759, §2.2.
@@ -113,9 +115,10 @@ class TokenEncoder(nn.Module):
         runs: Runs | None = None,
         rows: int = 2**15,
         dropout: float = 0.0,
+        locked: bool = False,
     ) -> None:
         super().__init__()
-        self.token_dropout, self.rows = token_dropout, rows
+        self.token_dropout, self.rows, self.locked = token_dropout, rows, locked
         self.vectors = nn.Embedding(vocabulary, size)
         self.run_vectors = nn.ModuleList(nn.Embedding(rows, size) for _ in range(runs.longest - 1 if runs else 0))
         # Follows from the encoders, so it is no part of the weights.
@@ -132,7 +135,9 @@ class TokenEncoder(nn.Module):
         tokens = torch.where(mask, inputs.data, 0)
         data = self.vectors(tokens)
         if self.training and self.token_dropout > 0:
-            kept = torch.rand(tokens.shape, device=tokens.device) >= self.token_dropout
+            shape = (len(self.vectors.weight),) if self.locked else tokens.shape
+            kept = torch.rand(shape, device=tokens.device) >= self.token_dropout
+            kept = kept[tokens] if self.locked else kept
             data = data * (kept[..., None] / (1 - self.token_dropout))
         carried: State = {}
         reach = len(self.run_vectors)
@@ -146,5 +151,6 @@ class TokenEncoder(nn.Module):
                 code = follow(code, padded[:, reach - back : reach - back + inputs.time, 0])
                 known = self.known[code % len(self.known)][..., None]
                 data = data + table(code // _APART % self.rows) * known
-        data = torch.where(mask[..., None], self.dropout(data), 0.0)
-        return Sequences(data, inputs.lengths), carried
+        rate = self.dropout.p
+        data = locked_dropout(data, rate, training=self.training) if self.locked else self.dropout(data)
+        return Sequences(torch.where(mask[..., None], data, 0.0), inputs.lengths), carried

@@ -16,6 +16,7 @@ from remanence.nn.convolution import Branch
 from remanence.nn.encoders import NumberEncoder, TokenEncoder
 from remanence.nn.heads import ClassifyHead, ForecastHead, StepHead, TagHead
 from remanence.nn.pool import State, latest
+from remanence.nn.readout import Readout
 from remanence.nn.recurrent import Recurrent, RecurrentOutput
 from remanence.nn.window import InputLayout, denormalise, normalise, window_state
 from remanence.nn.words import WordEncoder
@@ -43,7 +44,7 @@ class SequenceModel(nn.Module):
         self,
         encoder: NumberEncoder | TokenEncoder | WordEncoder,
         recurrent: Recurrent,
-        head: ClassifyHead | ForecastHead | StepHead | TagHead,
+        head: ClassifyHead | ForecastHead | StepHead | TagHead | Readout,
         *,
         branch: Branch | None = None,
         layout: InputLayout | None = None,
@@ -86,7 +87,7 @@ class SequenceModel(nn.Module):
         Returns:
             The answer after all steps so far, and the state: logits `[batch, class]`, or a forecast in scaled units
             `[batch, horizon, target]` (with quantiles `[batch, horizon, target, 1 + quantile]`); of a tagger the
-            lattice of these steps alone.
+            lattice of these steps alone; of a model that generates, logits of these steps `[batch, time, answer]`.
 
         Raises:
             SettingError: chunks for layers that read from both ends.
@@ -109,6 +110,9 @@ class SequenceModel(nn.Module):
             following["head.input"] = last[None]
         elif isinstance(self.head, TagHead):
             answer, pool = self.head(steps), {}
+        elif isinstance(self.head, Readout):
+            vectors = self.encoder.vectors.weight if isinstance(self.encoder, TokenEncoder) else None
+            answer, pool = self.head(steps, vectors), {}
         elif isinstance(self.head, ForecastHead):
             answer, pool = self.head(steps, carried, batch.future)
         else:
@@ -126,6 +130,8 @@ class SequenceModel(nn.Module):
 
     def joined(self, answers: list[Tensor]) -> Tensor:
         """The answer to a whole batch from those to its chunks: the last one, or every step's."""
+        if isinstance(self.head, Readout):
+            return torch.cat(answers, dim=1)
         if not isinstance(self.head, TagHead):
             return answers[-1]
         rows = 2 + answers[0].shape[2]

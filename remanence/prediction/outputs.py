@@ -14,6 +14,8 @@ from torch.nn.utils.rnn import pad_sequence
 from remanence.data.batches import order, pieces
 from remanence.data.examples import Batch, Part
 from remanence.data.spills import trim_heap
+from remanence.nn.carry import Carried
+from remanence.nn.pool import State
 from remanence.settings import Settings
 from remanence.tasks.task import Scores, Task
 
@@ -21,7 +23,10 @@ __all__ = ["TRIM_EVERY", "forward", "measure", "outputs"]
 
 EVALUATION_BATCH = 256
 TRIM_EVERY = 32
-POOL = 16 * EVALUATION_BATCH
+STREAMS = 32
+"""Places of a long text that are read side by side."""
+WARM = 4
+"""Windows read before each such place, so that a state is there when scoring begins."""
 
 
 def outputs(model: Any, part: Part, settings: Settings, *, in_order: bool = False) -> Iterator[tuple[Tensor, Batch]]:
@@ -31,11 +36,14 @@ def outputs(model: Any, part: Part, settings: Settings, *, in_order: bool = Fals
         model: a `SequenceModel` or a `Baseline`.
         part: what to read.
         settings: `train.truncate` bounds how many steps are in memory at once.
-        in_order: give the outputs in the order of the part; they are computed in pools of 4,096, by length.
+        in_order: give the outputs in the order of the part; they are computed in pools, by length.
     """
+    if part.stream:
+        yield from _streamed(model, part, settings, 1 if in_order else _places(part))
+        return
     pools = [np.arange(len(part))]
     if in_order:
-        pools = np.array_split(pools[0], max(1, -(-len(part) // POOL)))
+        pools = np.array_split(pools[0], max(1, -(-len(part) // part.held_at_once)))
     for pool in pools:
         answered = _answered(model, part, pool, settings)
         yield from _restored(part, pool, answered) if in_order else answered
@@ -46,9 +54,37 @@ def _answered(model: Any, part: Part, pool: np.ndarray, settings: Settings) -> I
     for count, places in enumerate(order(part.lengths[pool], EVALUATION_BATCH, seed=0, epoch=0)):
         if count % TRIM_EVERY == 0:
             trim_heap()
-        for index in pieces(part.lengths, pool[places]):
+        for index in pieces(part.lengths, pool[places], part.steps_at_once):
             batch = part.batch(index)
             yield forward(model, batch, settings.train.truncate), batch
+
+
+def _places(part: Part) -> int:
+    """How many places of a long text are read side by side: few where reading up to them would cost as much."""
+    longest = int(part.lengths.max(initial=1))
+    return max(1, min(STREAMS, part.steps_at_once // longest, len(part) // (8 * WARM)))
+
+
+def _streamed(model: Any, part: Part, settings: Settings, places: int) -> Iterator[tuple[Tensor, Batch]]:
+    """Outputs of examples that go on from each other, the state carried between them."""
+    batches = part.order(places, 0, 0)
+    carried = Carried()
+    if isinstance(model, torch.nn.Module) and len(batches):
+        for index in (batches[0] - back for back in range(WARM, 0, -1)):
+            if (index >= 0).any():
+                _carried(model, part.batch(index[index >= 0]), settings, carried)
+    for index in batches:
+        batch = part.batch(index)
+        yield _carried(model, batch, settings, carried), batch
+
+
+def _carried(model: Any, batch: Batch, settings: Settings, carried: Carried) -> Tensor:
+    """The answer to some examples after the state that `carried` holds for them; it holds theirs afterwards."""
+    if not isinstance(model, torch.nn.Module):
+        return model.predict(batch)
+    answer, state = _read(model, batch, settings.train.truncate, carried.before(batch.index))
+    carried.after(batch.index, state)
+    return answer
 
 
 def _restored(part: Part, pool: np.ndarray, answered: Iterator[tuple[Tensor, Batch]]) -> Iterator[tuple[Tensor, Batch]]:
@@ -64,18 +100,22 @@ def forward(model: Any, batch: Batch, chunk: int | None) -> Tensor:
     """The answer to a batch, read in chunks of so many steps where given; no gradient, evaluation mode."""
     if not isinstance(model, torch.nn.Module):
         return model.predict(batch)
+    return _read(model, batch, chunk, {})[0]
+
+
+def _read(model: Any, batch: Batch, chunk: int | None, state: State) -> tuple[Tensor, State]:
+    """The answer to a batch after a state, and the state after it; empty: the batch begins."""
     model.eval()
-    device = next(model.parameters()).device
-    batch = batch.to(device)
+    batch = batch.to(next(model.parameters()).device)
     with torch.no_grad():
+        state = state or model.begin(batch)
         if chunk is None or batch.inputs.time <= chunk:
-            return model(batch)[0]
-        state = model.begin(batch)  # type: ignore[operator]
+            return model(batch, state)
         answers = []
-        for piece in model.chunks(batch, chunk):  # type: ignore[operator]
+        for piece in model.chunks(batch, chunk):
             answer, state = model(piece, state)
             answers = [*answers, answer] if piece.scored is not None else [answer]
-        return model.joined(answers)  # type: ignore[operator]
+        return model.joined(answers), state
 
 
 def measure(task: Task, model: Any, part: Part, encoders: BaseModel, settings: Settings) -> tuple[Scores, float]:

@@ -1,4 +1,4 @@
-"""What a run answers on its test part: forecasts with intervals, or a confusion matrix."""
+"""What a run answers on its test part: forecasts with intervals, a confusion matrix, or texts gone on with."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from remanence.prediction.outputs import forward, measure
 from remanence.report.captions import HOW
 from remanence.report.page import Block, Figure, Section, Text
 from remanence.report.tagged import tagged_blocks
+from remanence.report.writings import writings_section
 
 __all__ = ["answers_section"]
 
@@ -45,6 +46,8 @@ def answers_section(run: Any) -> Section | None:
         few = len(run.encoders.labels) <= MOST_LABELS
         blocks = tagged_blocks(run, part) + (_confusion(run, part) if few else ())
         return Section(Words("Labels found", "标注结果"), blocks)
+    if run.task.name == "generate":
+        return writings_section(run, part)
     return None
 
 

@@ -21,6 +21,7 @@ from remanence.report.names import model_title, number
 from remanence.report.page import Page, write_page
 from remanence.report.run_page import models_of
 from remanence.report.sections import memory_section, settings_section
+from remanence.report.writings import next_words
 from remanence.run import Run
 
 __all__ = ["choose_example", "explain_run", "explanation_page", "write_explanation"]
@@ -78,7 +79,7 @@ def _scored_part(run: Run) -> Part:
 
 def _example_of_text(run: Run, text: str) -> Example:
     """Read a text as the run would read it from a file."""
-    if getattr(run.encoders, "vocabulary", None) is None:
+    if all(getattr(run.encoders, name, None) is None for name in ("vocabulary", "symbols")):
         raise SettingError("this run reads numbers, not texts", name="text", remedy="use --row or --file")
     column = run.encoders.input[0]  # type: ignore[attr-defined]
     data = run.settings.data.model_copy(update={"format": "jsonl", "delimiter": None, "split_column": None})
@@ -116,6 +117,9 @@ def _verdict(run: Run, models: dict[str, Any], example: Example) -> Words:
         "; ".join(f"{name}: {said(life).en}" for name, life in lives.items()),
         "；".join(f"{name}：{said(life).zh}" for name, life in lives.items()),
     )
+    if run.task.name == "generate":
+        ahead = next_words(run, example.batch)
+        return Words(f"{ahead.en}Of an input, {memories.en}.", f"{ahead.zh}一个输入的留存，{memories.zh}。")
     if run.task.name != "classify":
         return Words(f"Of an input, {memories.en}.", f"一个输入的留存，{memories.zh}。")
     shares = torch.softmax(forward(run.model, example.batch, run.settings.train.truncate)[0].double(), 0)

@@ -64,7 +64,12 @@ def run_page(run: Run, example: Example | None = None) -> Page:
     )
     cell = model_title(str(run.settings.model.cell))
     source = Path(manifest["data"]["path"]).name
-    words = {"forecast": ("forecasts", "预测"), "classify": ("classifies", "分类"), "tag": ("tags", "标注")}
+    words = {
+        "forecast": ("forecasts", "预测"),
+        "classify": ("classifies", "分类"),
+        "tag": ("tags", "标注"),
+        "generate": ("goes on with", "续写"),
+    }
     doing = words.get(run.task.name, (run.task.name, run.task.name))
     title = Words(f"{cell} {doing[0]} {source}", f"{cell}：{doing[1]} {source}")
     verdict = Words(*map("".join, zip(_interrupted(manifest), _verdict(manifest), strict=True)))

@@ -10,11 +10,13 @@ from remanence.errors import SettingError
 from remanence.tasks.classify import Classify
 from remanence.tasks.forecast import Forecast
 from remanence.tasks.tag import Tag
+from remanence.tasks.generate import Generate
 from remanence.tasks.task import Task
 
 __all__ = ["TASKS", "Task", "task"]
 
-TASKS: Mapping[str, Task] = MappingProxyType({each.name: each for each in (Forecast(), Classify(), Tag())})
+_EVERY: tuple[Task, ...] = (Forecast(), Classify(), Tag(), Generate())
+TASKS: Mapping[str, Task] = MappingProxyType({each.name: each for each in _EVERY})
 
 
 def task(name: str) -> Task:

@@ -24,13 +24,20 @@ def recurrent_stack(input_size: int, settings: Settings) -> Recurrent:
     )
 
 
-def token_encoder(vocabulary_size: int, settings: Settings, runs: Runs | None = None) -> TokenEncoder:
-    """A vector for each token, with fresh weights, and for each run of tokens where there are runs."""
+def token_encoder(
+    vocabulary_size: int, settings: Settings, runs: Runs | None = None, *, locked: bool = False
+) -> TokenEncoder:
+    """A vector for each token, with fresh weights, and for each run of tokens where there are runs.
+
+    Args:
+        locked: dropout is alike at all steps.
+    """
     chosen = settings.model
     return TokenEncoder(
         vocabulary_size,
         chosen.embedding or 64,
         token_dropout=chosen.embedding_dropout or 0.0,
         runs=runs,
+        locked=locked,
         dropout=chosen.dropout or 0.0,
     )

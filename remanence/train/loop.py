@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from remanence.data.batches import order
 from remanence.data.spills import trim_heap
 from remanence.errors import DataError, TrainingError
 from remanence.prediction.outputs import TRIM_EVERY, measure
@@ -183,7 +182,7 @@ class _Training:
 
     def _order(self) -> Sequence[Any]:
         assert self.options.batch_size is not None
-        return order(self.job.prepared.train.lengths, self.options.batch_size, self.job.seed, self.at.epoch)
+        return self.job.prepared.train.order(self.options.batch_size, self.job.seed, self.at.epoch)
 
     def _due(self) -> bool:
         """Whether it is time for a checkpoint: often after evaluations, seldom enough to cost little."""

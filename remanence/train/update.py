@@ -1,5 +1,7 @@
 """One update of the weights: forward, backward, clip, AdamW, average.
 
+The windows of a long text are a batch each; the state is carried from one to the next without a gradient.
+
 With `truncate`, the inputs come in chunks of that many steps. The state is carried from chunk to chunk and cut off
 from the gradient; the loss after each chunk counts by its share of the valid steps (a forecast is only scored after its
 whole context); gradients of all chunks are summed and the weights are updated once a batch, so that memory is that of
@@ -18,6 +20,7 @@ from torch import Tensor
 
 from remanence.data.examples import Batch
 from remanence.errors import TrainingError
+from remanence.nn.carry import Carried
 from remanence.train.job import Job
 
 __all__ = ["Updater"]
@@ -40,6 +43,7 @@ class Updater:
         self.optimiser = torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, fused=True)
         self.averaged: dict[str, Tensor] = {}
         self.updates = 0
+        self.carried = Carried()
         if self.options.average:
             self.averaged = {name: value.detach().clone() for name, value in self._floating().items()}
 
@@ -83,21 +87,23 @@ class Updater:
     def _outputs(self, batch: Batch) -> Iterator[tuple[Tensor, float, Batch]]:
         """Output, weight of its loss and the chunk, for each chunk that is scored."""
         size = self.options.truncate
-        if size is None or size >= batch.inputs.time:
-            yield self.model(batch)[0], 1.0, batch
-            return
-        state = self.model.begin(batch)
-        chunks = self.model.chunks(batch, size)
+        stream = self.job.prepared.train.stream
+        state = self.carried.before(batch.index) if stream else self.model.begin(batch)
+        chunks = [batch] if size is None or size >= batch.inputs.time else self.model.chunks(batch, size)
         steps = max(1, int(batch.inputs.lengths.sum()))
         for position, chunk in enumerate(chunks):
             output, state = self.model(chunk, state)
-            if self.job.task.scored_early:
+            if len(chunks) == 1:
+                weight = 1.0
+            elif self.job.task.scored_early:
                 weight = float(chunk.inputs.lengths.sum()) / steps
             else:
                 weight = float(position == len(chunks) - 1)
             if weight:
                 yield output, weight, chunk
             state = {name: value.detach() for name, value in state.items()}
+        if stream:
+            self.carried.after(batch.index, state)
 
     def _clipped_norm(self) -> float:
         gradients = [p.grad for p in self.weighted if p.grad is not None]
@@ -167,6 +173,7 @@ class Updater:
         for position, weights in enumerate(self.weighted):
             for key, value in self.optimiser.state.get(weights, {}).items():
                 held[f"optimiser.{position}.{key}"] = value
+        held.update({f"carried.{name}": value for name, value in self.carried.tensors().items()})
         held["random.cpu"] = torch.get_rng_state()
         held["updates"] = torch.tensor(self.updates)
         if self.device.type == "cuda":
@@ -187,6 +194,7 @@ class Updater:
             moments = below(f"optimiser.{position}.")
             if moments:
                 self.optimiser.state[weights] = {name: value.to(self.device) for name, value in moments.items()}
+        self.carried.load(below("carried."), self.device)
         torch.set_rng_state(held["random.cpu"])
         self.updates = int(held["updates"])
         if "random.cuda" in held:
