@@ -24,7 +24,8 @@ HERE = Path(__file__).parent / "data"
 
 
 def main(originals: Path) -> None:
-    for make in (seattle_weather, beijing_pm25, japanese_vowels, snips_intents, tang_couplets, gaze_windows):
+    made = (seattle_weather, beijing_pm25, japanese_vowels, snips_intents, tang_couplets, gaze_windows, tang_poems)
+    for make in (*made, shakespeare):
         path = make(originals)
         print(f"{path.name:28} {path.stat().st_size:>8,} bytes")
 
@@ -95,6 +96,23 @@ def tang_couplets(originals: Path) -> Path:
         swapped = draw.random() < 0.5
         rows.append((number, f"{second}，{first}" if swapped else f"{first}，{second}", "倒" if swapped else "正"))
     return write_table("tang-couplets.csv", ("poem", "text", "order"), rows)
+
+
+def tang_poems(originals: Path) -> Path:
+    """Draw poems of four lines of five characters, a poem a line; what two collections hold is kept once."""
+    with lzma.open(originals / "generate/tang-poems.jsonl.xz", "rt", encoding="utf-8") as file:
+        poems = ["".join(json.loads(line)["paragraphs"]) for line in file]
+    form = re.compile(r"([\u4e00-\u9fff]{5}，[\u4e00-\u9fff]{5}。){2}")
+    fitting = list(dict.fromkeys(poem for poem in poems if form.fullmatch(poem)))
+    chosen = sorted(random.Random("poems").sample(range(len(fitting)), min(3600, len(fitting))))
+    return write("tang-poems.txt", "\n".join(fitting[place] for place in chosen) + "\n")
+
+
+def shakespeare(originals: Path) -> Path:
+    """Keep the first 300,000 characters, cut at the end of a speech."""
+    with lzma.open(originals / "generate/tinyshakespeare.txt.xz", "rt", encoding="utf-8") as file:
+        text = file.read(300_000)
+    return write("shakespeare.txt", text[: text.rindex("\n\n") + 1])
 
 
 def gaze_windows(originals: Path) -> Path:

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +94,7 @@ def _prepare_stream(path: Path, settings: DataSettings) -> GenerateParts:
     counts = [stop - start for _, start, stop in sources]
     if not counts[0]:
         raise DataError("no training text", path=path, remedy="see --split")
-    symbols = _fit(lambda: text.pieces(0, ends[0]), settings, notes)
+    symbols = _fit(path, lambda: text.pieces(0, ends[0]), settings, notes)
     encoders = _encoders(settings, symbols, "file", "text")
     parts = [_stream(*source, encoders) for source in sources]
     notes.append(f"{counts[0]:,} training, {counts[1]:,} validation, {counts[2]:,} test characters, in this order")
@@ -120,7 +119,7 @@ def _prepare_documents(path: Path, settings: DataSettings) -> GenerateParts:
     files = [main, *(other or main for other in others)]
     if not len(places[0]):
         raise DataError("no training text", path=path, remedy="see --split")
-    symbols = _fit(lambda: _chosen(main, places[0]), settings, notes)
+    symbols = _fit(path, lambda: _chosen(main, places[0]), settings, notes)
     encoders = _encoders(settings, symbols, "line", main.column)
     stores = {file.path: _tokens_of(file, symbols) for file in files}
     parts = [
@@ -143,10 +142,21 @@ def _places(main: Documents, others: list[Any], settings: DataSettings, notes: l
         marks = split_marks(main.marks, main.mark_names, settings.split_column, main.path)
         places = [np.flatnonzero(marks == part) for part in range(3)]
     else:
-        places = list(split_examples(np.zeros(len(main), np.int64), split, ("texts",), main.path))
+        places = _drawn(len(main), split, main.path)
     return [
         where if file is None else np.arange(len(file)) for where, file in zip(places, [None, *others], strict=True)
     ]
+
+
+def _drawn(count: int, split: tuple[float, float, float], path: Path) -> list[np.ndarray]:
+    """Divide so many examples by a fixed seed.
+
+    Raises:
+        DataError: fewer than there are parts.
+    """
+    if count < sum(part > 0 for part in split):
+        raise DataError(f"{count} cannot be divided into the parts of --split", path=path, remedy="give more, or 1,0,0")
+    return list(split_examples(np.zeros(count, np.int64), split, ("all",), path))
 
 
 def _chosen(documents: Documents, places: np.ndarray) -> Iterator[str]:
@@ -186,7 +196,7 @@ def _prepare_frames(path: Path, kind: str, settings: DataSettings) -> GeneratePa
             of = split_marks(marks, names, settings.split_column, path)
             places = [np.flatnonzero(of == part) for part in range(3)]
         else:
-            places = list(split_examples(np.zeros(len(found), np.int64), split, ("pieces",), path))
+            places = _drawn(len(found), split, path)
         parts = [[found[place][1] for place in where] for where in places]
     if not any(len(piece) > 1 for piece in parts[0]):
         raise DataError("no training piece of two frames or more", path=path, remedy="see --split")
@@ -206,13 +216,15 @@ def _all_pieces(path: Path, kind: str, settings: DataSettings) -> Iterable[tuple
 
 def _holds_notes(path: Path, settings: DataSettings) -> bool:
     table = open_table(path, settings)
-    return any(is_notes(table, column) for column in settings.input or table.columns)
+    columns = [column for column in settings.input if column in table.columns] or table.columns
+    return any(is_notes(table, column) for column in columns)
 
 
 def _column(path: Path, settings: DataSettings) -> str:
     """The column of lists of notes, or of texts where there is none."""
     table = open_table(path, settings)
-    lists = [column for column in settings.input or table.columns if is_notes(table, column)]
+    lists = [column for column in table.columns if is_notes(table, column)]
+    lists = [column for column in lists if not settings.input or column in settings.input]
     return lists[0] if lists else text_column(table, settings)
 
 
@@ -220,15 +232,14 @@ def _cut(pieces: list[Piece], longest: int | None) -> list[Piece]:
     return pieces if longest is None else [piece[: longest + 1] for piece in pieces]
 
 
-def _fit(texts: Callable[[], Iterator[str]], settings: DataSettings, notes: list[str]) -> Symbols:
+def _fit(path: Path, texts: Callable[[], Iterator[str]], settings: DataSettings, notes: list[str]) -> Symbols:
     """Learn the symbols; characters unless told otherwise, in any language."""
     kind = settings.tokens or "characters"
     if settings.tokens is None:
         notes.append("tokens: characters (--tokens words, --tokens subwords)")
     symbols = learn_symbols(texts(), kind, settings.vocabulary)
-    if not symbols.tokens:
-        first = "".join(islice(texts(), 1))[:20]
-        raise DataError(f"the training text holds no token ('{first}')", remedy="check --input and --vocabulary")
+    if all(token.isspace() for token in symbols.tokens):
+        raise DataError("the training text is blank", path=path, remedy="check --input and --split")
     notes.append(f"vocabulary: {len(symbols.tokens)} {kind} (--vocabulary)")
     return symbols
 

@@ -42,7 +42,7 @@ class Batch:
         index: positions of the examples in their part, int64 `[batch]`.
         series: which of `encoders.series_names` each window belongs to, int64 `[batch]`, -1 for a series that training
             did not see (forecast), or of which recording it is a window (tag); None.
-        scored: which steps have an answer of their own, bool `[batch, time]` (tag, generate); None where a sequence has one.
+        scored: which steps have an answer of their own, bool `[batch, time]` (tag, generate), or None.
         past: what was read just before the inputs, tokens int64 `[batch, 16]`, 0 where nothing was (generate), or None.
     """
 

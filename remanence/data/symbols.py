@@ -52,6 +52,13 @@ class Symbols(BaseModel):
     model: str = ""
     """The subword model as JSON of the `tokenizers` library; empty for characters and words."""
 
+    def __eq__(self, other: object) -> bool:
+        # Pydantic would compare what is kept for later, too, and arrays have no one answer.
+        return isinstance(other, Symbols) and self.model_dump() == other.model_dump()
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.tokens, self.model))
+
     @property
     def size(self) -> int:
         """Numbers in use, the first three included: rows of an embedding, answers of a model."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from remanence.data.diagnose import line_of_row
 from remanence.data.panel import Codes
-from remanence.data.rows import Table, refuse_bytes
+from remanence.data.rows import Table, as_number, refuse_bytes
 from remanence.data.sources import file_format, find, open_text, reading
 from remanence.data.spills import Spill
 from remanence.data.tables import chunks, open_table
@@ -145,7 +145,7 @@ def text_column(table: Table, settings: DataSettings) -> str:
     if settings.input:
         table.need(settings.input, "input")
         return settings.input[0]
-    texts = [name for name in table.columns if any(isinstance(row.get(name), str) for row in table.head)]
+    texts = [name for name in table.columns if any(_is_words(row.get(name)) for row in table.head)]
     texts = [name for name in texts if name != settings.split_column]
     if not texts:
         raise DataError(
@@ -153,6 +153,10 @@ def text_column(table: Table, settings: DataSettings) -> str:
         )
     named = [name for name in _NAMES if name in texts]
     return named[0] if named else max(texts, key=lambda name: sum(len(str(row.get(name))) for row in table.head))
+
+
+def _is_words(value: object) -> bool:
+    return isinstance(value, str) and value.strip() != "" and as_number(value) is None
 
 
 def _check(text: str, path: Path, line: int) -> None:

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from remanence.data.runs import Runs, follow
 from remanence.nn.convolution import surround
-from remanence.nn.dropout import locked_dropout
 from remanence.nn.pool import State, latest
 from remanence.sequences import Sequences
 
@@ -98,9 +97,10 @@ class TokenEncoder(nn.Module):
         runs: which runs, ending at the token, have a vector too; None for none.
         rows: rows of the table of each length of run, which a hash of the run shares out.
         dropout: rate of dropout of single features, in training.
-        locked: a token is dropped wherever it stands in a batch, a feature at every step of a sequence.
+        locked: a dropped token is dropped wherever it stands in a batch.
 
     References:
+        Tokens dropped wherever they stand: Gal & Ghahramani 2016, arXiv:1512.05287, §4.
         Runs shared out by a hash: Joulin, Grave, Bojanowski & Mikolov 2017, arXiv:1607.01759, §2.2.
     """
 
@@ -151,6 +151,5 @@ class TokenEncoder(nn.Module):
                 code = follow(code, padded[:, reach - back : reach - back + inputs.time, 0])
                 known = self.known[code % len(self.known)][..., None]
                 data = data + table(code // _APART % self.rows) * known
-        rate = self.dropout.p
-        data = locked_dropout(data, rate, training=self.training) if self.locked else self.dropout(data)
-        return Sequences(torch.where(mask[..., None], data, 0.0), inputs.lengths), carried
+        data = torch.where(mask[..., None], self.dropout(data), 0.0)
+        return Sequences(data, inputs.lengths), carried

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from remanence.nn.dropout import locked_dropout
+from remanence.nn.masks import keep_units
 from remanence.sequences import Sequences
 
 __all__ = ["Readout"]
@@ -35,7 +35,9 @@ class Readout(nn.Module):
 
     def forward(self, steps: Sequences, vectors: Tensor | None = None) -> Tensor:
         """Answer at each step; `vectors` `[answer, feature]` where they are tied."""
-        data = locked_dropout(steps.data, self.dropout, training=self.training)
+        data = steps.data
+        if self.training and self.dropout:
+            data = data * keep_units(self.dropout, (len(data), 1, data.shape[2]), data)
         if self.linear is not None:
             return self.linear(data)
         assert vectors is not None

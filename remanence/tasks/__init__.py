@@ -9,8 +9,8 @@ from types import MappingProxyType
 from remanence.errors import SettingError
 from remanence.tasks.classify import Classify
 from remanence.tasks.forecast import Forecast
-from remanence.tasks.tag import Tag
 from remanence.tasks.generate import Generate
+from remanence.tasks.tag import Tag
 from remanence.tasks.task import Task
 
 __all__ = ["TASKS", "Task", "task"]

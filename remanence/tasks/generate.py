@@ -14,10 +14,10 @@ from remanence.data.encoders import GenerateEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.frames import KEYS
 from remanence.errors import SettingError
-from remanence.nn.dropout import drop_recurrent_weights
 from remanence.nn.encoders import NumberEncoder
 from remanence.nn.model import SequenceModel
 from remanence.nn.readout import Readout
+from remanence.nn.weight_drop import drop_recurrent_weights
 from remanence.settings import DataSettings, Settings
 from remanence.tasks.baselines_generate import generate_baselines
 from remanence.tasks.choices import Choices
@@ -66,7 +66,7 @@ class Generate(Task):
             encoder = NumberEncoder(KEYS, noise=settings.train.noise or 0.0)
         else:
             encoder = token_encoder(symbols.size, settings, locked=True)
-        recurrent = recurrent_stack(encoder.output_size, settings)
+        recurrent = recurrent_stack(encoder.output_size, settings, locked=True)
         if chosen.weight_drop:
             drop_recurrent_weights(recurrent, chosen.weight_drop)
         tied = encoder.output_size if symbols is not None and chosen.tied else None

@@ -57,14 +57,14 @@ class _Steps:
 
     def add(self, values: Tensor, batch: Batch) -> None:
         mask = batch.inputs.mask().cpu()
-        self._errors.append(values.cpu()[mask].float().numpy())
+        self._errors.append(values.cpu()[mask].double().numpy())
         self._index.append(batch.index.cpu().numpy().repeat(batch.inputs.lengths.numpy()))
 
     def scores(self, metrics: dict[str, float], name: str) -> Scores:
         """The scores, whose first metric is the mean of the errors."""
-        errors = np.concatenate([np.zeros(0, np.float32), *self._errors])
+        errors = np.concatenate([np.zeros(0), *self._errors])
         order = np.argsort(np.concatenate([np.zeros(0, np.int64), *self._index]), kind="stable")
-        errors = errors[order].astype(np.float64)
+        errors = errors[order]
         # Neighbouring steps share what makes them hard; more blocks than that would tell no more.
         block = max(_LEAST_BLOCK, len(errors) // _BLOCKS)
         mean = float(errors.mean()) if len(errors) else float("nan")

@@ -10,17 +10,23 @@ from remanence.settings import Settings
 __all__ = ["recurrent_stack", "token_encoder"]
 
 
-def recurrent_stack(input_size: int, settings: Settings) -> Recurrent:
-    """The recurrent layers over inputs of a size, with fresh weights."""
-    chosen = settings.model
+def recurrent_stack(input_size: int, settings: Settings, *, locked: bool = False) -> Recurrent:
+    """The recurrent layers over inputs of a size, with fresh weights.
+
+    Args:
+        locked: each layer, the first too, drops the same units of what it reads at every step of a sequence.
+    """
+    chosen, dropout = settings.model, settings.model.dropout or 0.0
     return Recurrent(
         chosen.cell or "lstm",
         input_size,
         chosen.hidden or 64,
         layers=chosen.layers or 1,
         bidirectional=bool(chosen.bidirectional),
-        dropout=chosen.dropout or 0.0,
-        options=RecurrentOptions(variational_dropout=chosen.variational_dropout),
+        dropout=0.0 if locked else dropout,
+        options=RecurrentOptions(
+            variational_dropout=chosen.variational_dropout, variational_input_dropout=dropout if locked else 0.0
+        ),
     )
 
 
@@ -30,7 +36,7 @@ def token_encoder(
     """A vector for each token, with fresh weights, and for each run of tokens where there are runs.
 
     Args:
-        locked: dropout is alike at all steps.
+        locked: tokens are dropped wherever they stand; their features are left to the layer that reads them.
     """
     chosen = settings.model
     return TokenEncoder(
@@ -39,5 +45,5 @@ def token_encoder(
         token_dropout=chosen.embedding_dropout or 0.0,
         runs=runs,
         locked=locked,
-        dropout=chosen.dropout or 0.0,
+        dropout=0.0 if locked else chosen.dropout or 0.0,
     )

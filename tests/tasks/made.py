@@ -7,13 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import BaseModel
 
-from remanence.data.encoders import ClassifyEncoders, ForecastEncoders, TagEncoders
+from remanence.data.encoders import ClassifyEncoders, ForecastEncoders, GenerateEncoders, TagEncoders
 from remanence.data.examples import Batch, Part
+from remanence.data.frames import KEYS, FramePart
 from remanence.data.labelled import ClassifyPart
 from remanence.data.runs import learn_runs
 from remanence.data.scalers import Scaler
 from remanence.data.step_records import StepRecords
+from remanence.data.streams import DocumentPart, StreamPart
+from remanence.data.symbols import FIRST, Symbols
 from remanence.data.tag_fit import store_of
 from remanence.data.tag_part import TagPart, cut
 from remanence.data.times import Frequency
@@ -104,9 +108,7 @@ class MadeClassify(ClassifyPart):
         return f"row {index}"
 
 
-def prepared(
-    encoders: ForecastEncoders | ClassifyEncoders | TagEncoders, train: Part, valid: Part, test: Part
-) -> Prepared:
+def prepared(encoders: BaseModel, train: Part, valid: Part, test: Part) -> Prepared:
     return Prepared(DataSettings(), encoders, train, valid, test, (), "")
 
 
@@ -231,3 +233,43 @@ def made_samples() -> Prepared:
         scaler=Scaler(columns=tuple("abcdef"), mean=(0.0,) * 6, scale=(1.0,) * 6),
     )  # fmt: skip
     return tag_parts(encoders, step_records(recordings, labels), (16, 4, 4))
+
+
+def symbols() -> Symbols:
+    return Symbols(kind="characters", tokens=tuple("abcdefg"))
+
+
+def generate_encoders(**changes) -> GenerateEncoders:
+    return GenerateEncoders(**{"input": ("text",), "document": "line", "symbols": symbols(), "context": 7} | changes)
+
+
+def made_stream() -> Prepared:
+    """The letters in their order, now and then another one."""
+    random = np.random.default_rng(6)
+    parts = []
+    for count in (400, 90, 93):
+        letters = np.where(random.random(count) < 0.2, random.integers(0, 7, count), np.arange(count) % 7)
+        parts.append(StreamPart((letters + FIRST).astype(np.int32), symbols(), 7, "made.txt"))
+    return prepared(generate_encoders(document="file"), *parts)
+
+
+def made_documents() -> Prepared:
+    """Short texts of random letters, some of a single one."""
+    random = np.random.default_rng(7)
+    parts = []
+    for count in (40, 12, 12):
+        lengths = random.integers(1, 9, count)
+        tokens = random.integers(FIRST, FIRST + 7, int(lengths.sum())).astype(np.int32)
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        parts.append(DocumentPart(tokens, offsets, np.arange(count), symbols(), "made.txt"))
+    return prepared(generate_encoders(), *parts)
+
+
+def made_music() -> Prepared:
+    """Every key sounds in some frame of the training part, so that every weight is learnt."""
+    random = np.random.default_rng(8)
+    parts = []
+    for count in (40, 8, 8):
+        pieces = [(random.random((random.integers(2, 9), KEYS)) < 0.3).astype(np.uint8) for _ in range(count)]
+        parts.append(FramePart.of(pieces, "made.mat"))
+    return prepared(generate_encoders(input=("notes",), symbols=None), *parts)
