@@ -66,7 +66,7 @@ def share_out(
                 remedy="give files with the same columns",
             )
     valid, test = given
-    split = split_left(settings, valid, test, notes)
+    split = split_left(settings, valid, test, notes, by_class=True)
     if settings.split_column and main.marks is not None:
         marks = split_marks(main.marks, main.mark_names, settings.split_column, main.path)
         places = tuple(np.flatnonzero(marks == part) for part in range(3))
@@ -86,9 +86,15 @@ def share_out(
 
 
 def split_left(
-    settings: DataSettings, valid: object | None, test: object | None, notes: list[str]
+    settings: DataSettings, valid: object, test: object, notes: list[str], *, by_class: bool = False
 ) -> tuple[float, float, float]:
-    """Fractions (or counts) for what has no file of its own."""
+    """Fractions (or counts) for what has no file of its own.
+
+    Args:
+        valid, test: the files of their own, or None.
+        notes: takes a line where a part is cut off the training file.
+        by_class: each class is divided alike, says that line.
+    """
     chosen = settings.split != _DEFAULT_SPLIT
     first, second, third = settings.split
     if settings.split_column and (valid or test):
@@ -101,5 +107,9 @@ def split_left(
         return (first, 0.0, third) if valid else (first, second, 0.0)
     share = _CARVE if not chosen else (third / (first + third) if valid else second / (first + second))
     what = "test" if valid else "validation"
-    notes.append(f"{what}: {share:.0%} of the training file (--split, --{'test' if valid else 'valid'}-file)")
+    flag = f"--{'test' if valid else 'valid'}-file"
+    if by_class:
+        notes.append(f"{what}: {share:.0%} of the training file, by class (--split, {flag})")
+    else:
+        notes.append(f"{what}: {share:.0%} of the training file (--split, {flag})")
     return (1.0 - share, 0.0, share) if valid else (1.0 - share, share, 0.0)

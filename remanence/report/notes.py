@@ -30,6 +30,7 @@ _NOTES = (
         "{part}: {share} of the training file, by class (--split, {flag})",
         "{part}部分：取训练文件的 {share}，各类按比例（--split、{flag}）",
     ),
+    ("{part}: {share} of the training file (--split, {flag})", "{part}部分：取训练文件的 {share}（--split、{flag}）"),
     ("sorted by {column}: {count} rows stood before an earlier one", "按 {column} 排序：有 {count} 行次序颠倒"),
     ("sorted by {column} within sequences", "在每个序列内按 {column} 排序"),
     (
@@ -75,12 +76,29 @@ _NOTES = (
         "{part}部分：窗口太多，每 {stride} 个评一个（--stride 1 评全部）",
     ),
     ("tokens: {kind} (--tokens)", "切分：{kind}（--tokens）"),
+    (
+        "tokens: {kind} (--tokens words, --tokens subwords)",
+        "切分：{kind}（--tokens words 按词，--tokens subwords 按子词）",
+    ),
     ("vocabulary: {count} {kind} (--vocabulary)", "词表：{count} 个{kind}（--vocabulary）"),
     (
         "runs of up to {longest} {kind} that training texts share (--ngrams)",
         "训练文本共有的连续片段，最长 {longest} 个{kind}（--ngrams）",
     ),
     ("validation: {count} of {all} sequences, spread evenly", "验证部分：从 {all} 个序列中均匀选取 {count} 个"),
+    ("validation: {count} of {all} texts, spread evenly", "验证部分：从 {all} 篇中均匀选取 {count} 篇"),
+    (
+        "{train} training, {valid} validation, {test} test characters, in this order",
+        "依次为：训练 {train} 字，验证 {valid} 字，测试 {test} 字",
+    ),
+    (
+        "{train} training, {valid} validation, {test} test texts",
+        "训练 {train} 篇，验证 {valid} 篇，测试 {test} 篇",
+    ),
+    (
+        "{train} training, {valid} validation, {test} test pieces of music",
+        "训练 {train} 首乐曲，验证 {valid} 首，测试 {test} 首",
+    ),
     (
         "{train} training, {valid} validation, {test} test sequences",
         "训练 {train} 个序列，验证 {valid} 个，测试 {test} 个",

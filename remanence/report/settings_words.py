@@ -13,11 +13,12 @@ _NAMES = {
     "horizon": "预测步数", "context": "回看步数", "season": "季节步数", "stride": "评分间隔", "calendar": "日历输入",
     "input": "输入列", "label": "标签列", "sequence": "序列列", "group": "分组列", "tokens": "切分方式",
     "ngrams": "连续片段长度", "vocabulary": "词表大小", "longest": "最长步数", "missing": "缺失值", "gaps": "时间空缺",
-    "duplicates": "重复时间", "sort": "排序", "format": "文件格式", "delimiter": "分隔符",
+    "document": "一篇的范围", "duplicates": "重复时间", "sort": "排序", "format": "文件格式", "delimiter": "分隔符",
     # the model
     "cell": "循环单元", "hidden": "每层单元数", "layers": "层数", "bidirectional": "双向", "dropout": "随机丢弃",
     "variational_dropout": "状态丢弃（全序列同一掩码）",
-    "embedding": "词向量维数", "embedding_dropout": "整词丢弃", "skip": "输入直通", "convolution": "前置卷积通道",
+    "embedding": "词向量维数", "embedding_dropout": "整词丢弃", "tied": "读写同一词向量",
+    "weight_drop": "循环权重丢弃", "skip": "输入直通", "convolution": "前置卷积通道",
     "branch": "旁路卷积通道", "differences": "差分输入", "pool": "汇聚方式", "normalise": "窗口标准化",
     "strategy": "多步策略", "quantiles": "分位数",
     # the training

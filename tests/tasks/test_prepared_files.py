@@ -88,9 +88,18 @@ def _sample_file(folder: Path, test_value: float) -> tuple[Path, dict]:
     return path, {"task": "tag", "split_column": "part", "window": 8, "margin": 3}
 
 
+def _long_text(folder: Path, test_value: float) -> tuple[Path, dict]:
+    random = np.random.default_rng(3)
+    letters = ["abc "[at] for at in random.integers(0, 4, 900)]
+    letters[700:] = ["z" if test_value else letter for letter in letters[700:]]
+    path = folder / "long.txt"
+    path.write_text("".join(letters))
+    return path, {"task": "generate", "context": 20}
+
+
 FILES = {
     "forecast": _forecast_file, "texts": _text_file, "numbers": _number_file, "tokens": _token_file,
-    "samples": _sample_file,
+    "samples": _sample_file, "long text": _long_text,
 }  # fmt: skip
 every_file = pytest.mark.parametrize("write", FILES.values(), ids=FILES.keys())
 

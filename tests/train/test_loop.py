@@ -9,10 +9,13 @@ import pytest
 import torch
 
 from remanence.errors import DataError, RunError, TrainingError
+from remanence.settings import settings_from
+from remanence.tasks import task
 from remanence.train import loop
 from remanence.train.interrupt import Interrupt
 from remanence.train.job import Hooks, Job, Trained
 from remanence.train.loop import train
+from tests.tasks.made import made_stream
 from tests.train.tiny import TinyPart, tiny_job
 
 
@@ -105,6 +108,19 @@ def test_early_stopping_restores_the_best_weights() -> None:
 def test_without_validation_the_last_weights_are_kept() -> None:
     trained = train(tiny_job(valid=0, patience=1))
     assert (trained.best_step, trained.stopped, trained.valid) == (trained.steps, "budget", {})
+
+
+def test_a_long_text_resumes_with_the_state_it_had(tmp_path: Path) -> None:
+    data, found = made_stream(), task("generate")
+    settings = found.defaults(data, settings_from({"hidden": 5, "epochs": 3, "batch_size": 4, "weight_drop": 0.2}))
+    job = Job(found, data, settings, 0)
+    whole = train(job)
+    train(job, tmp_path, Hooks(interrupt=StopAfter(20)))
+    resumed = train(job, tmp_path)
+    assert digest(resumed) == digest(whole)
+    rows: list[dict] = []
+    train(job, hooks=Hooks(log=rows.append))
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"]
 
 
 def test_cosine_falls_to_nothing_and_is_logged() -> None:
