@@ -24,8 +24,11 @@ HERE = Path(__file__).parent / "data"
 
 
 def main(originals: Path) -> None:
-    made = (seattle_weather, beijing_pm25, japanese_vowels, snips_intents, tang_couplets, gaze_windows, tang_poems)
-    for make in (*made, shakespeare):
+    made = (
+        seattle_weather, beijing_pm25, japanese_vowels, snips_intents, snips_slots, tang_couplets, gaze_windows,
+        gaze_samples, tang_poems, shakespeare,
+    )  # fmt: skip
+    for make in made:
         path = make(originals)
         print(f"{path.name:28} {path.stat().st_size:>8,} bytes")
 
@@ -79,6 +82,21 @@ def snips_intents(originals: Path) -> Path:
     return write("snips-intents.jsonl", "\n".join(lines) + "\n")
 
 
+def snips_slots(originals: Path) -> Path:
+    """Draw 1,000 of the training utterances with a label a word; keep 200 of each given validation and test part."""
+    sizes = {"train": 1000, "valid": 200, "test": 200}
+    lines = []
+    for part, size in sizes.items():
+        texts, labels = (
+            member(originals / "classify/snips.tar.xz", f"data/snips/{part}/{name}").splitlines()
+            for name in ("seq.in", "seq.out")
+        )
+        for i in sorted(random.Random(part).sample(range(len(texts)), size)):
+            row = {"tokens": texts[i].split(), "labels": labels[i].split(), "split": part}
+            lines.append(json.dumps(row, separators=(",", ":")))
+    return write("snips-slots.jsonl", "\n".join(lines) + "\n")
+
+
 def tang_couplets(originals: Path) -> Path:
     """Draw couplets of five characters a line; half of them stand with their two lines swapped."""
     with lzma.open(originals / "generate/tang-poems.jsonl.xz", "rt", encoding="utf-8") as file:
@@ -129,6 +147,22 @@ def gaze_windows(originals: Path) -> Path:
                 x, y = f"{sample['x']:.2f}", f"{sample['y']:.2f}"
                 rows.append((f"S{person}", f"S{person}-{window:02}", step, x, y, label))
     return write_table("gaze-windows.csv", ("person", "window", "step", "x_degrees", "y_degrees", "label"), rows)
+
+
+def gaze_samples(originals: Path) -> Path:
+    """Keep the first five seconds at 200 Hz of the longest stretch of six people without blink or unknown label."""
+    names = {1: "fixation", 2: "saccade", 3: "oscillation"}
+    rows = []
+    for person in range(1, 7):
+        samples = np.load(originals / f"gaze/lookAtPoint_EL/lookAtPoint_EL_S{person}.npy", allow_pickle=False)
+        usual = np.isin(samples["evt"], list(names)) & samples["status"]
+        ends = np.flatnonzero(np.diff(np.concatenate([[0], usual, [0]])))
+        longest = max(zip(ends[::2], ends[1::2], strict=True), key=lambda run: run[1] - run[0])
+        part = samples[longest[0] : longest[1]][:5000:5]
+        for step, sample in enumerate(part):
+            place = (f"{sample['x']:.2f}", f"{sample['y']:.2f}", names[int(sample["evt"])])
+            rows.append((f"S{person}", f"{step / 200:g}", *place))
+    return write_table("gaze-samples.csv", ("recording", "time", "x", "y", "event"), rows)
 
 
 def member(archive: Path, name: str) -> str:

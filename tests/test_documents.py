@@ -115,6 +115,7 @@ def test_examples_run(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.chdir(desk)
     module_at(desk / "examples" / "forecast_csv.py").main(steps=2, hidden=4)
     module_at(desk / "examples" / "classify_chinese.py").main(steps=2, hidden=4)
+    module_at(desk / "examples" / "tag_words.py").main(steps=2, hidden=4)
     module_at(desk / "examples" / "own_cell.py").main(steps=2)
     module_at(desk / "examples" / "write_poems.py").main(steps=2, hidden=4, length=8)
     assert "temp_max" in capsys.readouterr().out

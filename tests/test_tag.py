@@ -1,0 +1,113 @@
+"""The task tag from the command line: trained, compared, continued, answered, explained."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from helpers import EXAMPLE_DATA, command
+
+SLOTS = EXAMPLE_DATA / "snips-slots.jsonl"
+GAZE = EXAMPLE_DATA / "gaze-samples.csv"
+TINY = ("--steps", 3, "--hidden", 4, "--threads", 1, "--quiet")
+
+
+def _rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(text.splitlines()))
+
+
+@pytest.fixture(scope="module")
+def slots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "slots"
+    done = command("fit", SLOTS, "--task", "tag", "--split-column", "split", "--beside", "none", *TINY, "--out", out)
+    assert done.status == 0, done.err
+    return out
+
+
+def test_predictions_of_tokens_are_a_row_each_and_scores_agree(slots: Path, tmp_path: Path) -> None:
+    lines = SLOTS.read_text(encoding="utf-8").splitlines()
+    test = tmp_path / "test.jsonl"
+    test.write_text("\n".join(line for line in lines if '"split":"test"' in line))
+    rows = _rows(command("predict", slots, test).out)
+    truth = [json.loads(line) for line in test.read_text().splitlines()]
+    assert [row["text"] for row in rows] == [word for each in truth for word in each["tokens"]]
+    right = [
+        row["labels"] == label for row, label in zip(rows, (x for each in truth for x in each["labels"]), strict=True)
+    ]
+    found = json.loads(command("evaluate", slots, test, "--json").out)
+    assert found["metrics"]["accuracy"] == pytest.approx(sum(right) / len(right))
+    assert found == json.loads(command("evaluate", slots, "--json").out) | {"on": str(test)}
+
+
+def test_other_kinds_of_file_are_answered(slots: Path, tmp_path: Path) -> None:
+    kinds = {"a.txt": "play some jazz\n", "a.conll": "play\nsome\njazz\n", "b.conll": "play O\nsome O\njazz B-genre\n"}
+    answers = []
+    for name, text in kinds.items():
+        (tmp_path / name).write_text(text)
+        done = command("predict", slots, tmp_path / name)
+        assert done.status == 0, done.err
+        answers.append([(row["text"], row["labels"]) for row in _rows(done.out)])
+    assert answers[0] == answers[1] == answers[2] and [word for word, _ in answers[0]] == ["play", "some", "jazz"]
+
+
+def test_page_and_explanation_show_words_and_labels(slots: Path, tmp_path: Path) -> None:
+    page = (slots / "report.html").read_text(encoding="utf-8")
+    assert "Labels found" in page and "标注结果" in page and "majority class" in page
+    out = tmp_path / "page.html"
+    assert command("explain", slots, "--text", "play some jazz", "--out", out).status == 0
+    assert "jazz" in out.read_text(encoding="utf-8")
+
+
+def test_comparison_of_samples_has_every_simple_model(tmp_path: Path) -> None:
+    out = tmp_path / "gaze"
+    arguments = ("--task", "tag", "--cells", "lstm", "--seeds", 1, *TINY, "--out", out, "--json")
+    found = json.loads(command("compare", GAZE, *arguments).out)
+    models = {row["model"]: row for row in found["rows"]}
+    assert set(models) == {"lstm", "majority", "sample-window", "threshold"}
+    assert models["threshold"]["metrics"]["error"] < models["majority"]["metrics"]["error"]
+    assert set(models["lstm"]["metrics"]) == {"error", "accuracy", "macro_f1", "event_f1"}
+    rows = _rows(command("predict", out / "lstm", GAZE).out)
+    table = _rows(GAZE.read_text())
+    assert [(row["recording"], float(row["time"])) for row in rows] == [
+        (row["recording"], float(row["time"])) for row in table
+    ]
+    evaluated = json.loads(command("evaluate", out / "lstm", GAZE, "--json").out)["metrics"]["accuracy"]
+    assert evaluated == pytest.approx(
+        sum(a["event"] == b["event"] for a, b in zip(rows, table, strict=True)) / len(table)
+    )
+    assert command("explain", out / "lstm", "--out", tmp_path / "page.html").status == 0
+
+
+def test_recordings_may_be_read_in_chunks_with_the_state_carried(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    options = ("--window", 0, "--truncate", 100, "--batch-size", 2, "--beside", "none")
+    done = command("fit", GAZE, "--task", "tag", *options, *TINY, "--out", out)
+    assert done.status == 0, done.err
+    assert len(_rows(command("predict", out, GAZE).out)) == 6000
+    refused = command("fit", SLOTS, "--task", "tag", "--truncate", 5, *TINY, "--out", tmp_path / "no")
+    assert refused.status == 2 and "--crf: scores whole sequences" in refused.err
+
+
+def test_description_says_what_a_row_is() -> None:
+    slots, gaze = (json.loads(command("describe", path, "--task", "tag", "--json").out) for path in (SLOTS, GAZE))
+    assert slots["facts"]["a row is"] == "one token" and slots["facts"]["spans"] == "BIO"
+    assert gaze["facts"]["sequences"] == 6 and gaze["facts"]["labels"]["fixation"] > 5000
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.conllu", "1\tx\tx\tNOUN\t_\t_\t0\troot\t_\n", "expected 10 columns"),
+        ("a.conll", "a O\nb\n", "expected 2 columns"),
+        ("a.conll", "a O\n\nb B-x\n", "too few for 3 parts"),
+        ("a.jsonl", '{"tokens": ["a"], "labels": []}\n', "expected a list"),
+        ("a.csv", "recording,x,event\na,1,F\na,,F\n", "--missing"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_leave_nothing(name: str, text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    done = command("fit", tmp_path / name, "--task", "tag", *TINY, "--out", tmp_path / "run")
+    assert done.status == 2 and said in done.err and len(done.err.strip().splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [name]
