@@ -15,7 +15,7 @@ DATA = Path(__file__).parent / "data" / "snips-slots.jsonl"
 
 
 def main(out: str = "runs/slots", **budget: int) -> None:
-    run = remanence.fit(DATA, task="tag", split_column="split", out=out, **({"epochs": 20} | budget))
+    run = remanence.fit(DATA, task="tag", split_column="split", out=out, **(budget or {"epochs": 20}))
     print(dict(run.evaluate().metrics))
     request = Path(out) / "request.txt"
     request.write_text("play some jazz by miles davis on spotify\n", encoding="utf-8")
