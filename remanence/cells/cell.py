@@ -206,6 +206,7 @@ class Cell:
             raise CellError(f"{where}: {a} and {b} must not mention '{state}' itself")
         value = self.step.equation(state).value
         claimed = Operation("add", (Operation("mul", (keep, Previous(state))), add))
+        value, claimed = self._unfolded(value, state), self._unfolded(claimed, state)
         draw = random.Random(0)
         for _ in range(8):
             # A product stands for any number here, the same wherever it is written alike.
@@ -216,6 +217,23 @@ class Cell:
                 raise CellError(f"{where}: cannot be checked ({error})") from None
             if not abs(numbers[0] - numbers[1]) <= 1e-9 * (1 + abs(numbers[0])):
                 raise CellError(f"{where}: the equations say {state} = {render(value)}, not ({a}) * {state} + ({b})")
+
+    def _unfolded(self, node: Node, state: str) -> Node:
+        """A node in which no quantity hides the last value of a state."""
+        match node:
+            case Quantity(name):
+                inner = self._unfolded(self.step.equation(name).value, state)
+                return inner if _reads(inner, state) else node
+            case Operation(op, operands):
+                return Operation(op, tuple(self._unfolded(operand, state) for operand in operands))
+        return node
+
+
+def _reads(node: Node, state: str) -> bool:
+    """Whether a node reads the last value of a state, but for what a matrix reads of it."""
+    if isinstance(node, Operation):
+        return any(_reads(operand, state) for operand in node.operands)
+    return node == Previous(state)
 
 
 def _plain(value: Any) -> Any:

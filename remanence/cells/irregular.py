@@ -21,7 +21,7 @@ CELLS = (
             z = sigmoid(W_z @ x_hat + U_z @ h_hat + V_z @ m + b_z)
             r = sigmoid(W_r @ x_hat + U_r @ h_hat + V_r @ m + b_r)
             n = tanh(W_n @ x_hat + U_n @ (r * h_hat) + V_n @ m + b_n)
-            h = (1 - z) * (gamma_h * h) + z * n
+            h = (1 - z) * h_hat + z * n
         """,
         source="Che, Purushotham, Cho, Sontag & Liu 2018, Recurrent neural networks for multivariate time series with "
         "missing values, 'GRU-D: Model with trainable decays', doi:10.1038/s41598-018-24271-9; m is 1 where a value "

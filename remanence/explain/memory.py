@@ -291,14 +291,14 @@ def memory(
 
 def _path_factors(layers: Any, inputs: Tensor) -> tuple[str, np.ndarray | None]:
     """The state with an additive path in the first layer, and its factor a_t of every unit, `[time, unit]`."""
-    declared = layers.cell.additive_memory
+    declared = layers.running.additive_memory
     if not declared:
         return "", None
     state = next(reversed(declared))
     with torch.no_grad():
         traced = layers(inputs[None], trace=("*",)).trace
         held = {key.rpartition(".")[2]: value[0] for key, value in traced.items() if key.startswith("layer0.forward.")}
-        factor = emit_torch.evaluate(layers.cell.memory(state)[0], held)
+        factor = emit_torch.evaluate(layers.running.memory(state)[0], held)
     # A factor may be a plain number, such as the 1 of the first LSTM.
     shape = held[state].shape
     return state, torch.as_tensor(factor, dtype=torch.float64).expand(shape).cpu().numpy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from remanence.nn.conversion import convert, restore
 from remanence.nn.dropin import GRU, LSTM, RNN
 from remanence.nn.dropin_cells import GRUCell, LSTMCell, RNNCell
+from remanence.nn.irregular import observed
 from remanence.nn.recurrent import Recurrent, RecurrentOptions, RecurrentOutput
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "RecurrentOptions",
     "RecurrentOutput",
     "convert",
+    "observed",
     "restore",
 ]

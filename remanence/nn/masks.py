@@ -77,7 +77,7 @@ def masked_cells(cell: Cell, options: RecurrentOptions) -> MaskedCells:
     if rates := options.zoned(cell):
         done = zone_out(step, dict.fromkeys(rates))
         step = done.step
-        evaluation = _cell_of(cell, zone_out(cell.step, rates).step)
+        evaluation = _cell_of(cell, zone_out(cell.step, rates).step, _kept(cell, rates))
         for state, name in done.masks.items():
             size = step.given[name]
             # States that mean something only together, such as a memory and its normaliser, are kept together.
@@ -86,10 +86,28 @@ def masked_cells(cell: Cell, options: RecurrentOptions) -> MaskedCells:
     return MaskedCells(_cell_of(cell, step) if masks else evaluation, evaluation, tuple(masks))
 
 
-def _cell_of(cell: Cell, step: Step) -> Cell:
-    """A cell of rewritten equations; what its paper claims of it holds no longer."""
+def _cell_of(cell: Cell, step: Step, additive: Mapping[str, tuple[str, str]] | None = None) -> Cell:
+    """A cell of rewritten equations; of what its paper claims, only an additive memory that is given holds."""
     sizes = {name: size for name, size in step.sizes.items() if size != SCALAR}
-    return Cell(cell.name, step.state, step.output, step.text, cell.source, sizes=sizes, given=step.given)
+    return Cell(
+        name=cell.name,
+        state=step.state,
+        output=step.output,
+        equations=step.text,
+        source=cell.source,
+        sizes=sizes,
+        given=step.given,
+        additive_memory=additive or {},
+    )
+
+
+def _kept(cell: Cell, rates: Mapping[str, float]) -> dict[str, tuple[str, str]]:
+    """Additive memory when states keep a share of their last value: p + (1 - p) a, and (1 - p) b."""
+    found = dict(cell.additive_memory)
+    for state, (a, b) in cell.additive_memory.items():
+        if share := rates.get(state):
+            found[state] = (f"{share!r} + {1 - share!r} * ({a})", f"{1 - share!r} * ({b})")
+    return found
 
 
 def draw(masks: tuple[Mask, ...], sizes: Mapping[str, int], like: Tensor) -> dict[str, Tensor]:

@@ -264,25 +264,26 @@ class Recurrent(nn.Module):
         count = sum(parameter.numel() for parameter in self.parameters())
         head = describe(self.cell, **self.layer_sizes[0])
         ways = " and ".join(self.directions)
+        widths = ", ".join(str(sizes["hidden"]) for sizes in self.layer_sizes)
         asked = [
             name.replace("_", " ") if value is True else f"{name.replace('_', ' ')} {value}"
             for name, value in vars(self.options).items()
             if name not in ("path", "proj_size", "forget_bias", "recurrent_init") and value not in (0.0, False, None)
         ]
-        added = f"\noptions     {'; '.join(asked)}" if asked else ""
-        return (
-            f"{head}{added}\n{self.layers} layer(s), {ways}, {count} parameters; path {self.path}: {self.path_reason}"
-        )
+        lines = [head, *([f"options     {'; '.join(asked)}"] if asked else [])]
+        lines.append(f"{self.layers} layer(s) of {widths} units, {ways}, {count} parameters")
+        return "\n".join([*lines, f"path {self.path}: {self.path_reason}"])
 
     def extra_repr(self) -> str:
         return f"{self.cell.name}, {self.input_size}, {self.hidden_size}, layers={self.layers}, path={self.path}"
 
-    def _running(self) -> Cell:
-        """The cell as it runs now: under masks in training."""
+    @property
+    def running(self) -> Cell:
+        """The cell as it runs now: under masks in training, and with zoneout's expectation in evaluation."""
         return self.masked.training if self.training else self.masked.evaluation
 
     def _choose(self, quantities: tuple[str, ...], data: Tensor | None = None) -> tuple[str, str]:
-        cell, asked = self._running(), self.options.path == "cpu-fused"
+        cell, asked = self.running, self.options.path == "cpu-fused"
         if self.options.path == "eager":
             return "eager", "asked for by options.path"
         if self.options.clip_state_gradient is not None and torch.is_grad_enabled():
@@ -293,7 +294,7 @@ class Recurrent(nn.Module):
         return twin.choose(cell, weight, data)
 
     def _run(self, name: str, read: _Reading, path: str) -> Run:
-        cell, weights, flow, given = self._running(), getattr(self, name)(), read.flow, read.given
+        cell, weights, flow, given = self.running, getattr(self, name)(), read.flow, read.given
         if self.training:
             given = {**given, **draw(self.masked.masks, read.sizes, flow)}
             if rate := self.options.variational_input_dropout:

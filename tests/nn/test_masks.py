@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from remanence.cells import CELLS
+from remanence.compiler.emit_torch import evaluate
 from remanence.errors import SettingError
 from remanence.nn.masks import Mask, draw, masked_cells
 from remanence.nn.recurrent import Recurrent, RecurrentOptions
@@ -109,6 +110,22 @@ def test_zoneout_in_evaluation_is_its_expectation():
         h = 0.3 * h + 0.7 * ((1 - z) * n + z * h)
         outputs.append(h)
     torch.testing.assert_close(layer(data).output, torch.stack(outputs, 1))
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "gru-before", "slstm"])
+def test_zoneout_in_evaluation_leaves_an_additive_memory(name: str):
+    """c_T = (prod a) c_0 + sum_s (prod_{k>s} a_k) b_s, with a and b of the cell as it runs."""
+    layer = _layer(name, zoneout=0.3).eval()
+    start = {state: torch.rand(1, BATCH, 4).double() + 0.5 for state in layer.cell.state}
+    done = layer(_data(), start, trace=("*",))
+    held = {key.rpartition(".")[2]: values for key, values in done.trace.items()}
+    assert set(layer.running.additive_memory) == set(layer.cell.additive_memory)
+    for state in layer.running.additive_memory:
+        a, b = (torch.as_tensor(evaluate(node, held)) for node in layer.running.memory(state))
+        total = a.prod(1) * start[state][0]
+        for s in range(TIME):
+            total = total + a[:, s + 1 :].prod(1) * b[:, s]
+        torch.testing.assert_close(total, done.state[state][0])
 
 
 def test_all_masks_at_once_and_on_x():
