@@ -53,6 +53,9 @@ class Sequences:
         batch, time = self.data.shape[:2]
         if self.lengths.shape != (batch,):
             raise ShapeError("Sequences.lengths", axis="batch", expected=batch, came=tuple(self.lengths.shape))
+        if torch.compiler.is_compiling():
+            # A graph cannot ask for the value of a number.
+            return
         if batch and (int(self.lengths.min()) < 0 or int(self.lengths.max()) > time):
             raise ShapeError(
                 "Sequences.lengths",

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-__all__ = ["Reading"]
+from remanence.compiler.ir import Step
+
+__all__ = ["Reading", "groups_of"]
 
 
 @dataclass(frozen=True)
@@ -27,3 +29,9 @@ class Reading:
     given: Mapping[str, Tensor] = field(default_factory=dict)
     trace: tuple[str, ...] = ()
     stacks: tuple[tuple[str, ...], ...] = ()
+
+
+def groups_of(step: Step, stacks: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    """Names of each parameter tensor, in the order of the step's parameters."""
+    stacked = {name: names for names in stacks for name in names}
+    return tuple(dict.fromkeys(stacked.get(p.name, (p.name,)) for p in step.parameters))

@@ -6,7 +6,7 @@ parameters alone. When a second derivative is asked for, or one through a trace,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,9 +17,9 @@ from remanence.compiler.call import Call, call_of
 from remanence.compiler.gradients import eager_gradients, fused_gradients
 from remanence.compiler.kernel import Kernel
 from remanence.compiler.memory import entries, finals, forward_arrays, once, traced
-from remanence.compiler.reading import Reading
+from remanence.compiler.reading import Reading, groups_of
 
-__all__ = ["run"]
+__all__ = ["backward", "forward", "prepare", "run"]
 
 
 class _Fused(torch.autograd.Function):
@@ -27,30 +27,72 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, call: Call, inputs: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        given, parameters, state = call.sorted(rest)
-        arrays = forward_arrays(call, parameters, inputs, given, state)
-        keep = call.kernel.backward is not None or bool(call.kernel.kept)
-        head = {"x_time": inputs.stride(0), "x_row": inputs.stride(1), "keep": int(keep)}
-        call.start(arrays, head, False)
-        output = entries(call, arrays[f"x_{call.step.output}"], True)
-        output = output[:, :, : call.true[call.step.sizes[call.step.output]]]
-        values = once(call, parameters) if call.reading.trace else []
-        traces = [traced(call, arrays, name, values) for name in call.reading.trace]
+        outputs, arrays = forward(call, inputs, rest)
         if call.kernel.backward is not None:
             ctx.set_materialize_grads(False)
             ctx.call, ctx.arrays = call, arrays
             # The output lies in memory that backward reads: saved too, so that changing it in place is an error.
-            ctx.save_for_backward(inputs, *rest, output)
-        return (output, *finals(call, arrays), *traces)
+            ctx.save_for_backward(inputs, *rest, outputs[0])
+        return outputs
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:  # type: ignore[override]
-        call: Call = ctx.call
-        saved = ctx.saved_tensors[:-1]
-        count = 1 + len(call.step.state)
-        if torch.is_grad_enabled() or any(gradient is not None for gradient in gradients[count:]):
-            return None, *eager_gradients(call, saved, gradients, ctx.needs_input_grad[1:])
-        return None, *fused_gradients(call, ctx.arrays, saved, gradients[:count], ctx.needs_input_grad[1:])
+        return None, *backward(ctx.call, ctx.arrays, ctx.saved_tensors[:-1], gradients, ctx.needs_input_grad[1:])
+
+
+def forward(call: Call, inputs: Tensor, rest: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+    """Run the forward loop: output, final states, traces; and the memory, of which `backward` reads `kept_shapes`.
+
+    Args:
+        call: made by `prepare`.
+        inputs: `[time, batch, input]`.
+        rest: what is given, parameters, states.
+    """
+    given, parameters, state = call.sorted(rest)
+    arrays = forward_arrays(call, parameters, inputs, given, state)
+    keep = call.kernel.backward is not None or bool(call.kernel.kept)
+    head = {"x_time": inputs.stride(0), "x_row": inputs.stride(1), "keep": int(keep)}
+    call.start(arrays, head, False)
+    output = entries(call, arrays[f"x_{call.step.output}"], True)
+    output = output[:, :, : call.true[call.step.sizes[call.step.output]]]
+    values = once(call, parameters) if call.reading.trace else []
+    traces = [traced(call, arrays, name, values) for name in call.reading.trace]
+    return (output, *finals(call, arrays), *traces), arrays
+
+
+def backward(
+    call: Call,
+    kept: Mapping[str, Tensor],
+    saved: Sequence[Tensor],
+    gradients: Sequence[Tensor | None],
+    wanted: Sequence[bool],
+) -> list[Tensor | None]:
+    """Gradients of inputs and rest from those of what `forward` gave.
+
+    Args:
+        call: as it ran forward.
+        kept: the memory of the forward pass.
+        saved: inputs and rest.
+        gradients: of output, final states and traces; None where nothing reads them.
+        wanted: which of `saved` need a gradient.
+    """
+    count = 1 + len(call.step.state)
+    if torch.is_grad_enabled() or any(gradient is not None for gradient in gradients[count:]):
+        return eager_gradients(call, tuple(saved), tuple(gradients), tuple(wanted))
+    return fused_gradients(call, kept, tuple(saved), tuple(gradients[:count]), tuple(wanted))
+
+
+def prepare(
+    kernel: Kernel, parameters: Mapping[str, Tensor], inputs: Tensor, state: Mapping[str, Tensor], reading: Reading
+) -> tuple[Call, Tensor, list[Tensor]]:
+    """What `forward` takes, from the arguments of `run`."""
+    step, groups = kernel.step, groups_of(kernel.step, reading.stacks)
+    tensors = [parameters[names[0]] for names in groups]
+    if inputs.stride(2) != 1 and inputs.shape[2] > 1:
+        inputs = inputs.contiguous()
+    call = call_of(kernel, groups, tensors, inputs, state, reading)
+    given = [reading.given[name] for name in step.given]
+    return call, inputs, [*given, *tensors, *(state[name] for name in step.state)]
 
 
 def run(
@@ -72,14 +114,8 @@ def run(
     Numerics: within 2e-5 (float32) or 1e-10 (float64) of the eager reference, relative to the largest value.
     """
     step, reading = kernel.step, reading or Reading()
-    stacked = {name: names for names in reading.stacks for name in names}
-    groups = tuple(dict.fromkeys(stacked.get(p.name, (p.name,)) for p in step.parameters))
-    tensors = [parameters[names[0]] for names in groups]
-    if inputs.stride(2) != 1 and inputs.shape[2] > 1:
-        inputs = inputs.contiguous()
-    call = call_of(kernel, groups, tensors, inputs, state, reading)
-    rest = [*(reading.given[name] for name in step.given), *tensors, *(state[name] for name in step.state)]
+    call, inputs, rest = prepare(kernel, parameters, inputs, state, reading)
     done = _Fused.apply(call, inputs, *rest)  # type: ignore[misc]
     count = 1 + len(step.state)
-    finals = dict(zip(step.state, done[1:count], strict=True))
-    return emit_torch.Run(done[0], finals, dict(zip(reading.trace, done[count:], strict=True)))
+    last = dict(zip(step.state, done[1:count], strict=True))
+    return emit_torch.Run(done[0], last, dict(zip(reading.trace, done[count:], strict=True)))

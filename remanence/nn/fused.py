@@ -6,21 +6,25 @@ cache holds. So the same seed on the same machine gives the same bits, whoever c
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 from remanence.cells import Cell
 from remanence.compiler.emit_torch import Run
 from remanence.compiler.reading import Reading
 from remanence.compiler.schedule import LOOP, schedule
+from remanence.nn import operators
 from remanence.nn.twin import transformed
 
-__all__ = ["SHORTEST", "choose", "run"]
+__all__ = ["SHORTEST", "abstract", "choose", "run"]
+
+_PRESENT = importlib.util.find_spec("numba") is not None
 
 SHORTEST = 8
 """Sequences of fewer steps take the eager path: calling a kernel takes as long as they do."""
@@ -40,9 +44,12 @@ def choose(
         trace: quantities that are asked for.
         asked: by the user, so that short sequences and small loops take the kernel too.
     """
-    if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
-        return "eager", "torch is compiling or tracing the layer, which needs its equations"
+    if torch._C._get_tracing_state() is not None or torch.compiler.is_exporting():
+        return "eager", "what is traced or exported should need torch alone"
     why = _refusal(weight, data)
+    if abstract(weight, data):
+        why = why or ("a trace was asked for" if trace else "" if _PRESENT else "numba is missing here")
+        return ("eager", why) if why else ("cpu-fused", "one operator in a graph")
     if not why and trace and torch.is_grad_enabled() and data is not None and data.requires_grad:
         why = "a trace of an input that requires a gradient is differentiated step by step"
     if not why and not asked and _instructions(cell) < FEWEST:
@@ -53,6 +60,13 @@ def choose(
     if not why and weight is not None and data is not None:
         why = _failure(cell, weight.dtype, trace, torch.is_grad_enabled())
     return ("eager", why) if why else ("cpu-fused", "one time loop, compiled from the equations at first use")
+
+
+def abstract(*tensors: Tensor | None) -> bool:
+    """Whether operations are only looked at: by torch.compile, by a mode of torch, or for want of numbers."""
+    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
+        return True
+    return any(isinstance(tensor, FakeTensor) for tensor in tensors)
 
 
 def _refusal(weight: Tensor | None, data: Tensor | None) -> str:
@@ -113,6 +127,8 @@ def run(
     cell: Cell, weights: Mapping[str, Tensor], inputs: Tensor, state: Mapping[str, Tensor], reading: Reading
 ) -> Run:
     """Run one layer in one direction; arguments as `run_cpu.run`."""
+    if abstract(inputs):
+        return operators.run(cell, weights, inputs, state, reading)
     from remanence.compiler import kernel, run_cpu
 
     train = torch.is_grad_enabled() and any(

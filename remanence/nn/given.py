@@ -97,7 +97,9 @@ def read(layer: Layer, source: Any) -> Given:
     """
     if isinstance(source, Sequences):
         _check_numbers(layer, source.data, ("batch", "time", "feature"))
-        whole = source.batch == 0 or int(source.lengths.min()) == source.time
+        # A graph cannot ask for the value of a number.
+        asks = not torch.compiler.is_compiling()
+        whole = asks and (source.batch == 0 or int(source.lengths.min()) == source.time)
         return Given(source.data.transpose(0, 1), None if whole else source.lengths, "sequences", source)
     if isinstance(source, PackedSequence):
         _check_numbers(layer, source.data, ("valid step", "feature"))

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import Parameter
 
 from remanence.nn import fused
@@ -40,7 +41,8 @@ def route(kind: str, weight: Tensor, flow: Tensor | None = None, *, ragged: bool
     if weight.device.type == "cuda":
         known = torch.backends.cudnn.enabled and torch.backends.cudnn.is_acceptable(weight)
         return ("cudnn", "the layer is on a GPU") if known else ("torch", "cuDNN is missing, or has no such dtype")
-    why = _unreal(weight, flow) or _slower(kind, ragged)
+    # In a graph torch's kernel would be taken apart, step by step.
+    why = _alien(weight, flow) or ("" if fused.abstract(weight, flow) else _slower(kind, ragged))
     if why:
         return "torch", why
     data = None if flow is None else flow.transpose(0, 1)
@@ -52,13 +54,11 @@ def route(kind: str, weight: Tensor, flow: Tensor | None = None, *, ragged: bool
     return "torch", why
 
 
-def _unreal(weight: Tensor, flow: Tensor | None) -> str:
-    """Why a tensor's numbers are not at hand; "" where they are."""
-    if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
-        return "torch is compiling or tracing the layer"
-    plain = type(weight) in (Tensor, Parameter) and type(flow) in (Tensor, Parameter, type(None))
-    if not plain or torch._C._len_torch_dispatch_stack():
-        return "the tensors are of a class of their own, or a mode of torch watches the operations"
+def _alien(weight: Tensor, flow: Tensor | None) -> str:
+    """Why operators of ours may not know what to do with a tensor; "" where they do."""
+    known = (Tensor, Parameter, FakeTensor, type(None))
+    if not torch.compiler.is_compiling() and not {type(weight), type(flow)} <= {*known}:
+        return "the tensors are of a class of their own"
     return ""
 
 
