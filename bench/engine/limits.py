@@ -61,8 +61,8 @@ LIMITS = {
     "new-cell/first/10000": Limit("A new cell, first use, T 10,000", "s", 6.0),
     "new-cell/cached/10": Limit("A new cell, from the cache, T 10", "s", 0.5),
     "new-cell/cached/10000": Limit("A new cell, from the cache, T 10,000", "s", 0.5),
-    "checkpoint/memory": Limit("Checkpoints, B 8 H 128: peak memory", "×", 0.125),
-    "checkpoint/time": Limit("Checkpoints, B 8 H 128: time", "×", 1.6),
+    "checkpoint/memory": Limit("Checkpoints, T 20,000 B 8 H 128: peak memory", "×", 0.125),
+    "checkpoint/time": Limit("Checkpoints, T 20,000 B 8 H 128: time", "×", 1.6),
     "numerics/float64": Limit("Every cell against its float64 twin, in float64", "", 1e-10),
     "numerics/float32": Limit("Every cell against its float64 twin, in float32", "", 2e-5),
 }
