@@ -42,7 +42,8 @@ class Segments:
     def take(self, values: Tensor, group: Tensor) -> Tensor:
         """`[batch, time, …]` → `[part, steps, …]` of a group; what stands beyond a part's length is padding."""
         length = self.length[group, None]
-        offsets = torch.arange(int(length.max()), device=length.device)
+        # At least one step, so that there is something to pick from where no sequence has any.
+        offsets = torch.arange(max(int(length.max()), 1), device=length.device)
         at = torch.where(offsets < length, self.row[group, None] * self.time + self.start[group, None] + offsets, 0)
         return _picked(values.reshape(-1, *values.shape[2:]), at)
 
