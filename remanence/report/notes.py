@@ -103,12 +103,61 @@ _NOTES = (
         "{train} training, {valid} validation, {test} test sequences",
         "训练 {train} 个序列，验证 {valid} 个，测试 {test} 个",
     ),
+    # labels of steps
+    ("tokens: '{column}' (--input)", "词元：“{column}”（--input）"),
+    ("tokens: column 1 (--input)", "词元：第 1 列（--input）"),
+    ("tokens are {kind} (--tokens)", "每个词元是一个{kind}（--tokens）"),
+    ("labels: '{column}' (--label)", "标签：“{column}”（--label）"),
+    ("labels: column {column}, the last (--label)", "标签：第 {column} 列，即最后一列（--label）"),
+    ("columns between {blanks} (--delimiter)", "列之间是{blanks}（--delimiter）"),
+    ("labels spell spans: {scheme} (--scheme)", "标签标出片段：{scheme}（--scheme）"),
+    (
+        "{count} labels such as '{label}' do not occur in the training part: they count as wrong",
+        "{count} 个标签（如“{label}”）在训练部分没有出现：算作答错",
+    ),
+    (
+        "runs of up to {longest} tokens that training sequences share (--ngrams)",
+        "训练序列共有的连续片段，最长 {longest} 个词元（--ngrams）",
+    ),
+    (
+        "{train} training, {valid} validation, {test} test labels {unit}",
+        "标签数：训练 {train}，验证 {valid}，测试 {test}（{unit}）",
+    ),
+    ("validation: {count} of {all} windows, spread evenly", "验证部分：从 {all} 个窗口中均匀选取 {count} 个"),
+    ("{count} labels", "{count} 种标签"),
+    # samples
+    (
+        "rows of different recordings are mixed in the file: gathered by recording",
+        "文件中各段记录的行混在一起：已按记录归拢",
+    ),
+    ("sorted by {column} within recordings", "在每段记录内按 {column} 排序"),
+    ("recording: '{column}' (--sequence)", "记录：“{column}”（--sequence）"),
+    ("no column names a recording: the file is one (--sequence)", "没有标明记录的列：整个文件算一段（--sequence）"),
+    ("time within a recording: '{column}' (--time)", "记录内的时间：“{column}”（--time）"),
+    ("position: {columns} (--position)", "位置：{columns}（--position）"),
+    (
+        "{motion} of {columns} over {steps} steps, in units of {unit} a {per} (--motion)",
+        "{columns} 的{motion}，跨 {steps} 步，单位是每{per}多少 {unit}（--motion）",
+    ),
+    (
+        "windows of {steps} steps, {margin} more read on either side (--window, --margin)",
+        "窗口长 {steps} 步，两边各多读 {margin} 步（--window、--margin）",
+    ),
+    (
+        "neither a time column nor a rate is given: speeds are a step (--time, --sample-rate)",
+        "既没有时间列，也没有采样率：速度按每步计（--time、--sample-rate）",
+    ),
+    ("constant in the training part: {columns}", "在训练部分中是常数：{columns}"),
 )
 
 _OWN_WORDS = {
     "task": {"forecast": "预测", "classify": "分类", "tag": "标注", "generate": "生成", "translate": "翻译"},
     "part": {"train": "训练", "valid": "验证", "validation": "验证", "test": "测试"},
     "kind": {"characters": "字", "words": "词", "subwords": "子词", "tokens": "词元"},
+    "blanks": {"tabs": "制表符", "blanks": "空格"},
+    "motion": {"speed": "速度", "direction": "方向", "acceleration": "加速度"},
+    "per": {"second": "秒", "step": "步"},
+    "unit": {"in windows": "按窗口", "in sequences": "按序列"},
     "which": {"first": "第一行", "last": "最后一行", "mean": "平均值"},
     "calendar": {"hour": "小时", "weekday": "星期", "monthday": "日期", "yearday": "一年中的日子", "month": "月份"},
     "frequency": {

@@ -14,7 +14,10 @@ _NAMES = {
     "input": "输入列", "label": "标签列", "sequence": "序列列", "group": "分组列", "tokens": "切分方式",
     "ngrams": "连续片段长度", "vocabulary": "词表大小", "longest": "最长步数", "missing": "缺失值", "gaps": "时间空缺",
     "document": "一篇的范围", "duplicates": "重复时间", "sort": "排序", "format": "文件格式", "delimiter": "分隔符",
+    "scheme": "片段标法", "window": "窗口步数", "margin": "两边多读的步数", "position": "位置列", "motion": "运动特征",
+    "motion_steps": "运动跨越的步数", "sample_rate": "采样率",
     # the model
+    "characters": "字母读法", "character_size": "字母特征数", "crf": "条件随机场",
     "cell": "循环单元", "hidden": "每层单元数", "layers": "层数", "bidirectional": "双向", "dropout": "随机丢弃",
     "variational_dropout": "状态丢弃（全序列同一掩码）",
     "embedding": "词向量维数", "embedding_dropout": "整词丢弃", "tied": "读写同一词向量",
