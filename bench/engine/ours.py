@@ -17,17 +17,18 @@ from remanence import nn
 from remanence.nn.recurrent import Recurrent, RecurrentOptions
 from remanence.sequences import Sequences
 
-__all__ = ["Through", "layer", "make", "parameters"]
+__all__ = ["Path", "Through", "layer", "make", "parameters"]
 
 Through = Literal["dropin", "recurrent"]
+Path = Literal["cpu-fused", "eager"]
 DROPINS = {"lstm": nn.LSTM, "lstmp": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
-def make(asked: Problem, through: Through = "dropin") -> Contender:
-    """Compute a problem."""
+def make(asked: Problem, through: Through = "dropin", path: Path = "cpu-fused") -> Contender:
+    """Compute a problem; `path` is that of `Recurrent`."""
     if through == "dropin" and asked.cell in DROPINS:
         return torch_nn.make(asked, DROPINS[asked.cell], _padded if asked.mode == "lengths" else None)
-    return _recurrent(asked)
+    return _recurrent(asked, path)
 
 
 def _padded(layer: torch.nn.Module, inputs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -35,9 +36,9 @@ def _padded(layer: torch.nn.Module, inputs: torch.Tensor, lengths: torch.Tensor)
     return layer(Sequences(inputs.transpose(0, 1), lengths))[0].data.transpose(0, 1)
 
 
-def layer(asked: Problem) -> Recurrent:
+def layer(asked: Problem, path: Path = "cpu-fused") -> Recurrent:
     """The layer of any cell, with the weights of a problem."""
-    options = RecurrentOptions(path="cpu-fused")
+    options = RecurrentOptions(path=path)
     made = Recurrent(asked.cell, asked.shape.input, asked.shape.hidden, options=options)
     with torch.no_grad():
         for name, tensor in parameters(made).items():
@@ -50,8 +51,8 @@ def parameters(made: Recurrent) -> dict[str, torch.nn.Parameter]:
     return {name.rpartition(".")[2]: tensor for name, tensor in made.named_parameters()}
 
 
-def _recurrent(asked: Problem) -> Contender:
-    made = layer(asked).train(asked.trains)
+def _recurrent(asked: Problem, path: Path) -> Contender:
+    made = layer(asked, path).train(asked.trains)
     weights = parameters(made)
     inputs = torch.from_numpy(asked.inputs).requires_grad_(asked.trains)
     gradient = torch.from_numpy(asked.gradient).transpose(0, 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 __all__ = ["PLAIN", "Plain"]
@@ -106,10 +107,52 @@ def minlstm(o: Any, p: Any, a: Any, state: State) -> State:
     return ((f * h + i * n) / (f + i),)
 
 
-def slstm(o: Any, p: Any, a: Any, state: State) -> State:
+def mingru(o: Any, p: Any, a: Any, state: State) -> State:
+    (h,) = state
+    z, n = o.split(a, 2)
+    return (h + o.sigmoid(z) * (n - h),)
+
+
+def lstm_1997(o: Any, p: Any, a: Any, state: State) -> State:
+    h, c = state
+    i, g, out = o.split(a + o.linear(h, p["U"]), 3)
+    c = c + o.sigmoid(i) * (4 * o.sigmoid(g) - 2)
+    return o.sigmoid(out) * (2 * o.sigmoid(c) - 1), c
+
+
+def janet(o: Any, p: Any, a: Any, state: State) -> State:
+    (c,) = state
+    s, g = o.split(a + o.linear(c, p["U"]), 2)
+    return (o.sigmoid(s) * c + (1 - o.sigmoid(s - 1)) * o.tanh(g),)
+
+
+def li_gru(o: Any, p: Any, a: Any, state: State) -> State:
+    (h,) = state
+    z, n = o.split(a + o.linear(h, p["U"]), 2)
+    n = o.relu(n)
+    return (n + o.sigmoid(z) * (h - n),)
+
+
+def indrnn(o: Any, p: Any, a: Any, state: State) -> State:
+    return (o.relu(a + p["u"] * state[0]),)
+
+
+def rnn_relu(o: Any, p: Any, a: Any, state: State) -> State:
+    return (o.relu(a + o.linear(state[0], p["U"])),)
+
+
+def sru(o: Any, p: Any, a: Any, state: State) -> State:
+    _, c = state
+    f, r, u, x = o.split(a, 4)
+    f, r = o.sigmoid(f + p["v_f"] * c), o.sigmoid(r + p["v_r"] * c)
+    c = u + f * (c - u)
+    return x + r * (c - x), c
+
+
+def slstm(o: Any, p: Any, a: Any, state: State, exponential: bool = False) -> State:
     h, c, n, m = state
     i, f, z, out = o.split(a + o.linear(h, p["U"]), 4)
-    kept = o.log_sigmoid(f) + m
+    kept = (f if exponential else o.log_sigmoid(f)) + m
     m = o.maximum(kept, i)
     i, f = o.exp(i - m), o.exp(kept - m)
     c, n = f * c + i * o.tanh(z), f * n + i
@@ -144,5 +187,17 @@ PLAIN: dict[str, Plain] = {
     "mgu": Plain(mgu, _stacks("fn", "", **_alone("U_f", "U_n"))),
     "minlstm": Plain(minlstm, _stacks("fin", "")),
     "slstm": Plain(slstm, _stacks("ifzo"), 4),
+    "slstm-exp": Plain(partial(slstm, exponential=True), _stacks("ifzo"), 4),
+    "mingru": Plain(mingru, _stacks("zn", "")),
+    "lstm-1997": Plain(lstm_1997, _stacks("igo"), 2),
+    "janet": Plain(janet, _stacks("fg")),
+    "li-gru": Plain(li_gru, _stacks("zn")),
+    "indrnn": Plain(indrnn, {"W": ("W",), "b": ("b",), "u": ("u",)}),
+    "rnn-relu": Plain(rnn_relu, {"W": ("W",), "U": ("U",), "b": ("b",)}),
+    "sru": Plain(
+        sru,
+        {"W": ("W_f", "W_r", "W", "W_h"), "b": ("b_f", "b_r", "", "")} | {name: (name,) for name in ("v_f", "v_r")},
+        2,
+    ),
 }
 """What the loop and JAX can compute."""

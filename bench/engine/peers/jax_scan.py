@@ -21,6 +21,7 @@ class _Jax:
     sigmoid = staticmethod(jax.nn.sigmoid)
     tanh = staticmethod(jnp.tanh)
     exp = staticmethod(jnp.exp)
+    relu = staticmethod(jax.nn.relu)
     maximum = staticmethod(jnp.maximum)
     log_sigmoid = staticmethod(jax.nn.log_sigmoid)
     split = staticmethod(lambda a, parts: jnp.split(a, parts, -1))

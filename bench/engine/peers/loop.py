@@ -18,6 +18,7 @@ class _Torch:
     sigmoid = staticmethod(torch.sigmoid)
     tanh = staticmethod(torch.tanh)
     exp = staticmethod(torch.exp)
+    relu = staticmethod(torch.relu)
     maximum = staticmethod(torch.maximum)
     log_sigmoid = staticmethod(functional.logsigmoid)
     linear = staticmethod(functional.linear)
