@@ -28,6 +28,7 @@ from remanence.data.encoders import GenerateEncoders
 from remanence.data.examples import Part
 from remanence.errors import CellError, DataError, RunError, SettingError
 from remanence.prediction.completion import completion, unknown_in
+from remanence.prediction.dynamic import measure_dynamically
 from remanence.prediction.outputs import measure, outputs
 from remanence.prediction.writers import check_suffix, write_rows
 from remanence.settings import SamplingSettings, Settings, sampling_from
@@ -171,15 +172,22 @@ class Run:
         """
         return self.task.reopen(Path(path), self.settings.data, self.encoders, answers=answers)
 
-    def evaluate(self, path: str | Path | None = None, *, part: str = "test") -> Scores:
+    def evaluate(self, path: str | Path | None = None, *, part: str = "test", dynamic: float | None = None) -> Scores:
         """Score the model on a file, or on a part of the data it was trained on.
+
+        Args:
+            dynamic: let it go on learning from what was scored, with this step size (see `prediction.dynamic`).
 
         Raises:
             DataError: the file cannot be read, holds no answers, or changed since the training.
+            SettingError: `dynamic` for a run that does not generate.
         """
         examples = self.part(part) if path is None else self.open(path, answers=True)
         if not len(examples):
             raise DataError(f"the {part} part is empty", remedy="give a file, or another --part")
+        if dynamic is not None:
+            parts = self.prepared.train, examples
+            return measure_dynamically(self.task, self.model, parts, self.encoders, self.settings, rate=dynamic)
         return measure(self.task, self.model, examples, self.encoders, self.settings)[0]
 
     def predict(self, path: str | Path) -> Iterator[dict[str, Any]]:

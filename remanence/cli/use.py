@@ -31,6 +31,14 @@ def evaluate(
     part: Annotated[
         str, typer.Option("--part", metavar="train|valid|test", help="Part of the training's data.")
     ] = "test",
+    dynamic: Annotated[
+        float | None,
+        typer.Option(
+            "--dynamic",
+            metavar="X",
+            help="Go on learning from what was scored, in steps of this size, such as 1e-4 (generate).",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Score a run on the test part of its data, or on a new file that holds the answers.
@@ -46,8 +54,8 @@ def evaluate(
     from remanence.run import Run
 
     loaded = Run.load(run)
-    scores = loaded.evaluate(file, part=part)
-    where = file or part
+    scores = loaded.evaluate(file, part=part, dynamic=dynamic)
+    where = (file or part) + ("" if dynamic is None else f", learning on by {dynamic:g}")
     if json:
         print_json({"run": run, "on": where, "metrics": dict(scores.metrics), "examples": len(scores.errors)})
     else:

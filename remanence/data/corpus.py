@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from remanence.data.texts import Documents, LongText, text_column
 from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings
 
-__all__ = ["GeneratePart", "prepare_generate", "reopen_generate"]
+__all__ = ["GeneratePart", "is_music", "pieces_of", "prepare_generate", "reopen_generate"]
 
 GeneratePart = StreamPart | DocumentPart | FramePart
 GenerateParts = DataParts[GenerateEncoders, GeneratePart]
@@ -46,7 +46,7 @@ def prepare_generate(path: str | Path, settings: DataSettings) -> GenerateParts:
     path = find(path)
     kind = file_format(path, settings.format)
     settings = settings.model_copy(update={"task": "generate", "context": settings.context or _WINDOW})
-    if kind == "mat" or (kind == "jsonl" and _holds_notes(path, settings)):
+    if is_music(path, settings):
         return _prepare_frames(path, kind, settings)
     if kind in ("ts", "arff"):
         raise DataError("an archive of labelled sequences, not a text", path=path, remedy="--task classify")
@@ -65,15 +65,13 @@ def reopen_generate(path: str | Path, settings: DataSettings, encoders: Generate
     kind = file_format(path, settings.format if path.suffix != ".jsonl" else None)
     settings = settings.model_copy(update={"input": encoders.input if kind not in ("text", "mat") else ()})
     settings = settings.model_copy(update={"split_column": None, "format": kind})
-    notes = kind == "mat" or (kind == "jsonl" and _holds_notes(path, settings))
-    if notes != (encoders.symbols is None):
+    if is_music(path, settings) != (encoders.symbols is None):
         learnt, came = ("music", "text") if encoders.symbols is None else ("text", "music")
         raise DataError(
             f"the model reads {learnt}, this file holds {came}", path=path, remedy="give a file like its own"
         )
     if encoders.symbols is None:
-        pieces = [piece for _, piece in _all_pieces(path, kind, settings)]
-        return FramePart.of(_cut(pieces, encoders.longest), path.name)
+        return FramePart.of(_cut(pieces_of(path, settings), encoders.longest), path.name)
     if kind == "text" and encoders.document == "file":
         text = LongText(path)
         return _stream(text, 0, text.characters, encoders)
@@ -188,7 +186,7 @@ def _prepare_frames(path: Path, kind: str, settings: DataSettings) -> GeneratePa
         column = "notes"
     else:
         column = _column(path, settings)
-        found = list(_all_pieces(path, kind, settings))
+        found = list(read_notes(open_table(path, settings), column))
         split = split_left(settings, None, None, notes)
         if settings.split_column:
             names = list(dict.fromkeys(str(row.get(settings.split_column)) for row, _ in found))
@@ -207,17 +205,21 @@ def _prepare_frames(path: Path, kind: str, settings: DataSettings) -> GeneratePa
     return DataParts(data, encoders, made[0], made[1], made[2], tuple(notes), fingerprint(path))
 
 
-def _all_pieces(path: Path, kind: str, settings: DataSettings) -> Iterable[tuple[dict[str, Any], Piece]]:
-    """Every piece of a file, with its row."""
-    if kind == "mat":
-        return [({}, piece) for part in read_matrix(path).values() for piece in part]
-    return read_notes(open_table(path, settings), _column(path, settings))
-
-
-def _holds_notes(path: Path, settings: DataSettings) -> bool:
+def is_music(path: Path, settings: DataSettings) -> bool:
+    """Whether a file holds frames of notes, not texts."""
+    kind = file_format(path, settings.format)
+    if kind != "jsonl":
+        return kind == "mat"
     table = open_table(path, settings)
     columns = [column for column in settings.input if column in table.columns] or table.columns
     return any(is_notes(table, column) for column in columns)
+
+
+def pieces_of(path: Path, settings: DataSettings) -> list[Piece]:
+    """Every piece of music of a file."""
+    if file_format(path, settings.format) == "mat":
+        return [piece for part in read_matrix(path).values() for piece in part]
+    return [piece for _, piece in read_notes(open_table(path, settings), _column(path, settings))]
 
 
 def _column(path: Path, settings: DataSettings) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from remanence.data import times as timing
 from remanence.data.columns import column_lines, number_facts, survey
+from remanence.data.corpus_facts import corpus_facts
 from remanence.data.panel import Panel, open_panel
 from remanence.data.records import Records, read_records
 from remanence.data.schema import guess
@@ -87,9 +88,14 @@ def describe(path: str | Path, settings: DataSettings | None = None) -> Descript
     guessed = guess(path, settings or settings_from({}).data)
     findings = _Findings()
     task = guessed.settings.task or "forecast"
-    kinds = {"forecast": _describe_panel, "classify": _describe_records, "tag": _describe_steps}
+    kinds = {
+        "forecast": _describe_panel,
+        "classify": _describe_records,
+        "tag": _describe_steps,
+        "generate": _describe_corpus,
+    }
     kinds[task](path, guessed.settings, findings)
-    if not findings.columns and file_format(Path(path), guessed.settings.format) in _TABLES:
+    if task != "generate" and not findings.columns and file_format(Path(path), guessed.settings.format) in _TABLES:
         _describe_columns(path, guessed.settings, findings)
     notes = (*guessed.notes, *findings.notes)
     return Description(str(path), task, findings.facts, notes, tuple(findings.suspicious), findings.columns)
@@ -238,6 +244,12 @@ _REMEMBERED = 1_000_000
 """Texts remembered when looking for repeated ones."""
 
 _LEVELS = (("least", 0.0), ("median", 0.5), ("95 %", 0.95), ("most", 1.0))
+
+
+def _describe_corpus(path: str | Path, settings: DataSettings, found: _Findings) -> None:
+    facts, suspicious = corpus_facts(path, settings)
+    found.facts |= facts
+    found.suspicious += suspicious
 
 
 def _describe_texts(records: Records, settings: DataSettings, found: _Findings) -> np.ndarray:

@@ -77,8 +77,9 @@ class FramePart(Part):
 
 
 def is_notes(table: Table, column: str) -> bool:
-    """Whether a column of JSON lines holds lists, not texts."""
-    return table.format == "jsonl" and any(isinstance(row.get(column), list) for row in table.head)
+    """Whether a column of JSON lines holds lists of lists, not texts or tokens."""
+    values = [row.get(column) for row in table.head]
+    return any(isinstance(value, list) and any(isinstance(inner, list) for inner in value) for value in values)
 
 
 def read_matrix(path: Path) -> dict[int, list[Piece]]:

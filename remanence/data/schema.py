@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from remanence.data.diagnose import number_remedy
+from remanence.data.frames import is_notes
 from remanence.data.rows import Table, as_number
 from remanence.data.samples import sample_table
 from remanence.data.schema_columns import SEQUENCE, TIME, Column, columns_of, named
@@ -60,6 +61,10 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
     notes: list[str] = []
     path = find(path)
     kind, wanted = file_format(path, settings.format), settings.task or task
+    if wanted in (None, "generate") and (found := _to_generate(path, kind, settings, wanted)):
+        return found
+    if kind == "mat":
+        raise DataError("music, not a table", path=path, remedy="--task generate")
     if kind in ("conllu", "conll"):
         if wanted not in (None, "tag"):
             raise DataError("a file of tokens with a label each", path=path, remedy="--task tag")
@@ -95,6 +100,19 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
         else _classify(table, columns, settings, notes)
     )
     return Guess(settings.model_copy(update=update), tuple(notes))
+
+
+def _to_generate(path: Path, kind: str, settings: DataSettings, wanted: str | None) -> Guess | None:
+    """What says that a model should go on with it: music, a text without labels; None where nothing does."""
+    chosen = settings.model_copy(update={"task": "generate"})
+    if wanted == "generate" or kind == "mat":
+        return Guess(chosen, ())
+    if settings.label is None and kind in ("text", "jsonl"):
+        table = open_table(path, settings)
+        prose = kind == "text" and table.columns == ("text",)
+        if prose or (kind == "jsonl" and any(is_notes(table, column) for column in table.columns)):
+            return Guess(chosen, ("task: generate (--task)",))
+    return None
 
 
 def _refuse_other_digits(table: Table, columns: list[Column]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from helpers import shared_data
 
 from remanence.data.corpus import prepare_generate, reopen_generate
+from remanence.data.describe import describe
 from remanence.data.streams import PAST, parallel
 from remanence.data.symbols import END
 from remanence.errors import DataError, SettingError
@@ -174,3 +175,17 @@ def test_a_run_refuses_the_other_kind_of_file(tmp_path: Path) -> None:
         reopen_generate(tmp_path / "t.txt", music.data, music.encoders)
     with pytest.raises(SettingError, match="no columns"):
         prepare(tmp_path / "t.txt", document="line", split_column="part")
+
+
+def test_what_a_file_is_for_is_guessed_and_described(tmp_path: Path) -> None:
+    found = describe(written(tmp_path, "t.txt", TEXT))
+    assert found.task == "generate" and found.facts["characters"] == len(TEXT) and found.facts["lines"] == 18
+    found = describe(tmp_path / "t.txt", settings_from({"task": "generate", "document": "line"}).data)
+    assert found.facts["texts"] == 18 and "16 texts stand" in found.suspicious[0]
+    found = describe(written(tmp_path, "m.jsonl", json.dumps({"notes": [[60, 64], [61], []]}) + "\n"))
+    assert found.task == "generate" and (found.facts["frames"], found.facts["keys a frame"]) == (3, 1.0)
+    assert describe(written(tmp_path, "l.txt", "yes\tgood\nno\tbad\n" * 9)).task == "classify"
+    tokens = json.dumps({"tokens": ["a", "b"], "labels": ["O", "O"]})
+    assert describe(written(tmp_path, "w.jsonl", f"{tokens}\n" * 5)).task == "tag"
+    with pytest.raises(DataError, match="--task generate"):
+        describe(mat(tmp_path / "m.mat", traindata=cells()), settings_from({"task": "classify"}).data)

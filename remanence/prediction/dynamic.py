@@ -1,0 +1,109 @@
+"""Dynamic evaluation: a model that goes on learning from what it has just been scored on.
+
+A part is read in order, in segments. After each segment, once its cost is counted, the weights θ take a step down the
+gradient g of that cost and are drawn back towards the trained weights θ₀:
+
+    θ ← θ − η g / (√m + ε) + λ r (θ₀ − θ)        r = min(√m / mean(√m), 1 / λ)
+
+where m is the mean square of each weight's gradient over the training part: weights that matter much move little, and
+are drawn back strongly. Nothing is learnt from a token before it is scored. The run itself stays as it was.
+
+References:
+    Krause, Kahembwe, Murray & Renals 2018, Dynamic evaluation of neural sequence models, arXiv:1709.07432: RMS with a
+    decay towards the trained weights. We take ε = 1e-8 and share m over the weights of the whole model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+from torch import Tensor
+
+from remanence.data.examples import Batch, Part
+from remanence.errors import SettingError
+from remanence.nn.carry import Carried
+from remanence.settings import Settings
+from remanence.tasks.task import Scores, Task
+
+__all__ = ["measure_dynamically", "squared_gradients"]
+
+SEGMENT = 32
+"""Steps scored between two updates."""
+SAMPLED = 64
+"""Examples of the training part, spread evenly, from which the mean square of the gradients is taken."""
+DECAY = 0.003
+"""How strongly weights are drawn back, λ."""
+EPSILON = 1e-8
+
+
+def measure_dynamically(
+    task: Task, model: Any, parts: tuple[Part, Part], encoders: BaseModel, settings: Settings, *, rate: float
+) -> Scores:
+    """Scores of a model that goes on learning.
+
+    Args:
+        task, encoders, settings: what the model was made with.
+        model: a `SequenceModel` with answers at every step; it is not changed.
+        parts: the training part, and the part to score.
+        rate: step size η, such as 0.0001; 0 scores the model as it is.
+
+    Raises:
+        SettingError: a task whose answers do not come step by step, or a negative step size.
+    """
+    if task.name != "generate":
+        raise SettingError(
+            f"is for runs that generate, not those that {task.name}", name="dynamic", remedy="leave it out"
+        )
+    if rate < 0:
+        raise SettingError(f"expected at least 0, came {rate:g}", name="dynamic", remedy="such as 0.0001")
+    train, part = parts
+    learning = deepcopy(model).eval()
+    weights = [weight for weight in learning.parameters() if weight.requires_grad]
+    trained = [weight.detach().clone() for weight in weights]
+    roots = [square.sqrt() for square in squared_gradients(task, learning, train, settings)]
+    mean = torch.cat([root.flatten() for root in roots]).mean().clamp(min=EPSILON)
+    back = [DECAY * (root / mean).clamp(max=1 / DECAY) for root in roots]
+    meter = task.meter(encoders, settings)
+    for output, batch in _segments(learning, part, np.arange(len(part))):
+        meter.update(output.detach().cpu(), batch.to("cpu"))
+        gradients = torch.autograd.grad(task.loss(output, batch, settings), weights, allow_unused=True)
+        with torch.no_grad():
+            for weight, start, root, pull, gradient in zip(weights, trained, roots, back, gradients, strict=True):
+                step = torch.zeros_like(weight) if gradient is None else gradient / (root + EPSILON)
+                weight += pull * (start - weight) - rate * step
+    return meter.scores()
+
+
+def squared_gradients(task: Task, model: Any, train: Part, settings: Settings) -> list[Tensor]:
+    """Mean square of the gradient of each weight over segments of the training part."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    totals, count = [torch.zeros_like(weight) for weight in weights], 0
+    chosen = np.unique(np.linspace(0, len(train) - 1, SAMPLED).round().astype(np.int64))
+    for output, batch in _segments(model, train, chosen):
+        gradients = torch.autograd.grad(task.loss(output, batch, settings), weights, allow_unused=True)
+        for total, gradient in zip(totals, gradients, strict=True):
+            if gradient is not None:
+                total += gradient**2
+        count += 1
+    return [total / max(1, count) for total in totals]
+
+
+def _segments(model: Any, part: Part, index: np.ndarray) -> Iterator[tuple[Tensor, Batch]]:
+    """Output and inputs of each segment, one example after the other, with a graph behind the output."""
+    device = next(model.parameters()).device
+    carried = Carried()
+    for at in index:
+        batch = part.batch(np.array([at])).to(device)
+        if not batch.inputs.time:
+            continue
+        state = carried.before(batch.index) if part.stream else {}
+        for chunk in model.chunks(batch, SEGMENT):
+            output, state = model(chunk, state)
+            state = {name: value.detach() for name, value in state.items()}
+            yield output, chunk
+        carried.after(batch.index, state)
