@@ -38,7 +38,7 @@ big: .venv/dev  ## fit and predict on files of 1 GB: peak of memory, and seconds
 	@.venv/bin/python -m bench.big $(ARGS)
 
 study: .venv/dev  ## measure the protocols that others published (their data in ../shared/data); NAME=etth1 for one
-	@.venv/bin/python bench/study.py $(NAME) $(ARGS)
+	@.venv/bin/python -m bench.study $(NAME) $(ARGS)
 
 docs: .venv/dev  ## build the manual into docs/_build/html
 	@.venv/bin/python docs/generate.py

@@ -9,48 +9,30 @@ from __future__ import annotations
 
 import argparse
 import json
-import lzma
 import statistics
 import sys
-import tarfile
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from bench.folds import pooled
+from bench.protocol import Study, decompressed, extract
+from bench.tag_studies import TAG_STUDIES
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
 RESULTS = ROOT / "bench" / "results"
-SEEDS = 3
 COLUMNS = (
     "study", "protocol", "metric", "ours", "knows no pattern", "to reach", "published elsewhere", "parameters",
     "seconds", "command",
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Study:
-    """One row of the table: what is run, what others reached, what is asked.
-
-    Args:
-        source: file below ../shared/data.
-        unpack: (source, empty folder) → options of `remanence.fit`, `path` among them.
-        metrics: name → (what to reach, "at most" or "at least").
-    """
-
-    title: str
-    protocol: str
-    source: str
-    unpack: Callable[[Path, Path], dict[str, Any]]
-    published: str
-    metrics: dict[str, tuple[float, str]]
-
-
 def _etth1(source: Path, folder: Path) -> dict[str, Any]:
     return {
-        "path": _decompressed(source, folder / "ETTh1.csv"),
+        "path": decompressed(source, folder / "ETTh1.csv"),
         "task": "forecast",
         "time": "date",
         "target": "OT",
@@ -60,7 +42,7 @@ def _etth1(source: Path, folder: Path) -> dict[str, Any]:
 
 
 def _chnsenticorp(source: Path, folder: Path) -> dict[str, Any]:
-    _extract(source, folder)
+    extract(source, folder)
     return {
         "path": folder / "train.tsv",
         "valid_file": str(folder / "dev.tsv"),
@@ -72,7 +54,7 @@ def _chnsenticorp(source: Path, folder: Path) -> dict[str, Any]:
 
 
 def _snips(source: Path, folder: Path) -> dict[str, Any]:
-    _extract(source, folder)
+    extract(source, folder)
     files = {}
     for part in ("train", "valid", "test"):
         home = next(folder.rglob(f"{part}/seq.in")).parent
@@ -92,7 +74,7 @@ def _snips(source: Path, folder: Path) -> dict[str, Any]:
 
 def _archive(name: str) -> Callable[[Path, Path], dict[str, Any]]:
     def unpack(source: Path, folder: Path) -> dict[str, Any]:
-        _extract(source, folder)
+        extract(source, folder)
         return {
             "path": next(folder.rglob(f"{name}_TRAIN.ts")),
             "test_file": str(next(folder.rglob(f"{name}_TEST.ts"))),
@@ -141,6 +123,7 @@ STUDIES: dict[str, Study] = {
     "italypowerdemand": _uea("ItalyPowerDemand", "LSTM-FCN .963", 0.95),
     "arrowhead": _uea("ArrowHead", "LSTM-FCN .909", 0.80),
     "basicmotions": _uea("BasicMotions", "–", 1.00),
+    **TAG_STUDIES,
 }
 
 
@@ -149,12 +132,15 @@ def run(name: str, study: Study, extra: dict[str, Any]) -> dict[str, Any]:
     import remanence
 
     with tempfile.TemporaryDirectory() as scratch:
-        options = study.unpack(DATA / study.source, Path(scratch)) | {"seeds": SEEDS, "threads": 1} | extra
+        options = study.unpack(DATA / study.source, Path(scratch)) | {"seeds": study.seeds, "threads": 1} | extra
         path = options.pop("path")
         began = time.perf_counter()
-        fitted = remanence.fit(path, out=Path(scratch) / "run", beside=(), **options)
+        if study.folds:
+            fitted, seeds = pooled(path, Path(scratch), options, study.folds)
+        else:
+            fitted = remanence.fit(path, out=Path(scratch) / "run", beside=(), **options)
+            seeds = fitted.manifest["seeds"]
         seconds = time.perf_counter() - began
-        seeds = fitted.manifest["seeds"]
     shown = {key: value for key, value in options.items() if not str(value).startswith(scratch)}
     return {
         "name": name,
@@ -207,16 +193,6 @@ def table(results: dict[str, dict[str, Any]]) -> str:
 def _simple(found: dict[str, dict[str, float]], metric: str) -> str:
     """The models that know no pattern, beside ours: `naive 0.034, mean 0.12`."""
     return ", ".join(f"{name} {metrics[metric]:.4f}" for name, metrics in found.items() if metric in metrics)
-
-
-def _decompressed(source: Path, target: Path) -> Path:
-    target.write_bytes(lzma.decompress(source.read_bytes()))
-    return target
-
-
-def _extract(source: Path, folder: Path) -> None:
-    with tarfile.open(source) as archive:
-        archive.extractall(folder, filter="data")
 
 
 def main() -> int:

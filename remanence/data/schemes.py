@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-__all__ = ["OUTSIDE", "Scheme", "Span", "allowed", "guess_scheme", "parts", "spans"]
+__all__ = ["OUTSIDE", "Scheme", "Span", "allowed", "guess_scheme", "parts", "spans", "spelled"]
 
 Scheme = Literal["none", "BIO", "BIOES", "BMES"]
 OUTSIDE = "O"
@@ -89,6 +89,23 @@ def spans(labels: Sequence[str]) -> list[Span]:
             start = place
         before, kind_before = letter, kind
     return found
+
+
+def spelled(found: Iterable[Span], size: int, scheme: Scheme) -> list[str]:
+    """Write spans as labels of `size` tokens.
+
+    Example:
+        >>> spelled([Span("x", 0, 3), Span("y", 3, 4)], 5, "BIOES")
+        ['B-x', 'I-x', 'E-x', 'S-y', 'O']
+    """
+    labels = [OUTSIDE] * size
+    inner = "M" if scheme == "BMES" else "I"
+    for kind, start, stop in found:
+        last = "I" if scheme == "BIO" else "E"
+        labels[start:stop] = [f"B-{kind}", *[f"{inner}-{kind}"] * (stop - start - 2), f"{last}-{kind}"][: stop - start]
+        if stop - start == 1 and scheme != "BIO":
+            labels[start] = f"S-{kind}"
+    return labels
 
 
 def allowed(labels: Sequence[str], scheme: Scheme) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from remanence.data.encoders import TagEncoders
 from remanence.data.motion import compressed, motion, motion_names, sized
 from remanence.data.runs import learn_runs
 from remanence.data.scalers import Moments
-from remanence.data.schemes import Scheme, parts
+from remanence.data.schemes import Scheme, allowed, parts, spans, spelled
 from remanence.data.shares import Share
 from remanence.data.spills import Spill, drop_pages
 from remanence.data.step_records import StepRecords
@@ -220,13 +220,15 @@ def store_of(records: StepRecords, encoders: TagEncoders) -> TagStore:
     """Every step of a file as a model reads it."""
     numbers = {label: number for number, label in enumerate(encoders.labels)}
     table = np.array([*(_number(name, numbers, encoders.scheme) for name in records.step_names), -1], np.int16)
-    labels = Spill(np.int16)
+    spill = Spill(np.int16)
     for start in range(0, len(records.steps), _SLAB_STEPS):
-        labels.append(table[records.steps[start : start + _SLAB_STEPS]])
+        spill.append(table[records.steps[start : start + _SLAB_STEPS]])
+    labels = spill.finish()
+    mended = _mended(labels, records.offsets, encoders)
     none = np.zeros(0, np.int32)
     if encoders.vocabulary is None:
         flat = _scaled(records, encoders)
-        return TagStore(replace(records, values=None), flat, labels.finish(), none, none, np.zeros(1, np.int64))
+        return TagStore(replace(records, values=None), flat, labels, mended, none, none, np.zeros(1, np.int64))
     assert records.forms is not None
     words = encoders.vocabulary.numbers(map(_plain, records.form_names))
     letters, ends = none, np.zeros(len(words) + 1, np.int64)
@@ -234,7 +236,35 @@ def store_of(records: StepRecords, encoders: TagEncoders) -> TagStore:
         kept = [form if len(form) <= 2 * _HALF else form[:_HALF] + form[-_HALF:] for form in records.form_names]
         letters = encoders.characters.numbers(letter for form in kept for letter in form)
         ends[1:] = np.cumsum([len(form) for form in kept])
-    return TagStore(records, records.forms, labels.finish(), words, letters, ends)
+    return TagStore(records, records.forms, labels, mended, words, letters, ends)
+
+
+def _mended(labels: np.ndarray, offsets: np.ndarray, encoders: TagEncoders) -> np.ndarray:
+    """Write label sequences that break the scheme as they are read, in place; the steps that changed, int64.
+
+    The spans stay the same. A chain of labels gives no probability to what breaks the scheme.
+    """
+    if encoders.scheme == "none" or not len(labels):
+        return np.zeros(0, np.int64)
+    names, known = encoders.labels, len(encoders.labels)
+    fits = np.zeros((known + 2, known + 2), bool)
+    follow, begin, end = allowed(names, encoders.scheme)
+    fits[:known, :known] = follow
+    starts, stops = offsets[:-1], offsets[1:] - 1
+    wrong = np.zeros(len(labels), bool)
+    wrong[1:] = ~fits[labels[:-1], labels[1:]]
+    wrong[starts] = ~np.append(begin, [False, False])[labels[starts]]
+    wrong[stops] |= ~np.append(end, [False, False])[labels[stops]]
+    changed = []
+    for place in np.unique(np.searchsorted(offsets, np.flatnonzero(wrong), "right") - 1).tolist():
+        own = labels[offsets[place] : offsets[place + 1]]
+        if own.min() < 0 or own.max() >= known:
+            continue
+        written = spelled(spans([names[label] for label in own]), len(own), encoders.scheme)
+        better = np.array([names.index(label) for label in written], labels.dtype)
+        changed.append(offsets[place] + np.flatnonzero(better != own))
+        own[:] = better
+    return np.concatenate([np.zeros(0, np.int64), *changed])
 
 
 def _number(label: str, numbers: dict[str, int], scheme: Scheme) -> int:

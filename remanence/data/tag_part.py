@@ -31,6 +31,7 @@ class TagStore:
         flat: code of each token's form `[step]`, or float32 numbers `[step, feature]`.
         labels: number of each step's label in `encoders.labels`, int16 `[step]`; -1 where it has none; their count
             where it is an unknown one, and one more where that goes on a span.
+        mended: steps whose label broke the scheme and was written as the scorer reads it, int64, rising.
         words: number of each form in the vocabulary, int32 `[form]`; empty for numbers.
         characters, ends: numbers of the characters of all forms, one after the other, int32; and where each form ends,
             int64 `[form + 1]`; empty where characters are not read.
@@ -39,6 +40,7 @@ class TagStore:
     records: StepRecords
     flat: np.ndarray
     labels: np.ndarray
+    mended: np.ndarray
     words: np.ndarray
     characters: np.ndarray
     ends: np.ndarray

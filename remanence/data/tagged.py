@@ -53,6 +53,7 @@ def prepare_tag(path: str | Path, settings: DataSettings) -> DataParts[TagEncode
     encoders = fit(shares[0], settings, labels, scheme, notes)
     files = {share.records.path: share.records for share in shares}
     stores = {file: store_of(records, encoders) for file, records in files.items()}
+    notes += [note for store in stores.values() if (note := _mended_note(store))]
     encoders = with_runs(encoders, stores[main.path], shares[0], settings, notes)
     parts = [_part(stores[share.records.path], encoders, share.places) for share in shares]
     parts[1] = _thinned(parts[1], notes)
@@ -107,6 +108,14 @@ def read_steps(path: str | Path, settings: DataSettings, *, answers: bool = True
     if kind in ("conllu", "conll", "text") or (kind == "jsonl" and not samples):
         return read_tokens(path, settings, answers=answers)
     return read_samples(path, settings, answers=answers)
+
+
+def _mended_note(store: TagStore) -> str:
+    if not len(store.mended):
+        return ""
+    records, step = store.records, int(store.mended[0])
+    where = f"{records.path.name}:{records.line_of_step(step)}, {records.step_names[records.steps[step]]}"
+    return f"{len(store.mended)} labels break their scheme (first {where}): a span is taken to begin or end there"
 
 
 def _part(store: TagStore, encoders: TagEncoders, places: np.ndarray, *, answers: bool = True) -> TagPart:

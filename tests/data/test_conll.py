@@ -5,11 +5,13 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import shared_data
 
 from remanence.data.conll import guess_layout, read_tokens
 from remanence.data.step_records import StepRecords
+from remanence.data.tagged import prepare_tag
 from remanence.errors import DataError, SettingError
 from remanence.settings import settings_from
 
@@ -165,3 +167,13 @@ def test_english_ewt_holds_what_its_statistics_say(tmp_path: Path) -> None:
     assert len(records) == sum(line.startswith("# text = ") for line in lines) == 2001
     assert [pair for each in _sentences(records) for pair in each] == [(cells[1].strip(), cells[3]) for cells in words]
     assert len(records.step_names) == 17
+
+
+def test_labels_that_break_their_scheme_are_noted_and_keep_their_spans(tmp_path: Path) -> None:
+    plain = "a\tB-x\nb\tI-x\nc\tO\n\n" * 20
+    path = _file(tmp_path, "a.conll", plain + "a\tO\nb\tI-x\nc\tI-x\nd\tB-y\ne\tI-x\n\n" + "d\tB-y\n\n" * 20)
+    data = prepare_tag(path, settings_from({"task": "tag", "split": "1,0,0"}).data)
+    assert "2 labels break their scheme (first a.conll:82, I-x): a span is taken to begin or end there" in data.notes
+    names = data.encoders.labels
+    target = data.train.batch(np.array([20])).target
+    assert target is not None and [names[label] for label in target[0]] == ["O", "B-x", "I-x", "B-y", "B-x"]

@@ -8,7 +8,7 @@ from itertools import pairwise, product
 import pytest
 from helpers import shared_data
 
-from remanence.data.schemes import Span, allowed, guess_scheme, spans
+from remanence.data.schemes import Span, allowed, guess_scheme, spans, spelled
 
 HAND = {
     "": [],
@@ -59,6 +59,7 @@ def test_allowed_sequences_are_those_that_read_back_as_written(scheme: str) -> N
         fits = begin[path[0]] and end[path[-1]] and all(follow[a, b] for a, b in pairwise(path))
         names = [labels[at] for at in path]
         assert fits == (_written(spans(names), 3, scheme) == names), names
+        assert spelled(spans(names), 3, scheme) == _written(spans(names), 3, scheme)
 
 
 def _written(found: list[Span], size: int, scheme: str) -> list[str]:

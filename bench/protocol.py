@@ -1,0 +1,46 @@
+"""What a study is: a published protocol, how its data become a file of ours, and what is to be reached."""
+
+from __future__ import annotations
+
+import lzma
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Study", "decompressed", "extract"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One row of the table: what is run, what others reached, what is asked.
+
+    Args:
+        source: file below ../shared/data.
+        unpack: (source, empty folder) → options of `remanence.fit`, `path` among them.
+        metrics: name → (what to reach, "at most" or "at least").
+        seeds: how many are trained.
+        folds: parts of a cross-validation, whose test parts are scored together; fold `k` is `split_column="fold<k>"`.
+    """
+
+    title: str
+    protocol: str
+    source: str
+    unpack: Callable[[Path, Path], dict[str, Any]]
+    published: str
+    metrics: dict[str, tuple[float, str]]
+    seeds: int = 3
+    folds: int = 0
+
+
+def decompressed(source: Path, target: Path) -> Path:
+    """Unpack one `.xz` file."""
+    target.write_bytes(lzma.decompress(source.read_bytes()))
+    return target
+
+
+def extract(source: Path, folder: Path) -> None:
+    """Unpack an archive into a folder."""
+    with tarfile.open(source) as archive:
+        archive.extractall(folder, filter="data")

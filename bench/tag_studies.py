@@ -1,0 +1,151 @@
+"""The published protocols of taggers: their data as files of ours, and what is to be reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as papq
+
+from bench.protocol import Study, extract
+
+__all__ = ["TAG_STUDIES"]
+
+FOLDS = 5
+
+
+def _ewt(source: Path, folder: Path) -> dict[str, Any]:
+    extract(source, folder)
+    return _files(*(next(folder.rglob(f"en_ewt-ud-{part}.conllu")) for part in ("train", "dev", "test"))) | {
+        "label": "upos"
+    }
+
+
+def _snips_slots(source: Path, folder: Path) -> dict[str, Any]:
+    extract(source, folder)
+    files = []
+    for part in ("train", "valid", "test"):
+        home = next(folder.rglob(f"{part}/seq.in")).parent
+        texts, labels = ((home / name).read_text(encoding="utf-8").splitlines() for name in ("seq.in", "seq.out"))
+        pairs = (zip(text.split(), label.split(), strict=True) for text, label in zip(texts, labels, strict=True))
+        files.append(_written(folder / f"{part}.conll", pairs))
+    return _files(*files)
+
+
+def _wnut(source: Path, folder: Path) -> dict[str, Any]:
+    extract(source, folder)
+    names = ("wnut17train.conll", "emerging.dev.conll", "emerging.test.annotated")
+    return _files(*(next(folder.rglob(name)) for name in names)) | {"format": "conll", "delimiter": "\t"}
+
+
+def _weibo(source: Path, folder: Path) -> dict[str, Any]:
+    """Characters alone: the digit behind each says where in a word it stands, which a segmenter gave."""
+    extract(source, folder)
+    files = []
+    for part in ("train", "dev", "test"):
+        text = next(folder.rglob(f"weiboNER_2nd_conll.{part}")).read_text(encoding="utf-8")
+        sentences = ([line.split("\t") for line in each.split("\n")] for each in text.strip("\n").split("\n\n"))
+        pairs = (((token[0], label) for token, label in sentence) for sentence in sentences)
+        files.append(_written(folder / f"{part}.conll", pairs))
+    return _files(*files)
+
+
+def _written(path: Path, sentences: Any) -> Path:
+    """A column file of sentences of (token, label)."""
+    blocks = ("".join(f"{token}\t{label}\n" for token, label in sentence) for sentence in sentences)
+    path.write_text("\n".join(blocks), encoding="utf-8")
+    return path
+
+
+def _files(train: Path, valid: Path, test: Path) -> dict[str, Any]:
+    return {"path": train, "valid_file": str(valid), "test_file": str(test), "task": "tag"}
+
+
+def _gazecom(source: Path, folder: Path) -> dict[str, Any]:
+    """All recordings, sorted by name, with a column a fold: contiguous folds, the last tenth of the rest validates."""
+    extract(source, folder)
+    recordings = sorted(folder.rglob("*.csv"))
+    read = pacsv.ParseOptions(delimiter="\t")
+    path, writer = folder / "gazecom.parquet", None
+    for place, recording in enumerate(recordings):
+        samples = pacsv.read_csv(recording, parse_options=read)
+        columns = {
+            "recording": [recording.stem] * len(samples),
+            "x": samples["X_coord"],
+            "y": samples["Y_coord"],
+            "confidence": samples["Confidence"].cast(pa.float64()),
+            "event": samples["Pattern"].cast(pa.string()),
+        }
+        for fold in range(FOLDS):
+            columns[f"fold{fold}"] = [_mark(place, len(recordings), fold)] * len(samples)
+        table = pa.table(columns)
+        writer = writer or papq.ParquetWriter(path, table.schema)
+        writer.write_table(table)
+    assert writer is not None
+    writer.close()
+    return {
+        "path": path, "task": "tag", "label": "event", "sequence": "recording", "position": "x,y",
+        "input": "confidence", "sample_rate": 250.0,
+    }  # fmt: skip
+
+
+def _mark(place: int, count: int, fold: int) -> str:
+    low, high = fold * count // FOLDS, (fold + 1) * count // FOLDS
+    if low <= place < high:
+        return "test"
+    # Its place among the recordings that are not tested.
+    rest = place if place < low else place - (high - low)
+    return "valid" if rest >= 0.9 * (count - (high - low)) else "train"
+
+
+TAG_STUDIES: dict[str, Study] = {
+    "ewt": Study(
+        "tag, UD English-EWT, UPOS",
+        "given split, gold tokens, no pretrained vectors",
+        "tag/ud-english-ewt.tar.xz",
+        _ewt,
+        "BiLSTM jPTDP 95.48 (UD 2.2), Stanza 95.40 (raw text)",
+        {"accuracy": (0.950, "at least")},
+        seeds=2,
+    ),
+    "snips-slots": Study(
+        "tag, SNIPS slots",
+        "given split, no pretrained vectors",
+        "classify/snips.tar.xz",
+        _snips_slots,
+        "Slot-Gated BiLSTM 88.8 (Goo et al. 2018)",
+        {"f1": (0.90, "at least")},
+        seeds=2,
+    ),
+    "wnut17": Study(
+        "tag, WNUT-17",
+        "given split, no pretrained vectors, no gazetteers",
+        "tag/wnut17.tar.xz",
+        _wnut,
+        "with pretrained vectors and gazetteers: UH-RiTUAL 41.86, Drexel 26.30 (Derczynski et al. 2017)",
+        {"f1": (0.27, "at least")},
+        seeds=2,
+    ),
+    "weibo": Study(
+        "tag, Weibo NER",
+        "given split, by character, no pretrained vectors",
+        "tag/weibo-ner.tar.xz",
+        _weibo,
+        "character BiLSTM-CRF 52.77 with pretrained characters",
+        {"f1": (0.48, "at least")},
+        seeds=2,
+    ),
+    "gazecom": Study(
+        "tag, GazeCom",
+        "five contiguous folds over the sorted recordings, the last tenth of the rest validates, scores pooled",
+        "gaze/gazecom.tar.xz",
+        _gazecom,
+        "accuracy/macro-F1/event F1: CNN-LSTM .8065/.6676/.7699, CNN-BLSTM .8105/.6707/.7776, TCN .8640/.7320/.8232 "
+        "(Elmadjian et al. 2022)",
+        {"accuracy": (0.82, "at least"), "macro_f1": (0.69, "at least"), "event_f1": (0.78, "at least")},
+        seeds=1,
+        folds=FOLDS,
+    ),
+}
