@@ -85,8 +85,7 @@ class Given:
 
     def pack(self, flow: Tensor) -> Tensor:
         """The valid steps of `[time, batch, size]` as this packed input orders them."""
-        assert self.lengths is not None
-        return pack_padded_sequence(flow, self.lengths).data
+        return flow.flatten(0, 1) if self.lengths is None else pack_padded_sequence(flow, self.lengths).data
 
 
 def read(layer: Layer, source: Any) -> Given:

@@ -120,9 +120,15 @@ def test_layer_gives_what_torch_gives_in_single_precision(kind: str) -> None:
 def test_packed_output_keeps_its_order(kind: str) -> None:
     theirs, layer = twins(kind)
     parts = [torch.randn(length, FEATURES, dtype=torch.float64) for length in (4, 9, 1)]
-    for packed in (pack_sequence(parts, enforce_sorted=False), pack_sequence(sorted(parts, key=len, reverse=True))):
+    whole = pack_sequence([parts[1], parts[1] + 1])
+    for packed in (
+        pack_sequence(parts, enforce_sorted=False),
+        pack_sequence(sorted(parts, key=len, reverse=True)),
+        whole,
+    ):
         expected, came = theirs(packed)[0], layer(packed)[0]
         assert isinstance(came, PackedSequence)
+        torch.testing.assert_close(came.data, expected.data)
         for one, other in zip(came[1:], expected[1:], strict=True):
             assert (one is None and other is None) or torch.equal(one, other)
 
