@@ -6,7 +6,7 @@ import json
 import random
 import textwrap
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from remanence.compiler.emit_latex import latex
@@ -61,6 +61,7 @@ class Cell:
         forget_bias: vectors that make the cell keep more when raised.
         start: parameters that start at a constant instead of at random.
         torch_twin: the layer of torch that computes the same.
+        clip: largest magnitude of each number of a state's gradient as it goes back over a step.
 
     Raises:
         CellError: malformed equations, or a property that does not fit them.
@@ -93,6 +94,7 @@ class Cell:
     forget_bias: tuple[str, ...] = ()
     start: Mapping[str, float] = field(default_factory=dict)
     torch_twin: TorchTwin | None = None
+    clip: float | None = None
     step: Step = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -104,7 +106,9 @@ class Cell:
             step = parse(self.equations, tuple(self.state), self.output, sizes=self.sizes, given=self.given)
         except CellError as error:
             raise CellError(f"cell '{self.name}', {error.message}", remedy=error.remedy) from None
-        object.__setattr__(self, "step", step)
+        if self.clip is not None and not (isinstance(self.clip, int | float) and self.clip > 0):
+            raise CellError(f"cell '{self.name}': clip should be a number above 0, came {self.clip!r}")
+        object.__setattr__(self, "step", replace(step, clip=self.clip))
         if not any(node == Input() for equation in step.equations for node in walk(equation.value)):
             raise CellError(f"cell '{self.name}': no equation reads the input x", remedy="such as W @ x")
         self._check_names()
@@ -291,6 +295,8 @@ def _properties(cell: Cell) -> list[str]:
         found.append(f"candidate: {cell.candidate}")
     if cell.bounded:
         found.append(f"bounded (|{cell.output}| ≤ 1)")
+    if cell.clip is not None:
+        found.append(f"state gradients within ±{cell.clip:g}")
     if cell.forget_bias:
         found.append(f"forget bias: {', '.join(cell.forget_bias)}")
     if cell.torch_twin is not None:

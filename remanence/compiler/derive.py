@@ -309,7 +309,10 @@ def derive(step: Step, forward: Loop) -> Loop:
             after.setdefault(hoist.operand, []).append(hoist)
     # A state that no equation reads sends nothing back, and must say so: its adjoint would linger otherwise.
     for name in step.state:
-        results.setdefault(("previous", name), work.number(0.0))
+        slot = results.setdefault(("previous", name), work.number(0.0))
+        if step.clip is not None and slot not in work.numbers:
+            below = work.compute("min", slot, work.number(step.clip))
+            results["previous", name] = work.compute("max", below, work.number(-step.clip))
     backs = tuple(
         Back(tuple(h.matrix for h in hoists), tuple(work.adjoints[h.out] for h in hoists), operand)
         for operand, hoists in after.items()

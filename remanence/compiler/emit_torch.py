@@ -132,7 +132,6 @@ def run(
     lengths: Tensor | None = None,
     trace: tuple[str, ...] = (),
     given: Mapping[str, Tensor] | None = None,
-    clip: float | None = None,
 ) -> Run:
     """Run a cell over time.
 
@@ -144,7 +143,6 @@ def run(
         lengths: valid steps of each sequence, `[batch]` on the CPU; None: all of them.
         trace: quantities to return.
         given: name → `[time, batch, size]`, for what the step reads from outside beside x.
-        clip: largest magnitude of each number of the gradient that a step hands to the state before it.
 
     Numerics: products with x and sums without a state are formed for all steps at once, before the loop.
     """
@@ -157,7 +155,7 @@ def run(
     for slot, value in outside.items():
         values[slot] = value if valid is None else value.masked_fill(~valid, 0)
     interpret(plan.stages[BEFORE], values, weights)
-    output, final, gathered = _loop(plan, weights, values, _Steps(inputs.shape[0], state, lengths, valid, trace, clip))
+    output, final, gathered = _loop(plan, weights, values, _Steps(inputs.shape[0], state, lengths, valid, trace))
     if valid is not None:
         output = output.masked_fill(~valid, 0)
         gathered = {name: traced.masked_fill(~valid, 0) for name, traced in gathered.items()}
@@ -173,7 +171,6 @@ class _Steps:
     lengths: Tensor | None
     valid: Tensor | None
     trace: tuple[str, ...]
-    clip: float | None
 
 
 class _Clipped(torch.autograd.Function):
@@ -215,8 +212,8 @@ def _loop(
         for slot, parts in sliced.items():
             values[slot] = parts[t]
         before = state
-        if steps.clip is not None:
-            before = {name: cast(Tensor, _Clipped.apply(value, steps.clip)) for name, value in state.items()}
+        if step.clip is not None:
+            before = {name: cast(Tensor, _Clipped.apply(value, step.clip)) for name, value in state.items()}
         for slot, name in plan.previous.items():
             values[slot] = before[name]
         interpret(plan.stages[LOOP], values, weights)

@@ -165,6 +165,7 @@ class Step:
         parameters: weights, in order of first use.
         sizes: size name of each quantity.
         given: name → size name of what comes from outside at each step beside x.
+        clip: largest magnitude of each number of the gradient that a step hands to the states before it.
         text: what the equations were read from.
     """
 
@@ -174,6 +175,7 @@ class Step:
     parameters: tuple[Parameter, ...]
     sizes: Mapping[str, str]
     given: Mapping[str, str] = field(default_factory=dict)
+    clip: float | None = None
     text: str = field(default="", compare=False)
 
     @property

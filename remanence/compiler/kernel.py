@@ -179,7 +179,7 @@ def build(step: Step, kept: tuple[str, ...] = (), *, train: bool = True) -> Kern
         kernel ...
     """
     sizes = tuple(sorted({**step.sizes, **step.given}.items()))
-    known = (step.equations, step.state, step.output, sizes, tuple(sorted(kept)), train)
+    known = (step.equations, step.state, step.output, step.clip, sizes, tuple(sorted(kept)), train)
     if known not in _BUILT:
         _BUILT[known] = _built(step, tuple(sorted(kept)), train)
     return _BUILT[known]

@@ -91,7 +91,7 @@ def parse(
         if not any(node == Given(name) for equation in equations for node in walk(equation.value)):
             raise source.error(f"'{name}' is given, but no equation reads it", Span(), "leave it out of `given`")
     parameters, named = infer_sizes(source, equations, state, output, sizes or {}, outside)
-    step = Step(equations, state, output, parameters, named, outside, source.text)
+    step = Step(equations, state, output, parameters, named, outside, text=source.text)
     verify(step)
     return step
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -59,6 +59,8 @@ def masked_cells(cell: Cell, options: RecurrentOptions) -> MaskedCells:
     Raises:
         SettingError: the cell has nothing that could be masked so.
     """
+    if options.clip_state_gradient is not None:
+        cell = replace(cell, clip=options.clip_state_gradient)
     step, evaluation, masks = cell.step, cell, list[Mask]()
     if options.recurrent_dropout:
         done = drop_candidates(step, (cell.candidate,))
@@ -98,6 +100,7 @@ def _cell_of(cell: Cell, step: Step, additive: Mapping[str, tuple[str, str]] | N
         sizes=sizes,
         given=step.given,
         additive_memory=additive or {},
+        clip=cell.clip,
     )
 
 

@@ -279,17 +279,15 @@ class Recurrent(nn.Module):
 
     @property
     def running(self) -> Cell:
-        """The cell as it runs now: under masks in training, and with zoneout's expectation in evaluation."""
+        """The cell as it runs now: under masks in training, with zoneout's expectation in evaluation; clipped."""
         return self.masked.training if self.training else self.masked.evaluation
 
     def _choose(self, quantities: tuple[str, ...], data: Tensor | None = None) -> tuple[str, str]:
         cell, asked = self.running, self.options.path == "cpu-fused"
         if self.options.path == "eager":
             return "eager", "asked for by options.path"
-        if self.options.clip_state_gradient is not None and torch.is_grad_enabled():
-            return "eager", "state gradients are clipped, which kernels do not do yet"
-        weight = next(self.parameters(), None)
-        if asked or quantities or cell.torch_twin is None:
+        weight, clipped = next(self.parameters(), None), cell.clip is not None and torch.is_grad_enabled()
+        if asked or quantities or clipped or cell.torch_twin is None:
             return fused.choose(cell, weight, data, quantities, asked=asked)
         return twin.choose(cell, weight, data)
 
@@ -315,9 +313,8 @@ class Recurrent(nn.Module):
             if path == "cpu-fused":
                 reading = Reading(lengths, backwards and back is None, given, read.quantities)
                 return fused.run(cell, weights, flow, state, reading)
-            plan, clip = self.training_plan if self.training else self.plan, self.options.clip_state_gradient
-            trace = read.quantities
-            return emit_torch.run(plan, weights, flow, state, lengths=lengths, trace=trace, given=given, clip=clip)
+            plan = self.training_plan if self.training else self.plan
+            return emit_torch.run(plan, weights, flow, state, lengths=lengths, trace=read.quantities, given=given)
 
         if chunk:
             done = run_in_chunks(loop, chunk, flow, (weights, read.initial, given), read.lengths)
