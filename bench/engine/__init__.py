@@ -6,6 +6,7 @@ plain      the cells as anybody would write them, for a loop in torch and for JA
 ours, peers/  who computes a case
 timing     interleaved repeats, medians and quartiles
 measures/  what is not a ratio of two layers: a step, a trace, compiling, memory, numerics
+jobs       what is asked for, as work for processes
 child      one process for one peer and one number of threads
 results, table, figure   what is kept, and how it is shown
 

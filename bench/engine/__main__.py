@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench.engine import machine
 from bench.engine.child import environment
 from bench.engine.figure import draw
+from bench.engine.jobs import Job, jobs, narrowed
 from bench.engine.measures import MEASURES
 from bench.engine.peers import PEERS
 from bench.engine.plain import PLAIN
-from bench.engine.plan import MODES, SHAPES, Case, Mode, Shape, cases, default_pairs
+from bench.engine.plan import MODES, SHAPES
 from bench.engine.results import Results
 from bench.engine.table import insert, judged, markdown
 from bench.engine.timing import Budget
-from remanence.cells import CELLS
 
 __all__ = ["main"]
 
@@ -33,17 +33,6 @@ OUT = machine.ROOT / "bench" / "results" / "engine.json"
 PAGE = machine.ROOT / "docs" / "engine.md"
 FIGURE = machine.ROOT / "docs" / "engine.png"
 QUICK = Budget(seconds=0.3, fewest=5, narrow=0.05)
-QUICK_SHAPES = SHAPES[:2]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What one process does."""
-
-    title: str
-    threads: int
-    cases: tuple[Case, ...] = ()
-    measures: tuple[str, ...] = ()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     asked = parser.parse_args(arguments)
     try:
-        jobs = list(_jobs(asked))
+        work = jobs(asked)
     except ValueError as error:
         parser.error(str(error))
     out = asked.out or (OUT.with_name("engine-quick.json") if asked.quick else OUT)
@@ -92,10 +81,10 @@ def main(arguments: list[str] | None = None) -> int:
         resumed = asked.fresh or results.resume()
     except ValueError as error:
         parser.error(str(error))
-    if not resumed and out == OUT and _narrowed(asked):
+    if not resumed and out == OUT and narrowed(asked):
         parser.error(f"{out} holds all of another engine; --fresh begins it anew with these few, --out goes elsewhere")
     try:
-        bad = _measure(jobs, results, _budget(asked))
+        bad = _measure(work, results, _budget(asked))
     except KeyboardInterrupt:
         print(f"stopped; the same command goes on from {out}", file=sys.stderr)
         return 130
@@ -103,68 +92,14 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if bad else 0
 
 
-def _narrowed(asked: Any) -> bool:
-    """Whether a part of the plan is asked for."""
-    return any((asked.cells, asked.modes, asked.peers, asked.shapes, asked.measures, asked.threads, asked.only))
-
-
 def _budget(asked: Any) -> Budget:
     budget = QUICK if asked.quick else Budget()
     return budget if asked.seconds is None else Budget(**(asdict(budget) | {"seconds": asked.seconds}))
 
 
-def _known(name: str, given: list[str] | None, values: Any) -> list[str]:
-    for value in given or ():
-        if value not in values:
-            raise ValueError(f"--{name}: no '{value}'; expected some of {', '.join(values)}")
-    return list(given or ())
-
-
-def _jobs(asked: Any) -> Iterator[Job]:
-    """The processes to start: one for each peer and number of threads, then one for each measure.
-
-    Raises:
-        ValueError: an unknown name, a malformed shape or number.
-    """
-    cells, modes = _known("cells", asked.cells, PLAIN), _known("modes", asked.modes, MODES)
-    peers, measures = _known("peers", asked.peers, PEERS), _known("measures", asked.measures, MEASURES)
-    texts = asked.threads or (["1"] if asked.quick else ["1", "2"])
-    if not all(text.isdigit() and 1 <= int(text) <= (os.cpu_count() or 1) for text in texts):
-        raise ValueError(
-            f"--threads {','.join(texts)}: expected numbers from 1 to {os.cpu_count()}, this machine's cores"
-        )
-    threads = [int(text) for text in texts]
-    shapes = [Shape.parse(text) for text in asked.shapes] if asked.shapes else QUICK_SHAPES if asked.quick else SHAPES
-    narrowed = bool(cells or modes or peers or asked.shapes)
-    if asked.only != "measures" and not (measures and not narrowed):
-        triples = _triples(cells, modes, peers)
-        for peer in dict.fromkeys(peer for _, _, peer in triples):
-            of_peer = [triple for triple in triples if triple[2] == peer]
-            for count in threads:
-                yield Job(f"{PEERS[peer].title}, {count} thread(s)", count, tuple(cases(of_peer, shapes, [count])))
-    if asked.only != "cases" and (measures or not narrowed):
-        for name in measures or MEASURES:
-            for count in sorted({*MEASURES[name].threads} & {*threads}):
-                yield Job(f"{MEASURES[name].title}, {count} thread(s)", count, (), (name,))
-
-
-def _triples(cells: list[str], modes: list[str], peers: list[str]) -> list[tuple[str, Mode, str]]:
-    """Cell, mode and peer: of the plan, or all that is asked for by name; those that can be computed here."""
-    if peers:
-        every = [(cell, mode, peer) for peer in peers for cell in cells or PLAIN for mode in modes or MODES]
-    else:
-        every = default_pairs()
-    found = []
-    for cell, mode, peer in every:
-        wanted = (not cells or cell in cells) and (not modes or mode in modes)
-        if wanted and cell in CELLS and PEERS[peer].installed() and PEERS[peer].computes(cell, mode):
-            found.append((cell, mode, peer))
-    return found
-
-
-def _measure(jobs: list[Job], results: Results, budget: Budget) -> int:
+def _measure(every: list[Job], results: Results, budget: Budget) -> int:
     """Run every job that is not done; how many results are wrong or failed."""
-    work = [left for job in jobs if (left := _left(job, results)) is not None]
+    work = [left for job in every if (left := _left(job, results)) is not None]
     total = sum(len(job.cases) + len(job.measures) for job in work)
     console, bad = Console(stderr=True), 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

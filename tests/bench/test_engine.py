@@ -67,6 +67,7 @@ def test_benchmark_writes_results_table_and_figure_and_resumes(
         (["--shapes", "3x2"], "batch x time x input x hidden"),
         (["--threads", "0"], "cores"),
         (["--out", "nowhere/results.json"], "no such folder"),
+        (["--cells", "minlstm", "--peers", "torch"], "nothing to measure"),
     ],
 )
 def test_mistakes_in_the_call_are_told(arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
