@@ -100,13 +100,19 @@ def path_score(lattice: Lattice, labels: Tensor, mask: Tensor) -> Tensor:
 def log_partition(lattice: Lattice, mask: Tensor) -> Tensor:
     """Log of the sum over all label sequences `[batch]`; 0 for a sequence without a step.
 
-    Numerics: in log space; each step is one log-sum-exp over the labels before.
+    Numerics: in log space. Of each sum over the labels before, the largest score is taken out, what is left is a
+    product with the exponentials of the transitions. A label that is e^87 times (float32) less likely than the
+    likeliest one counts as that unlikely.
     """
     emissions = lattice.emissions
     batch, time, count = emissions.shape
     alpha, begun = emissions.new_zeros(batch, count), mask.new_zeros(batch)
+    highest = lattice.transitions.detach().amax(dim=1, keepdim=True)
+    ways, least = (lattice.transitions - highest).exp(), torch.finfo(emissions.dtype).tiny
     for t in range(time):
-        inner = torch.logsumexp(alpha[:, :, None] + lattice.transitions, dim=1)
+        peak = alpha.detach().amax(dim=1, keepdim=True)
+        total = torch.bmm((alpha - peak).exp()[:, None], ways)[:, 0]
+        inner = total.clamp(min=least).log() + peak + highest[:, 0]
         following = torch.where(begun[:, None], inner, lattice.start) + emissions[:, t]
         alpha = torch.where(mask[:, t, None], following, alpha)
         begun = begun | mask[:, t]
