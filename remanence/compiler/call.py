@@ -1,11 +1,12 @@
-"""One call of a cell's kernels: its sizes, how its rows are dealt, and the call itself."""
+"""One call of a cell's kernels: what is known of its sizes beforehand, how its rows are dealt, and the call itself."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
 
 import numba
 import numpy as np
@@ -14,133 +15,233 @@ from torch import Tensor
 
 from remanence.compiler.emit_cpu import arrays_of, sizes_of
 from remanence.compiler.ir import SCALAR, Step
-from remanence.compiler.kernel import Kernel, launcher, most_threads, tiles
+from remanence.compiler.kernel import Kernel, Tiles, launcher, most_threads, tiles
 from remanence.compiler.layout import Home
+from remanence.compiler.panels import PACK
 from remanence.compiler.reading import Reading
-from remanence.compiler.rows import Rows, numbers
+from remanence.compiler.rows import HEAD, Rows, numbers
 from remanence.compiler.vector import MACHINE
 
-__all__ = ["BACKWARD_BYTES", "Call", "call_of"]
+__all__ = ["Call", "Groups", "Shape", "call_of"]
+
+Groups = tuple[tuple[str, ...], ...]
+"""Names of each parameter tensor: one, or those of a stack."""
 
 # Compiled functions as ctypes sees them; a call releases Python's lock.
 _LONG, _PLACE = ctypes.c_int64, ctypes.c_void_p
-_KERNEL = ctypes.CFUNCTYPE(None, _LONG, _PLACE, _PLACE)
-_PACK = ctypes.CFUNCTYPE(None, _PLACE, _LONG, _LONG, _PLACE, *[_LONG] * 6)
-_kernel_at = lru_cache(maxsize=512)(_KERNEL)
-_pack_at = lru_cache(maxsize=8)(_PACK)
+_KERNEL = lru_cache(maxsize=1024)(ctypes.CFUNCTYPE(None, _LONG, _PLACE, _PLACE))
+_PACK = lru_cache(maxsize=8)(ctypes.CFUNCTYPE(None, _PLACE, _PLACE, _LONG))
 
-FORWARD_BYTES, BACKWARD_BYTES = 2**18, 2**19
-"""Room for the products ahead of a few steps, and for the adjoints behind them: what stays in a core's own cache."""
-LEAST_ROWS, MOST_ROWS = 64, 512
+_ROOM = {False: 2**18, True: 2**19}
+"""Bytes for the products ahead of a few steps, and for the adjoints behind them: what stays in a core's own cache."""
+_LEAST_ROWS, _MOST_ROWS = 64, 512
+
+
+@dataclass(frozen=True, eq=False)
+class Packing:
+    """The table of `panels.pack`, the matrix of each line, the elements in all, and whether some stay empty."""
+
+    table: np.ndarray
+    names: list[str]
+    size: int
+    gaps: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """What calls of one kernel on tensors of the same sizes have in common; made once.
+
+    Args:
+        kernel: its loops.
+        groups: the parameter tensors.
+        time, batch: of the input.
+        true: sizes by name.
+        dtype: of all tensors.
+        threads: that share the batch.
+        backwards: whether each sequence is read from its end.
+    """
+
+    kernel: Kernel
+    groups: Groups
+    time: int
+    batch: int
+    true: Mapping[str, int]
+    dtype: torch.dtype
+    threads: int
+    backwards: bool
+
+    @cached_property
+    def padded(self) -> dict[str, int]:
+        """Sizes by name, in whole registers."""
+        width = MACHINE.width(self.dtype.itemsize)
+        return {name: -(-size // width) * width for name, size in self.true.items()} | {SCALAR: width}
+
+    @cached_property
+    def tiles(self) -> Tiles:
+        return tiles(str(self.dtype).removeprefix("torch."))
+
+    def begin(self, home: Home) -> int:
+        """Where a home begins in its row."""
+        return sum(self.padded[size] for size in home.before)
+
+    def width(self, array: str, backward: bool = False) -> int:
+        """Numbers in a row of an array, as the kernel strides over it."""
+        lanes = self.kernel.lanes(array, self.padded, backward)
+        return lanes + self.padded[SCALAR] if array in "gd" else lanes
+
+    @cached_property
+    def most(self) -> dict[bool, int]:
+        """Rows that are worked on at once, by whether backward."""
+        return {
+            back: max(_LEAST_ROWS, min(_MOST_ROWS, room // (self.width("gd"[back], back) * self.dtype.itemsize)))
+            for back, room in _ROOM.items()
+        }
+
+    @cached_property
+    def gradient_size(self) -> int:
+        """Numbers in all gradients of one thread."""
+        return self.kernel.runs[True].gradient_size(self.true, self.padded)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The whole batch, all steps."""
+        return Rows.deal(self.batch, self.time, None, self.threads, backwards=self.backwards)
+
+    @lru_cache(maxsize=2)  # noqa: B019 (a shape lives as long as the few that are kept)
+    def numbers(self, backward: bool) -> np.ndarray:
+        """The kernel's integers for the whole batch; strides are still to be filled in."""
+        return self.integers(self.rows, backward)
+
+    def integers(self, rows: Rows, backward: bool) -> np.ndarray:
+        """The kernel's integers; strides are still to be filled in."""
+        known = self.tiles
+        keep = backward or self.kernel.backward is not None or bool(self.kernel.kept)
+        head = {"spread": known.spread, "gather": known.gather, "sums": known.sums, "fill": known.fill}
+        head |= {"sign": -1 if self.backwards else 1, "keep": int(keep)}
+        head |= {"most": max(self.most[backward], rows.longest)}
+        if backward:
+            head["z_size"] = self.gradient_size
+        return numbers(head, [self.true[name] for name in sizes_of(self.kernel.step)], rows)
+
+    @lru_cache(maxsize=2)  # noqa: B019
+    def packing(self, backward: bool) -> Packing:
+        """What is packed where."""
+        lines, names, start, filled = [], [], 0, 0
+        for run in self.kernel.runs[backward].packed:
+            wide = sum(self.padded[block] for block in run.blocks)
+            depth, columns = (wide, self.padded[run.other]) if backward else (self.true[run.other], wide)
+            place = 0
+            for name, block in zip(run.matrices, run.blocks, strict=True):
+                size, other = self.true[block], self.true[run.other]
+                inner, count = (size, other) if backward else (other, size)
+                row, column = (place, 0) if backward else (0, place)
+                lines.append([0, inner, count, start, depth, columns, row, column, int(not backward)])
+                names.append(name)
+                filled += size * other
+                place += self.padded[block]
+            start += run.elements(self.true, self.padded, backward)
+        return Packing(np.array(lines, np.int64).reshape(-1, len(PACK)), names, start, filled < start)
+
+    @cached_property
+    def places(self) -> dict[str, tuple[int, int]]:
+        """Which tensor a parameter is in, and at which of its equal parts."""
+        return {name: (i, part) for i, names in enumerate(self.groups) for part, name in enumerate(names)}
+
+    def address(self, tensors: tuple[Tensor, ...], name: str) -> int:
+        """Where a parameter begins, in contiguous tensors."""
+        index, part = self.places[name]
+        tensor = tensors[index]
+        return tensor.data_ptr() + part * (tensor.numel() // len(self.groups[index])) * tensor.itemsize
+
+    def named(self, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Parameters by name."""
+        parts = [tensor.chunk(len(names)) for names, tensor in zip(self.groups, tensors, strict=True)]
+        return {name: parts[index][part] for name, (index, part) in self.places.items()}
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """What one call knows besides its tensors.
+    """One call.
 
     Args:
-        kernel: its loops.
-        groups: names of each parameter tensor: one, or those of a stack.
-        true, padded: sizes by name.
-        rows: how the batch is dealt.
+        shape: what it has in common with others.
         reading: lengths, direction, trace.
-        dtype: of all tensors.
+        rows: how the batch is dealt.
     """
 
-    kernel: Kernel
-    groups: tuple[tuple[str, ...], ...]
-    true: dict[str, int]
-    padded: dict[str, int]
-    rows: Rows
+    shape: Shape
     reading: Reading
-    dtype: torch.dtype
+    rows: Rows
+
+    @property
+    def kernel(self) -> Kernel:
+        return self.shape.kernel
 
     @property
     def step(self) -> Step:
-        return self.kernel.step
+        return self.shape.kernel.step
 
     @property
     def lengths(self) -> Tensor | None:
         return self.reading.lengths
 
-    @property
-    def given(self) -> tuple[str, ...]:
-        return tuple(self.step.given)
+    def most(self, backward: bool) -> int:
+        """Rows of a few steps that are worked on at once."""
+        return max(self.shape.most[backward], self.rows.longest)
 
-    @property
-    def batch(self) -> int:
-        return len(self.rows.order)
+    def sorted(self, rest: tuple[Tensor, ...]) -> tuple[dict[str, Tensor], tuple[Tensor, ...], dict[str, Tensor]]:
+        """What is given, parameter tensors and states, from all tensors but the input."""
+        names = tuple(self.step.given)
+        one, two = len(names), len(names) + len(self.shape.groups)
+        given = dict(zip(names, rest[:one], strict=True))
+        return given, rest[one:two], dict(zip(self.step.state, rest[two:], strict=True))
 
-    def named(self, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """Parameters by name, from the tensors of the groups."""
-        found: dict[str, Tensor] = {}
-        for names, tensor in zip(self.groups, tensors, strict=True):
-            if len(names) == 1:
-                found[names[0]] = tensor
-            else:
-                found |= zip(names, tensor.chunk(len(names)), strict=True)
-        return found
-
-    def sorted(self, rest: tuple[Tensor, ...]) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
-        """What is given, parameters and states by name, from all tensors but the input."""
-        one, two = len(self.given), len(self.given) + len(self.groups)
-        given = dict(zip(self.given, rest[:one], strict=True))
-        return given, self.named(rest[one:two]), dict(zip(self.step.state, rest[two:], strict=True))
-
-    def with_rows(self, lanes: int) -> Call:
-        """The same call for a backward pass whose rows of adjoints have so many numbers."""
-        least = int(np.diff(self.rows.bounds).max())
-        rows = max(least, _most(lanes * self.dtype.itemsize, BACKWARD_BYTES))
-        return replace(self, rows=replace(self.rows, most=rows))
-
-    def begin(self, home: Home) -> int:
-        return sum(self.padded[size] for size in home.before)
-
-    def start(self, arrays: Mapping[str, Tensor], head: Mapping[str, int], backward: bool) -> None:
+    def start(self, arrays: Mapping[str, Tensor], strides: Mapping[str, int], backward: bool) -> None:
         """Run a kernel to its end."""
-        dtype = str(self.dtype).removeprefix("torch.")
-        shared, parts = tiles(dtype), self.rows.parts
-        head = {"spread": shared.spread, "gather": shared.gather, "sums": shared.sums, "fill": shared.fill, **head}
-        head |= {"sign": -1 if self.reading.backwards else 1}
-        whole = numbers(head, [self.true[name] for name in sizes_of(self.step)], self.rows)
+        shape, parts = self.shape, self.rows.parts
+        uniform = self.lengths is None
+        whole = shape.numbers(backward).copy() if uniform else shape.integers(self.rows, backward)
+        for name, value in strides.items():
+            whole[_AT[name]] = value
         names = arrays_of(self.step, backward)
         pointers = np.array([arrays[name].data_ptr() if name in arrays else 0 for name in names], np.int64)
-        address = self.kernel.address(dtype, backward)
+        address = shape.kernel.address(str(shape.dtype).removeprefix("torch."), backward)
         if parts == 1:
-            _kernel_at(address)(0, whole.ctypes.data, pointers.ctypes.data)
+            _KERNEL(address)(0, whole.ctypes.data, pointers.ctypes.data)
             return
         before = numba.get_num_threads()
         numba.set_num_threads(parts)
         launcher()(address, whole.ctypes.data, pointers.ctypes.data, parts)
         numba.set_num_threads(before)
 
-    def pack(self, parameters: Mapping[str, Tensor], backward: bool) -> Tensor:
-        """The matrices in panels, one run behind the other."""
-        runs = self.kernel.runs[backward].packed
-        sizes = [run.elements(self.true, self.padded, backward) for run in runs]
-        packed = torch.zeros(sum(sizes), dtype=self.dtype)
-        pack, start = _pack_at(tiles(str(self.dtype).removeprefix("torch.")).pack), 0
-        for run, size in zip(runs, sizes, strict=True):
-            wide = sum(self.padded[block] for block in run.blocks)
-            depth, columns = (wide, self.padded[run.other]) if backward else (self.true[run.other], wide)
-            place = 0
-            for name, block in zip(run.matrices, run.blocks, strict=True):
-                matrix = parameters[name].contiguous()
-                row, column = (place, 0) if backward else (0, place)
-                to = packed.data_ptr()
-                pack(matrix.data_ptr(), *matrix.shape, to, start, depth, columns, row, column, not backward)
-                place += self.padded[block]
-            start += size
-        return packed
+    def pack(self, tensors: tuple[Tensor, ...], packed: Tensor, backward: bool) -> None:
+        """Put the matrices in panels, one run behind the other."""
+        shape, packing = self.shape, self.shape.packing(backward)
+        if packing.gaps:
+            packed.zero_()
+        table = packing.table.copy()
+        table[:, 0] = [shape.address(tensors, name) for name in packing.names]
+        _PACK(shape.tiles.pack)(packed.data_ptr(), table.ctypes.data, len(table))
 
 
-def _most(bytes_a_row: int, room: int) -> int:
-    return max(LEAST_ROWS, min(MOST_ROWS, room // max(bytes_a_row, 1)))
+_AT = {name: place for place, name in enumerate(HEAD)}
+
+
+@lru_cache(maxsize=256)
+def _shape(kernel: Kernel, groups: Groups, sizes: tuple[Any, ...], dtype: torch.dtype, *ways: Any) -> Shape:
+    (time, batch), features, states, tensors, given = sizes
+    step, (threads, backwards) = kernel.step, ways
+    true = {"input": features, **{step.sizes[name]: size for name, size in zip(step.state, states, strict=True)}}
+    for names, size in zip(groups, tensors, strict=True):
+        true |= zip(step.parameter(names[0]).axes, (size[0] // len(names), *size[1:]), strict=True)
+    for name, size in zip(step.given, given, strict=True):
+        true.setdefault(step.given[name], size)
+    return Shape(kernel, groups, time, batch, true, dtype, threads, backwards)
 
 
 def call_of(
     kernel: Kernel,
-    groups: tuple[tuple[str, ...], ...],
+    groups: Groups,
     tensors: list[Tensor],
     inputs: Tensor,
     state: Mapping[str, Tensor],
@@ -149,17 +250,17 @@ def call_of(
     """Find the sizes, and deal the rows."""
     step = kernel.step
     time, batch, features = inputs.shape
-    true = {"input": features, **{step.sizes[name]: value.shape[-1] for name, value in state.items()}}
-    for names, tensor in zip(groups, tensors, strict=True):
-        shape = (tensor.shape[0] // len(names), *tensor.shape[1:])
-        true |= zip(step.parameter(names[0]).axes, shape, strict=True)
-    for name, value in reading.given.items():
-        true.setdefault(step.given[name], value.shape[-1])
-    width = MACHINE.width(inputs.element_size())
-    padded = {name: -(-size // width) * width for name, size in true.items()} | {SCALAR: width}
     wanted = min(torch.get_num_threads(), batch)
     threads = min(wanted, most_threads()) if wanted > 1 else 1
-    most = _most(kernel.lanes("g", padded) * inputs.element_size(), FORWARD_BYTES)
-    counted = None if reading.lengths is None else reading.lengths.numpy()
-    rows = Rows.deal(batch, time, counted, max(threads, 1), backwards=reading.backwards, most=most)
-    return Call(kernel, groups, true, padded, rows, reading, inputs.dtype)
+    sizes = (
+        (time, batch),
+        features,
+        tuple(state[name].shape[-1] for name in step.state),
+        tuple(tensor.shape for tensor in tensors),
+        tuple(reading.given[name].shape[-1] for name in step.given),
+    )
+    shape = _shape(kernel, groups, sizes, inputs.dtype, max(threads, 1), reading.backwards)
+    if reading.lengths is None:
+        return Call(shape, reading, shape.rows)
+    counted = reading.lengths.numpy()
+    return Call(shape, reading, Rows.deal(batch, time, counted, shape.threads, backwards=reading.backwards))

@@ -50,6 +50,7 @@ class _Rows:
     def __init__(self, step: Step, layout: Layout, strides: dict[str, str], backward: bool) -> None:
         self.step, self.layout, self.loop, self.backward = step, layout, layout.loop, backward
         self.strides = strides
+        self.parity = {f"y_{name}" for name in step.state} | {f"x_{name}" for name in layout.passing}
         self.lines: list[str] = []
         self.scalars: set[int] = set()
         self.masked = {
@@ -62,10 +63,10 @@ class _Rows:
     def base(self, home: Home) -> str:
         """Where row r of an array begins at this step."""
         array = home.array
+        if array in self.parity:
+            return f"(((t + {home.step}) & 1) * batch + ids[r]) * {self.stride(array)}"
         if array.startswith("x_"):
             return f"{'following' if home.step else 'starting'}[m + r] * {self.stride(array)}"
-        if array.startswith("y_"):
-            return f"(((t + {home.step}) & 1) * batch + ids[r]) * {self.stride(array)}"
         index = {"g": "(m + r)", "d": "(m + r)", "s": "keeping[m + r]", "k": "ids[r]", "u": "places[m + r]"}
         index |= {"q": "places[m + r]", "v": "0", "a": "part"}
         return "arriving[m + r]" if array == "e" else f"{index[array]} * {self.stride(array)}"
@@ -77,7 +78,7 @@ class _Rows:
             return f"(x, shifted(reading, {offset}), 1)"
         if array == "e":
             return f"(e, shifted(arriving, {offset}), 1)"
-        if array.startswith("y_"):
+        if array in self.parity:
             return f"(shifted({array}, ((t + {home.step}) & 1) * batch * {stride}), ids, {stride})"
         if array == "k":
             return f"(shifted(k, {lane}), ids, {stride})"

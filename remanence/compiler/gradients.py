@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ctypes
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from remanence.compiler import emit_torch
-from remanence.compiler.call import Call
+from remanence.compiler.call import Call, Shape
 from remanence.compiler.ir import SCALAR
-from remanence.compiler.memory import backward_arrays, once
+from remanence.compiler.memory import backward_memory, once
 
 __all__ = ["eager_gradients", "fused_gradients"]
+
+_PLACE, _LONG = ctypes.c_void_p, ctypes.c_int64
+_COLLECT = lru_cache(maxsize=8)(ctypes.CFUNCTYPE(None, _PLACE, _LONG, _LONG, _PLACE, _LONG))
 
 
 def fused_gradients(
@@ -31,15 +38,17 @@ def fused_gradients(
         gradients: of the output and of the final states; None where nothing reads them.
         wanted: which of `saved` need a gradient.
     """
-    _, parameters, _ = call.sorted(saved[1:])
-    arrays, head = backward_arrays(call, kept, parameters, gradients)
-    call = call.with_rows(call.kernel.lanes("d", call.padded, True))
-    call.start(arrays, {**head, "want_x": int(wanted[0])}, True)
-    found = _parameter_gradients(call, parameters, arrays, wanted)
-    starts = [arrays[f"y_{n}"][0][:, : call.true[call.step.sizes[n]]] for n in call.step.state]
+    _, tensors, _ = call.sorted(saved[1:])
+    memory, strides = backward_memory(call, kept, tensors, gradients)
+    arrays = memory.arrays
+    call.start(arrays, {**strides, "want_x": int(wanted[0])}, True)
+    count = 1 + len(call.step.given)
+    found = _parameter_gradients(call, tensors, arrays, wanted[count : count + len(tensors)])
+    sizes = [call.shape.true[call.step.sizes[name]] for name in call.step.state]
+    starts = [arrays[f"y_{n}"][0][:, :size] for n, size in zip(call.step.state, sizes, strict=True)]
     outside = [
         _outside_gradient(call, arrays["q"], name) if want else None
-        for name, want in zip(("", *call.given), wanted, strict=False)
+        for name, want in zip(("", *call.step.given), wanted[:count], strict=True)
     ]
     return [*outside, *found, *starts]
 
@@ -53,99 +62,125 @@ def _outside_gradient(call: Call, q: Tensor, name: str) -> Tensor | None:
     if home is None:
         return None
     size = call.kernel.forward.loop.sizes[slots[name]]
-    begin = call.begin(home)
-    return q[:, :, begin : begin + (1 if size == SCALAR else call.true[size])]
+    begin = call.shape.begin(home)
+    return q[:, :, begin : begin + (1 if size == SCALAR else call.shape.true[size])]
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Lines of `panels.collect` from one array; `names`: the parameter of each line; `adding`: see there."""
+
+    array: str
+    lines: np.ndarray
+    names: list[str]
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """How gradients are collected: `tables` of parameters; `made`: slots that were made of parameters beforehand, and
+    where their gradients are (array, begin, size); `whole`: groups of which every part has a gradient."""
+
+    tables: list[_Table]
+    made: list[tuple[int, str, int, int]]
+    groups: list[bool | None]
+
+
+@lru_cache(maxsize=256)
+def _tables(shape: Shape) -> _Tables:
+    """Find where the gradients of matrices and vectors are."""
+    lines: dict[str, list[list[int]]] = {"z": [], "a": []}
+    names: dict[str, list[str]] = {"z": [], "a": []}
+    made: list[tuple[int, str, int, int]] = []
+    met: set[str] = set()
+
+    def note(array: str, name: str, line: list[int]) -> None:
+        lines[array].append([0, *line, int(name in met)])
+        names[array].append(name)
+        met.add(name)
+
+    at = 0
+    for run in shape.kernel.runs[True].matrices:
+        depth, width, begin = shape.true[run.other], sum(shape.padded[block] for block in run.blocks), 0
+        for name, block in zip(run.matrices, run.blocks, strict=True):
+            note("z", name, [at + begin, width, depth, shape.true[block], depth])
+            begin += shape.padded[block]
+        at += depth * width
+    for slot, array, begin, size in _vector_places(shape, at):
+        if slot in shape.kernel.plan.vectors:
+            note(array, shape.kernel.plan.vectors[slot], [begin, size, 1, size, 1])
+        else:
+            made.append((slot, array, begin, size))
+    tables = [_Table(array, np.array(found, np.int64), names[array]) for array, found in lines.items() if found]
+    groups = [all(n in met for n in group) if any(n in met for n in group) else None for group in shape.groups]
+    return _Tables(tables, made, groups)
+
+
+def _vector_places(shape: Shape, sums: int) -> Iterator[tuple[int, str, int, int]]:
+    """Slots of vectors with (array, begin, size) of their gradients; `sums`: where those of d's lanes begin in z."""
+    forward, backward = shape.kernel.forward, shape.kernel.backward
+    assert backward is not None
+    for hoist in forward.loop.hoisted:
+        adjoint = backward.loop.results.get(("sliced", hoist.out))
+        if adjoint is not None:
+            begin = sums + shape.begin(backward.homes_of_d[adjoint])
+            yield from ((slot, "z", begin, shape.true[forward.loop.sizes[slot]]) for slot in hoist.biases)
+    for slot, leaf in forward.loop.leaves.items():
+        if leaf[0] == "vector" and leaf in backward.loop.results:
+            size = forward.loop.sizes[slot]
+            yield slot, "a", shape.begin(forward.homes[slot]), 1 if size == SCALAR else shape.true[size]
 
 
 def _parameter_gradients(
-    call: Call, parameters: dict[str, Tensor], arrays: Mapping[str, Tensor], wanted: tuple[bool, ...]
+    call: Call, tensors: tuple[Tensor, ...], arrays: Mapping[str, Tensor], wanted: tuple[bool, ...]
 ) -> list[Tensor | None]:
     """Gradients of the parameter tensors, in their order."""
-    found = _matrix_gradients(call, arrays["z"])
-    for name, gradient in _vector_gradients(call, parameters, arrays).items():
-        found[name] = found[name] + gradient if name in found else gradient
-    result: list[Tensor | None] = []
-    for names, want in zip(call.groups, wanted[1 + len(call.given) :], strict=False):
-        if not want:
-            result.append(None)
-        elif len(names) == 1:
-            result.append(found.get(names[0]))
-        else:
-            result.append(torch.cat([found.get(name, torch.zeros_like(parameters[name])) for name in names]))
-    return result
+    shape, tables = call.shape, _tables(call.shape)
+    made = _through_once(call, tensors, arrays, tables.made)
+    found = [
+        None if whole is None and not made else torch.empty_like(tensor) if whole else torch.zeros_like(tensor)
+        for tensor, whole in zip(tensors, tables.groups, strict=True)
+    ]
+    filled = tuple(tensors[i] if gradient is None else gradient for i, gradient in enumerate(found))
+    for table in tables.tables:
+        lines = table.lines.copy()
+        lines[:, 0] = [shape.address(filled, name) for name in table.names]
+        source = arrays[table.array]
+        place = (source.data_ptr(), source.shape[1], source.shape[0], lines.ctypes.data, len(lines))
+        _COLLECT(shape.tiles.collect)(*place)
+    for name, gradient in made.items():
+        index, part = shape.places[name]
+        into = found[index]
+        assert into is not None
+        into.chunk(len(shape.groups[index]))[part].add_(gradient)
+    return [gradient if want else None for gradient, want in zip(found, wanted, strict=True)]
 
 
-def _matrix_gradients(call: Call, z: Tensor) -> dict[str, Tensor]:
-    total = z[0] if len(z) == 1 else z.sum(0)
-    found: dict[str, Tensor] = {}
-    at = 0
-    for run in call.kernel.runs[True].matrices:
-        depth, width = call.true[run.other], sum(call.padded[block] for block in run.blocks)
-        whole, begin = total[at : at + depth * width].view(depth, width), 0
-        for name, block in zip(run.matrices, run.blocks, strict=True):
-            gradient = whole[:, begin : begin + call.true[block]].t()
-            found[name] = found[name] + gradient if name in found else gradient
-            begin += call.padded[block]
-        at += depth * width
-    return found
-
-
-def _vector_gradients(call: Call, parameters: dict[str, Tensor], arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Gradients of what is added to products, and of vectors that steps read; and through what is made of them once."""
-    plan, forward, backward = call.kernel.plan, call.kernel.forward, call.kernel.backward
-    assert backward is not None
-    slots: dict[int, Tensor] = {}
-    lanes = call.kernel.lanes("d", call.padded, True)
-    sums = arrays["z"][:, arrays["z"].shape[1] - lanes :].sum(0) if call.kernel.runs[True].biases else None
-    for hoist in forward.loop.hoisted:
-        adjoint = backward.loop.results.get(("sliced", hoist.out))
-        if adjoint is None or sums is None:
-            continue
-        begin = call.begin(backward.homes_of_d[adjoint])
-        for slot in hoist.biases:
-            part = sums[begin : begin + call.true[forward.loop.sizes[slot]]]
-            slots[slot] = slots[slot] + part if slot in slots else part
-    whole = arrays["a"].sum(0)
-    for slot, leaf in forward.loop.leaves.items():
-        if leaf in backward.loop.results and leaf[0] == "vector":
-            begin, size = call.begin(forward.homes[slot]), forward.loop.sizes[slot]
-            part = whole[begin : begin + (1 if size == SCALAR else call.true[size])]
-            slots[slot] = slots[slot] + part if slot in slots else part
-    found: dict[str, Tensor] = {}
-    made = {slot: part for slot, part in slots.items() if slot not in plan.vectors}
-    for slot, part in slots.items():
-        if slot in plan.vectors:
-            name = plan.vectors[slot]
-            found[name] = found[name] + part if name in found else part
-    for name, part in _through_once(call, parameters, made).items():
-        found[name] = found[name] + part if name in found else part
-    return found
-
-
-def _through_once(call: Call, parameters: dict[str, Tensor], made: dict[int, Tensor]) -> dict[str, Tensor]:
+def _through_once(
+    call: Call, tensors: tuple[Tensor, ...], arrays: Mapping[str, Tensor], made: list[tuple[int, str, int, int]]
+) -> dict[str, Tensor]:
     """Gradients of parameters through what was made of them before the loop."""
     if not made:
         return {}
-    local = {name: value.detach().requires_grad_() for name, value in parameters.items()}
+    local = tuple(tensor.detach().requires_grad_() for tensor in tensors)
     with torch.enable_grad():
         values = once(call, local)
-        pairs = [(values[slot], part) for slot, part in made.items()]
-        outputs = [(v, part.reshape(v.shape)) for v, part in pairs if isinstance(v, Tensor) and v.requires_grad]
+        pairs = [(values[slot], arrays[array][:, begin : begin + size].sum(0)) for slot, array, begin, size in made]
+        pairs = [(v, part.reshape(v.shape)) for v, part in pairs if isinstance(v, Tensor) and v.requires_grad]
         gradients = torch.autograd.grad(
-            [v for v, _ in outputs], list(local.values()), [part for _, part in outputs], allow_unused=True
+            [v for v, _ in pairs], local, [part for _, part in pairs], allow_unused=True, materialize_grads=True
         )
-    return {name: g for name, g in zip(local, gradients, strict=True) if g is not None}
+    return call.shape.named(gradients)
 
 
 def eager_gradients(
     call: Call, saved: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...], wanted: tuple[bool, ...]
 ) -> list[Tensor | None]:
     """The same gradients by the eager reference, differentiable again."""
-    given, parameters, state = call.sorted(saved[1:])
+    given, tensors, state = call.sorted(saved[1:])
     with torch.enable_grad():
         done = emit_torch.run(
             call.kernel.plan,
-            parameters,
+            call.shape.named(tensors),
             _turned(call, saved[0]),
             state,
             lengths=call.lengths,
@@ -169,9 +204,9 @@ def eager_gradients(
 
 def _turned(call: Call, flow: Tensor) -> Tensor:
     """Each sequence from its own end, where the layer reads backwards."""
-    if not call.reading.backwards:
+    if not call.shape.backwards:
         return flow
-    steps = torch.arange(call.rows.time)[:, None]
-    ends = torch.full((call.batch,), call.rows.time) if call.lengths is None else call.lengths
+    steps = torch.arange(call.shape.time)[:, None]
+    ends = torch.full((call.shape.batch,), call.shape.time) if call.lengths is None else call.lengths
     index = torch.where(steps < ends, ends - 1 - steps, steps)
     return flow.gather(0, index[..., None].expand(*index.shape, flow.shape[-1]))

@@ -22,7 +22,7 @@ import llvmlite.binding
 import numba
 from numba.core import config
 
-from remanence.compiler import cache, linking, pointwise, rows, tile, vector
+from remanence.compiler import cache, linking, panels, pointwise, rows, tile, vector
 from remanence.compiler.derive import derive, forward_loop
 from remanence.compiler.emit_cpu import emit, sizes_of
 from remanence.compiler.ir import Step
@@ -111,7 +111,7 @@ class Kernel:
 @lru_cache(maxsize=1)
 def _surroundings() -> bytes:
     """What shapes a kernel besides its source."""
-    parts = [Path(str(module.__file__)).read_bytes() for module in (linking, pointwise, rows, tile, vector)]
+    parts = [Path(str(module.__file__)).read_bytes() for module in (linking, panels, pointwise, rows, tile, vector)]
     parts += [numba.__version__.encode(), llvmlite.__version__.encode(), repr(vector.MACHINE).encode()]
     features = llvmlite.binding.get_host_cpu_features().flatten()
     return b"\0".join([*parts, llvmlite.binding.get_host_cpu_name().encode(), features.encode()])
@@ -119,6 +119,9 @@ def _surroundings() -> bytes:
 
 def _key(source: str) -> str:
     return hashlib.sha256(source.encode() + _surroundings()).hexdigest()
+
+
+TILES = ("spread", "gather", "sums", "fill", "pack", "collect")
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +133,7 @@ class Tiles:
     sums: int
     fill: int
     pack: int
+    collect: int
 
 
 @lru_cache(maxsize=2)
@@ -137,7 +141,7 @@ def tiles(dtype: str) -> Tiles:
     """The compiled tiles of a dtype ("float32", "float64")."""
     source = linking.TILES.format(dtype=dtype, width=vector.MACHINE.width(4 if dtype == "float32" else 8))
     module = cache.loaded(cache.written(source, _key(source), "tiles"))
-    return Tiles(*(getattr(module, name).address for name in ("spread", "gather", "sums", "fill", "pack")))
+    return Tiles(*(getattr(module, name).address for name in TILES))
 
 
 @lru_cache(maxsize=1)
@@ -189,7 +193,7 @@ def _built(step: Step, kept: tuple[str, ...], train: bool) -> Kernel:
     plan = schedule(step)
     loop = forward_loop(step, plan, kept)
     reverse = derive(step, loop) if train else None
-    forward = lay_out_forward(loop, reverse, [plan.quantities[name] for name in kept])
+    forward = lay_out_forward(loop, reverse, step.output, [plan.quantities[name] for name in kept])
     runs = {False: runs_of(forward, forward)}
     if reverse is None:
         return Kernel(step, plan, forward, None, runs, kept)

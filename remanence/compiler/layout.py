@@ -8,7 +8,8 @@ Arrays, all of one dtype; a lane is one slot's units, padded to whole registers:
     d        [rows, lanes]             adjoints of g's lanes and of products, for the same few steps
     s        [time, batch, lanes]      values saved for backward, and what is traced
     k        [batch, lanes]            what one step needs to remember between its own loops
-    x_NAME   [time + 1, batch, units]  a state; a step starts from one entry and leaves the next (reversed: the last)
+    x_NAME   [time + 1, batch, units]  a state; a step starts from one entry and leaves the next (reversed: the last);
+                                       [2, batch, units], by parity of the step, where nobody looks back (`passing`)
     y_NAME   [2, batch, units]         its adjoint, by parity of the step
     v, a     [lanes], [threads, lanes] parameter vectors, and sums of their adjoints
     e        output's gradient         of any layout
@@ -43,7 +44,7 @@ class Home:
 class Layout:
     """The plan of one loop: `homes` of slots, `levels`, `merged` sums (sum → product whose tile adds in place),
     `extra` stores (slot → homes), `stored` slots, `origin` of slots, `lanes` (array → sizes of its lanes),
-    `saved` slots and the `copies` of those that also live elsewhere, `homes_of_d` of adjoints."""
+    states `passing`, `saved` slots and `copies` of those that also live elsewhere, `homes_of_d` of adjoints."""
 
     loop: Loop
     homes: dict[int, Home] = field(default_factory=dict)
@@ -55,6 +56,7 @@ class Layout:
     lanes: dict[str, list[str]] = field(default_factory=dict)
     saved: dict[int, None] = field(default_factory=dict)
     copies: dict[int, Home] = field(default_factory=dict)
+    passing: frozenset[str] = frozenset()
     homes_of_d: dict[int, Home] = field(default_factory=dict)
 
     def lane(self, array: str, slot: int) -> Home:
@@ -182,12 +184,13 @@ def _start(loop: Loop) -> Layout:
     return layout
 
 
-def lay_out_forward(loop: Loop, back: Loop | None, kept: Iterable[int] = ()) -> Layout:
+def lay_out_forward(loop: Loop, back: Loop | None, output: str, kept: Iterable[int] = ()) -> Layout:
     """Plan the forward loop.
 
     Args:
         loop: of the step.
         back: its backward loop, whose needs are saved; None: nothing is.
+        output: the state that is returned of every step.
         kept: slots that are saved because someone wants to see them.
     """
     layout = _start(loop)
@@ -220,6 +223,10 @@ def lay_out_forward(loop: Loop, back: Loop | None, kept: Iterable[int] = ()) -> 
             # What a later step overwrites is copied.
             layout.copies[slot] = layout.lane("s", slot)
             layout.extra.append((slot, layout.copies[slot], loop.sizes[slot]))
+    if back is None:
+        seen = {layout.homes[slot].array for slot in kept if slot in layout.homes}
+        states = {f"x_{leaf[1]}": str(leaf[1]) for leaf in loop.results}
+        layout.passing = frozenset(name for array, name in states.items() if name != output and array not in seen)
     layout.levels.clear()
     layout.keep_between_loops()
     return layout

@@ -13,7 +13,7 @@ from numba.core import types
 
 from remanence.compiler.vector import intrinsic
 
-__all__ = ["LAUNCH", "TILES", "call", "shifted"]
+__all__ = ["LAUNCH", "TILES", "call", "pointed", "shifted"]
 
 
 @intrinsic
@@ -49,11 +49,21 @@ def shifted(typing_context: Any, pointer: Any, count: Any) -> Any:
     return pointer(pointer, types.intp), generate
 
 
+@intrinsic
+def pointed(typing_context: Any, like: Any, address: Any) -> Any:
+    """`pointed(like, address)`: a pointer to an address, of the type of another pointer."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.inttoptr(args[1], args[0].type)
+
+    return like(like, types.int64), generate
+
+
 TILES = '''"""Written by remanence: the tiles of matrix products in one dtype, compiled once for all kernels."""
 
-from numba import carray, cfunc, types
+from numba import cfunc, types
 
-from remanence.compiler import rows, tile
+from remanence.compiler import panels, rows, tile
 
 DATA, LIST, LONG = types.CPointer(types.{dtype}), types.CPointer(types.int64), types.int64
 WIDTH = {width}
@@ -79,9 +89,14 @@ def fill(numbers, bounds, part, first, last):
     rows.fill(numbers, bounds, part, first, last)
 
 
-@cfunc(types.void(DATA, LONG, LONG, DATA, LONG, LONG, LONG, LONG, LONG, LONG), cache=True, error_model="numpy")
-def pack(matrix, height, columns, packed, at, depth, wide, row_at, column_at, transposed):
-    tile.pack(carray(matrix, (height, columns)), carray(packed, 1), at, depth, wide, row_at, column_at, transposed != 0)
+@cfunc(types.void(DATA, LIST, LONG), cache=True, error_model="numpy")
+def pack(packed, table, lines):
+    panels.pack(packed, table, lines, WIDTH)
+
+
+@cfunc(types.void(DATA, LONG, LONG, LIST, LONG), cache=True, error_model="numpy")
+def collect(found, size, threads, table, lines):
+    panels.collect(found, size, threads, table, lines)
 '''
 """Source of the module of what all kernels of a dtype share."""
 

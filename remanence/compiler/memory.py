@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,47 +11,87 @@ from torch import Tensor
 from torch.nn import functional
 
 from remanence.compiler import emit_torch
+from remanence.compiler.arena import Lease, borrow
 from remanence.compiler.call import Call
 from remanence.compiler.ir import SCALAR
 from remanence.compiler.layout import Home
 from remanence.compiler.schedule import ONCE
 
-__all__ = ["backward_arrays", "entries", "finals", "forward_arrays", "once", "traced"]
+__all__ = ["Memory", "backward_memory", "entries", "finals", "forward_memory", "once", "traced"]
 
 
-def forward_arrays(
-    call: Call, parameters: dict[str, Tensor], inputs: Tensor, given: dict[str, Tensor], state: dict[str, Tensor]
-) -> dict[str, Tensor]:
-    """The memory of a forward pass."""
-    kernel, layout, time, batch = call.kernel, call.kernel.forward, call.rows.time, call.batch
-    homes, sizes, leaves = layout.homes, layout.loop.sizes, layout.loop.leaves
-    # Steps that a short sequence never takes must show zeros.
-    make = inputs.new_empty if call.lengths is None else inputs.new_zeros
-    values = once(call, parameters)
-    vectors = [(homes[s], values[s], sizes[s]) for s, leaf in leaves.items() if leaf[0] == "vector"]
-    biases = [(homes[h.out], values[s], sizes[s]) for h in layout.loop.hoisted for s in h.biases]
+@dataclass(frozen=True)
+class Memory:
+    """The arrays of a pass by name, and the leases of those that are borrowed."""
+
+    arrays: dict[str, Tensor]
+    leases: dict[str, Lease]
+    lend: bool = True
+
+    def borrow(self, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Borrow an array that no result will show."""
+        if not self.lend:
+            self.arrays[name] = torch.empty(shape, dtype=dtype)
+            return self.arrays[name]
+        lease = self.leases[name] = borrow(shape, dtype)
+        self.arrays[name] = lease.tensor
+        return lease.tensor
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What a call is given beside x, where it starts from, and whether its memory may be borrowed."""
+
+    given: dict[str, Tensor]
+    state: dict[str, Tensor]
+    lend: bool
+
+
+def forward_memory(call: Call, tensors: tuple[Tensor, ...], inputs: Tensor, outside: Outside) -> Memory:
+    """The memory of a forward pass; `tensors`: the parameters, contiguous."""
+    shape, layout, kernel = call.shape, call.kernel.forward, call.kernel
+    batch, dtype = shape.batch, shape.dtype
+    memory = Memory({"x": inputs, **_vectors(call, tensors)}, {}, outside.lend)
+    call.pack(tensors, memory.borrow("w", (shape.packing(False).size,), dtype), False)
+    memory.borrow("g", (call.rows.parts * call.most(False) * shape.width("g"),), dtype)
+    memory.borrow("k", (batch * shape.width("k"),), dtype)
     keeping = kernel.backward is not None or bool(kernel.kept)
-    arrays = {
-        "x": inputs,
-        "v": _line(call, layout.lanes.get("v", []), vectors),
-        "b": _line(call, layout.lanes.get("g", []), biases),
-        "g": inputs.new_empty(call.rows.parts, call.rows.most, kernel.lanes("g", call.padded) + call.padded[SCALAR]),
-        "s": make(time if keeping else 1, batch, kernel.lanes("s", call.padded)),
-        "k": inputs.new_empty(batch, kernel.lanes("k", call.padded)),
-        "w": call.pack(parameters, False),
-    }
+    _take(call, memory, "s", (shape.time if keeping else 1, batch, shape.width("s")))
     if layout.lanes.get("u"):
-        arrays["u"] = _outside(call, inputs, given)
-    for name, start in state.items():
-        size = call.padded[call.step.sizes[name]]
-        arrays[f"x_{name}"] = states = make(time + 1, batch, size)
-        if not call.reading.backwards:
-            states[0] = _widened(start, size)
-        elif call.lengths is None:
-            states[time] = _widened(start, size)
-        else:
+        memory.arrays["u"] = _outside(call, inputs, outside.given)
+    for name, start in outside.state.items():
+        passing = name in layout.passing
+        size = shape.padded[call.step.sizes[name]]
+        states = _take(call, memory, f"x_{name}", (2 if passing else shape.time + 1, batch, size))
+        if not passing and shape.backwards and call.lengths is not None:
             states[call.lengths, torch.arange(batch)] = _widened(start, size)
-    return arrays
+            continue
+        entry = states[0 if passing or not shape.backwards else shape.time]
+        entry.copy_(start) if start.shape[-1] == size else entry.copy_(_widened(start, size))
+    return memory
+
+
+def _take(call: Call, memory: Memory, name: str, shape: tuple[int, ...]) -> Tensor:
+    """An array that is shown if it is the output or traced, and borrowed else."""
+    dtype = call.shape.dtype
+    if name != f"x_{call.step.output}" and not call.reading.trace:
+        return memory.borrow(name, shape, dtype)
+    # Steps that a short sequence never takes must show zeros.
+    memory.arrays[name] = (torch.empty if call.lengths is None else torch.zeros)(shape, dtype=dtype)
+    return memory.arrays[name]
+
+
+def _vectors(call: Call, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    """Rows of lanes: the vectors that steps read (v), and what products with x start from (b)."""
+    layout = call.kernel.forward
+    homes, sizes, leaves = layout.homes, layout.loop.sizes, layout.loop.leaves
+    vectors = [(homes[s], s, sizes[s]) for s, leaf in leaves.items() if leaf[0] == "vector"]
+    biases = [(homes[h.out], s, sizes[s]) for h in layout.loop.hoisted for s in h.biases]
+    values = once(call, tensors) if vectors or biases else []
+    return {
+        "v": _line(call, call.shape.width("v"), [(home, values[s], size) for home, s, size in vectors]),
+        "b": _line(call, call.shape.width("g"), [(home, values[s], size) for home, s, size in biases]),
+    }
 
 
 def _widened(tensor: Tensor, size: int) -> Tensor:
@@ -59,19 +100,28 @@ def _widened(tensor: Tensor, size: int) -> Tensor:
     return functional.pad(tensor, (0, short)) if short else tensor
 
 
-def _line(call: Call, lanes: list[str], parts: list[tuple[Home, Any, str]]) -> Tensor:
+def _line(call: Call, width: int, parts: list[tuple[Home, Any, str]]) -> Tensor:
     """A row of lanes: numbers and vectors at their homes, zero elsewhere; several at one home are added."""
-    line = torch.zeros(sum(call.padded[size] for size in lanes), dtype=call.dtype)
+    line = torch.zeros(width, dtype=call.shape.dtype)
+    taken: set[int] = set()
     for home, value, size in parts:
-        begin = call.begin(home)
-        line[begin : begin + (call.padded if size == SCALAR else call.true)[size]] += value
+        begin = call.shape.begin(home)
+        place = line.narrow(0, begin, (call.shape.padded if size == SCALAR else call.shape.true)[size])
+        if begin in taken:
+            place += value
+        elif isinstance(value, Tensor):
+            place.copy_(value)
+        else:
+            place.fill_(value)
+        taken.add(begin)
     return line
 
 
-def once(call: Call, parameters: Mapping[str, Tensor]) -> list[Any]:
+def once(call: Call, tensors: tuple[Tensor, ...]) -> list[Any]:
     """What depends on parameters alone, by slot."""
-    values = emit_torch.start(call.kernel.plan, parameters)
-    emit_torch.interpret(call.kernel.plan.stages[ONCE], values, emit_torch.Weights(parameters))
+    plan, parameters = call.kernel.plan, call.shape.named(tensors)
+    values = emit_torch.start(plan, parameters)
+    emit_torch.interpret(plan.stages[ONCE], values, emit_torch.Weights(parameters))
     return values
 
 
@@ -81,11 +131,11 @@ def _outside(call: Call, inputs: Tensor, given: Mapping[str, Tensor]) -> Tensor:
     for slot, leaf in call.kernel.forward.loop.leaves.items():
         if leaf[0] in ("input", "given"):
             value = inputs if leaf[0] == "input" else given[str(leaf[1])]
-            width = call.padded[call.kernel.forward.loop.sizes[slot]]
+            width = call.shape.padded[call.kernel.forward.loop.sizes[slot]]
             single = call.kernel.forward.loop.sizes[slot] == SCALAR
             parts.append(value.expand(*value.shape[:2], width) if single else _widened(value, width))
     if call.lengths is not None:
-        valid = (torch.arange(call.rows.time)[:, None] < call.lengths)[..., None]
+        valid = (torch.arange(call.shape.time)[:, None] < call.lengths)[..., None]
         parts = [part.masked_fill(~valid, 0) for part in parts]
     return torch.cat(parts, -1)
 
@@ -94,23 +144,24 @@ def finals(call: Call, arrays: Mapping[str, Tensor]) -> list[Tensor]:
     """The state after each sequence's last step, `[batch, size]` each."""
     found = []
     for name in call.step.state:
-        states = arrays[f"x_{name}"][:, :, : call.true[call.step.sizes[name]]]
-        if call.reading.backwards:
+        states = arrays[f"x_{name}"][:, :, : call.shape.true[call.step.sizes[name]]]
+        passing = name in call.kernel.forward.passing
+        if call.shape.backwards and not passing:
             found.append(states[0].clone())
         elif call.lengths is None:
-            found.append(states[-1].clone())
+            found.append(states[call.shape.time & 1 if passing else -1].clone())
         else:
-            found.append(states[call.lengths, torch.arange(call.batch)])
+            found.append(states[call.lengths & 1 if passing else call.lengths, torch.arange(call.shape.batch)])
     return found
 
 
 def entries(call: Call, states: Tensor, following: bool) -> Tensor:
     """The states that steps start from or leave, by place in time; zero beyond a sequence's length."""
-    shown = states[1:] if following != call.reading.backwards else states[:-1]
-    if call.lengths is None or (following and not call.reading.backwards):
+    shown = states[1:] if following != call.shape.backwards else states[:-1]
+    if call.lengths is None or (following and not call.shape.backwards):
         return shown
     # An entry beyond the end holds what the sequence starts from.
-    valid = (torch.arange(call.rows.time)[:, None] < call.lengths)[..., None]
+    valid = (torch.arange(call.shape.time)[:, None] < call.lengths)[..., None]
     return shown.masked_fill(~valid, 0)
 
 
@@ -119,53 +170,49 @@ def traced(call: Call, arrays: Mapping[str, Tensor], name: str, values: list[Any
     slot, layout = call.kernel.plan.quantities[name], call.kernel.forward
     home, size = layout.copies.get(slot, layout.homes.get(slot)), layout.loop.sizes[slot]
     if home is None or home.array == "v":
-        value = torch.as_tensor(values[slot], dtype=call.dtype)
-        shape = (call.rows.time, call.batch, value.shape[-1] if value.ndim else call.true.get(size, 1))
+        value = torch.as_tensor(values[slot], dtype=call.shape.dtype)
+        shape = (call.shape.time, call.shape.batch, value.shape[-1] if value.ndim else call.shape.true.get(size, 1))
         whole = value.expand(shape).clone()
         return whole if call.lengths is None else whole.masked_fill(~_valid(call), 0)
-    width, begin = 1 if size == SCALAR else call.true[size], call.begin(home)
+    width, begin = 1 if size == SCALAR else call.shape.true[size], call.shape.begin(home)
     if home.array.startswith("x_"):
-        return entries(call, arrays[home.array], home.step == 1)[:, :, :width].clone()
-    return arrays[home.array][:, :, begin : begin + width].clone()
+        return entries(call, arrays[home.array], home.step == 1)[:, :, :width]
+    return arrays[home.array][:, :, begin : begin + width]
 
 
 def _valid(call: Call) -> Tensor:
     assert call.lengths is not None
-    return (torch.arange(call.rows.time)[:, None] < call.lengths)[..., None]
+    return (torch.arange(call.shape.time)[:, None] < call.lengths)[..., None]
 
 
-def backward_arrays(
-    call: Call, kept: Mapping[str, Tensor], parameters: dict[str, Tensor], gradients: tuple[Tensor | None, ...]
-) -> tuple[dict[str, Tensor], dict[str, int]]:
-    """The memory of a backward pass, and how its arrays are laid out."""
-    kernel, padded, like = call.kernel, call.padded, kept["g"]
-    time, batch, parts = call.rows.time, call.batch, call.rows.parts
-    make = like.new_empty if call.lengths is None else like.new_zeros
-    size = kernel.runs[True].gradient_size(call.true, padded)
-    width = kernel.lanes("d", padded, True)
-    arrays = {
-        **kept,
-        "w": call.pack(parameters, True),
-        "d": like.new_empty(parts, call.with_rows(width).rows.most, width + padded[SCALAR]),
-        "k": like.new_empty(batch, kernel.lanes("k", padded, True)),
-        "a": like.new_zeros(parts, kernel.lanes("v", padded)),
-        "q": make(time, batch, kernel.lanes("q", padded, True)),
-        "z": like.new_zeros(parts, size),
-        "e": _arriving(call, gradients[0]),
-    }
+def backward_memory(
+    call: Call, kept: Mapping[str, Tensor], tensors: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...]
+) -> tuple[Memory, dict[str, int]]:
+    """The memory of a backward pass, and the strides of what comes from outside."""
+    shape, dtype = call.shape, call.shape.dtype
+    batch, parts = shape.batch, call.rows.parts
+    memory = Memory({**kept, "e": _arriving(call, gradients[0])}, {})
+    call.pack(tensors, memory.borrow("w", (shape.packing(True).size,), dtype), True)
+    memory.borrow("d", (parts * call.most(True) * shape.width("d", True),), dtype)
+    memory.borrow("k", (batch * shape.width("k", True),), dtype)
+    memory.borrow("a", (parts, shape.width("v")), dtype).zero_()
+    memory.borrow("z", (parts, shape.gradient_size), dtype).zero_()
+    make = torch.empty if call.lengths is None else torch.zeros
+    memory.arrays["q"] = make(shape.time, batch, shape.width("q", True), dtype=dtype)
     for name, final in zip(call.step.state, gradients[1:], strict=True):
-        arrays[f"y_{name}"] = like.new_zeros(2, batch, padded[call.step.sizes[name]])
+        adjoint = torch.zeros(2, batch, shape.padded[call.step.sizes[name]], dtype=dtype)
         if final is not None:
-            arrays[f"y_{name}"][:, :, : final.shape[-1]] = final
-    head = {"x_time": kept["x"].stride(0), "x_row": kept["x"].stride(1), "keep": 1, "z_size": size}
-    return arrays, {**head, "e_time": arrays["e"].stride(0), "e_row": arrays["e"].stride(1)}
+            adjoint[:, :, : final.shape[-1]] = final
+        memory.arrays[f"y_{name}"] = adjoint
+    x, e = kept["x"], memory.arrays["e"]
+    return memory, {"x_time": x.stride(0), "x_row": x.stride(1), "e_time": e.stride(0), "e_row": e.stride(1)}
 
 
 def _arriving(call: Call, gradient: Tensor | None) -> Tensor:
     """The gradient of the output, readable in whole registers."""
-    width = call.padded[call.step.sizes[call.step.output]]
+    width = call.shape.padded[call.step.sizes[call.step.output]]
     if gradient is None:
-        return torch.zeros(1, 1, width, dtype=call.dtype).expand(call.rows.time, call.batch, width)
+        return torch.zeros(1, 1, width, dtype=call.shape.dtype).expand(call.shape.time, call.shape.batch, width)
     if gradient.shape[-1] == width and gradient.stride(2) == 1:
         return gradient
     return _widened(gradient, width).contiguous()

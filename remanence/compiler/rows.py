@@ -44,7 +44,6 @@ class Rows:
         bounds: `[threads + 1]`.
         counts: `[time, threads]`.
         entry: `[batch]`.
-        most: rows of a few steps that are worked on at once.
     """
 
     time: int
@@ -52,35 +51,39 @@ class Rows:
     bounds: np.ndarray
     counts: np.ndarray
     entry: np.ndarray
-    most: int
 
     @property
     def parts(self) -> int:
         """Threads."""
         return len(self.bounds) - 1
 
+    @property
+    def longest(self) -> int:
+        """Rows of the thread that has most."""
+        return int(np.diff(self.bounds).max())
+
     @classmethod
-    def deal(cls, batch: int, time: int, lengths: np.ndarray | None, parts: int, *, backwards: bool, most: int) -> Rows:
+    def deal(cls, batch: int, time: int, lengths: np.ndarray | None, parts: int, *, backwards: bool) -> Rows:
         """Deal rows to threads: long and short sequences alike."""
         if lengths is None:
             bounds = np.linspace(0, batch, parts + 1).astype(np.int64)
             entry = np.full(batch, time if backwards else 0, np.int64)
             counts = np.broadcast_to(np.diff(bounds), (time, parts))
-            return cls(time, np.arange(batch), bounds, counts, entry, max(most, int(np.diff(bounds).max())))
+            return cls(time, np.arange(batch), bounds, counts, entry)
         falling = np.argsort(-lengths, kind="stable")
         dealt = [falling[part::parts] for part in range(parts)]
         bounds = np.cumsum([0, *(len(rows) for rows in dealt)])
         steps = np.arange(time)[:, None]
         counts = np.stack([(lengths[rows][None, :] > steps).sum(1) for rows in dealt], 1)
         entry = lengths if backwards else np.zeros(batch, np.int64)
-        return cls(time, np.concatenate(dealt), bounds, counts, entry, max(most, int(np.diff(bounds).max())))
+        return cls(time, np.concatenate(dealt), bounds, counts, entry)
 
 
 def numbers(head: Mapping[str, int], sizes: list[int], rows: Rows) -> np.ndarray:
-    """A kernel's integers: what `head` does not say is 0."""
-    known = {"time": rows.time, "batch": len(rows.order), "parts": rows.parts, "most": rows.most, **head}
+    """A kernel's integers: what `head` does not say is 0; it says `most`, at least the rows of a thread."""
+    known, most = {"time": rows.time, "batch": len(rows.order), "parts": rows.parts, **head}, head["most"]
     listed = [np.array([known.get(name, 0) for name in HEAD] + sizes, np.int64), rows.bounds, rows.counts.reshape(-1)]
-    listed += [rows.order, rows.entry, np.arange(rows.most), np.empty(rows.parts * LISTS * rows.most, np.int64)]
+    listed += [rows.order, rows.entry, np.arange(most), np.empty(rows.parts * LISTS * most, np.int64)]
     return np.concatenate(listed)
 
 

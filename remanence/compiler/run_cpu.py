@@ -16,10 +16,14 @@ from remanence.compiler import emit_torch
 from remanence.compiler.call import Call, call_of
 from remanence.compiler.gradients import eager_gradients, fused_gradients
 from remanence.compiler.kernel import Kernel
-from remanence.compiler.memory import entries, finals, forward_arrays, once, traced
+from remanence.compiler.memory import Memory, Outside, entries, finals, forward_memory, once, traced
 from remanence.compiler.reading import Reading, groups_of
 
 __all__ = ["backward", "forward", "prepare", "run"]
+
+
+_PASSING = ("b", "g", "k", "w")
+"""Arrays that backward does not read."""
 
 
 class _Fused(torch.autograd.Function):
@@ -27,37 +31,43 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, call: Call, inputs: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        outputs, arrays = forward(call, inputs, rest)
+        outputs, memory = forward(call, inputs, rest, lend=True)
         if call.kernel.backward is not None:
             ctx.set_materialize_grads(False)
-            ctx.call, ctx.arrays = call, arrays
-            # The output lies in memory that backward reads: saved too, so that changing it in place is an error.
-            ctx.save_for_backward(inputs, *rest, outputs[0])
+            ctx.call = call
+            # Leases end with the graph.
+            ctx.arrays = {name: array for name, array in memory.arrays.items() if name not in _PASSING}
+            ctx.leases = [lease for name, lease in memory.leases.items() if name not in _PASSING]
+            # The output and traces lie in memory that backward reads: saved too, so that changing them is an error.
+            ctx.save_for_backward(inputs, *rest, outputs[0], *outputs[1 + len(call.step.state) :])
         return outputs
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:  # type: ignore[override]
-        return None, *backward(ctx.call, ctx.arrays, ctx.saved_tensors[:-1], gradients, ctx.needs_input_grad[1:])
+        wanted = ctx.needs_input_grad[1:]
+        return None, *backward(ctx.call, ctx.arrays, ctx.saved_tensors[: len(wanted)], gradients, wanted)
 
 
-def forward(call: Call, inputs: Tensor, rest: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+def forward(
+    call: Call, inputs: Tensor, rest: tuple[Tensor, ...], *, lend: bool = False
+) -> tuple[tuple[Tensor, ...], Memory]:
     """Run the forward loop: output, final states, traces; and the memory, of which `backward` reads `kept_shapes`.
 
     Args:
         call: made by `prepare`.
         inputs: `[time, batch, input]`.
         rest: what is given, parameters, states.
+        lend: whether what is kept for backward is borrowed: it is used again once the leases end.
     """
-    given, parameters, state = call.sorted(rest)
-    arrays = forward_arrays(call, parameters, inputs, given, state)
-    keep = call.kernel.backward is not None or bool(call.kernel.kept)
-    head = {"x_time": inputs.stride(0), "x_row": inputs.stride(1), "keep": int(keep)}
-    call.start(arrays, head, False)
-    output = entries(call, arrays[f"x_{call.step.output}"], True)
-    output = output[:, :, : call.true[call.step.sizes[call.step.output]]]
-    values = once(call, parameters) if call.reading.trace else []
-    traces = [traced(call, arrays, name, values) for name in call.reading.trace]
-    return (output, *finals(call, arrays), *traces), arrays
+    given, tensors, state = call.sorted(rest)
+    memory = forward_memory(call, tensors, inputs, Outside(given, state, lend))
+    call.start(memory.arrays, {"x_time": inputs.stride(0), "x_row": inputs.stride(1)}, False)
+    output = entries(call, memory.arrays[f"x_{call.step.output}"], True)
+    size = call.shape.true[call.step.sizes[call.step.output]]
+    output = output if output.shape[-1] == size else output[:, :, :size]
+    values = once(call, tensors) if call.reading.trace else []
+    traces = [traced(call, memory.arrays, name, values) for name in call.reading.trace]
+    return (output, *finals(call, memory.arrays), *traces), memory
 
 
 def backward(
@@ -87,7 +97,7 @@ def prepare(
 ) -> tuple[Call, Tensor, list[Tensor]]:
     """What `forward` takes, from the arguments of `run`."""
     step, groups = kernel.step, groups_of(kernel.step, reading.stacks)
-    tensors = [parameters[names[0]] for names in groups]
+    tensors = [parameters[names[0]].contiguous() for names in groups]
     if inputs.stride(2) != 1 and inputs.shape[2] > 1:
         inputs = inputs.contiguous()
     call = call_of(kernel, groups, tensors, inputs, state, reading)

@@ -9,10 +9,8 @@ length, in any order and of any layout, are multiplied where they lie:
     gather      c[i, :] += Σ_m a[m, i] * d[m, :]                     the gradient of a matrix
     sums        c[:]    += Σ_m d[m, :]                               the gradient of a vector
 
-`b` is packed once per call: columns, padded to whole registers, are cut into panels of `MACHINE.vectors` registers
-(the last may be narrower); within a panel the inner dimension is the row: panel p starts at p · panel_width · depth.
-A remainder of rows or of columns uses a smaller tile, never a slower loop. Loops over arrays in plain Numba reach
-about half of what these tiles do.
+`b` is packed into panels (see `panels`). A remainder of rows or of columns uses a smaller tile, never a slower loop.
+Loops over arrays in plain Numba reach about half of what these tiles do.
 
 Numerics: each sum runs over the inner dimension in order (in up to four interleaved parts for tiles of few rows).
 """
@@ -40,50 +38,14 @@ from remanence.compiler.vector import (
     vector_pointer,
 )
 
-__all__ = ["ADD", "FRESH", "START", "gather", "pack", "packed_size", "padded", "spread", "sums"]
+__all__ = ["ADD", "FRESH", "START", "gather", "spread", "sums"]
 
-ROWS, VECTORS, MACHINE_BYTES = MACHINE.rows, MACHINE.vectors, MACHINE.bytes
+ROWS, VECTORS = MACHINE.rows, MACHINE.vectors
 ADD, FRESH, START = 0, 1, 2
 """What `spread` begins with: what is there, zero, or a row that all rows share."""
 # Tiles with fewer accumulators than this would wait for the latency of a multiply-add; they interleave.
 _BUSY = 10
 _INDEX = ir.IntType(64)
-
-
-def padded(size: int, itemsize: int) -> int:
-    """Round a number of columns up to whole registers."""
-    width = MACHINE.width(itemsize)
-    return -(-size // width) * width
-
-
-def packed_size(columns: int, depth: int, itemsize: int) -> int:
-    """Elements of a packed matrix with `columns` columns (before padding) and inner dimension `depth`."""
-    return padded(columns, itemsize) * depth
-
-
-@njit(nogil=True, error_model="numpy")
-def pack(matrix, packed, packed_at, depth, columns, row_at, column_at, transposed):
-    """Copy a matrix into panels, its inner dimension from `row_at` on, its columns from `column_at` on.
-
-    Args:
-        matrix: `[inner, column]`, or `[column, inner]` if `transposed` (as torch keeps weights); any strides.
-        packed: flat, zeroed before the first call; `columns` (padded) × `depth` elements from `packed_at` on.
-    """
-    panel_width = VECTORS * (MACHINE_BYTES // packed.itemsize)
-    inner = matrix.shape[1] if transposed else matrix.shape[0]
-    count = matrix.shape[0] if transposed else matrix.shape[1]
-    for j in range(count):
-        column = column_at + j
-        panel = column // panel_width
-        start = panel * panel_width
-        width = min(panel_width, columns - start)
-        base = packed_at + start * depth + (column - start) + row_at * width
-        if transposed:
-            for k in range(inner):
-                packed[base + k * width] = matrix[j, k]
-        else:
-            for k in range(inner):
-                packed[base + k * width] = matrix[k, j]
 
 
 def _number(value: int) -> Value:

@@ -86,10 +86,14 @@ def _layer(
     from remanence.compiler import run_cpu
 
     call, inputs, rest = _call(tensors, lengths, (cell, stacks, backwards), train)
-    results, arrays = run_cpu.forward(call, inputs, tuple(rest))
+    results, memory = run_cpu.forward(call, inputs, tuple(rest))
     kept = _kept(call.kernel, tensors, stacks) if train else {}
     # An operator's results must lie apart; the output lies in the states' memory.
-    return [results[0].clone(memory_format=torch.contiguous_format), *results[1:], *(arrays[name] for name in kept)]
+    return [
+        results[0].clone(memory_format=torch.contiguous_format),
+        *results[1:],
+        *(memory.arrays[name] for name in kept),
+    ]
 
 
 @_layer.register_fake
@@ -120,7 +124,7 @@ def _layer_backward(
 
     call, inputs, rest = _call(tensors, lengths, (cell, stacks, backwards), True)
     names = _kept(call.kernel, tensors, stacks)
-    arrays = {"x": inputs, "g": inputs.new_empty(0), **dict(zip(names, kept, strict=True))}
+    arrays = {"x": inputs, **dict(zip(names, kept, strict=True))}
     with torch.no_grad():
         found = run_cpu.backward(call, arrays, (inputs, *rest), tuple(gradients), tuple(wanted))
     return [

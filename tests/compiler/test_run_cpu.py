@@ -15,6 +15,7 @@ from remanence.cells import CELLS
 from remanence.compiler import emit_torch, run_cpu
 from remanence.compiler.kernel import build
 from remanence.compiler.reading import Reading
+from remanence.nn.turn import reversal, turn
 
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-10}
 SHAPES = [(1, 1, 1, 1), (2, 3, 3, 5), (7, 3, 4, 33), (5, 13, 2, 16)]
@@ -107,3 +108,49 @@ def test_kernel_says_what_it_does() -> None:
     assert "saved             r, z, n" in told
     assert "U_r U_z (level 1); U_n (level 2)" in told
     assert "n = tanh(W_n @ x + U_n @ (r * h) + b_n)" in kernel.source().split('"""')[1]
+
+
+@pytest.mark.parametrize("name", [name for name, _ in ALL[::2]] if os.environ.get("REMANENCE_FULL") else ["gru-before"])
+@pytest.mark.parametrize("train", [False, True])
+def test_traces_and_both_directions_equal_the_reference(name: str, train: bool) -> None:
+    step, dtype = CELLS[name].step, torch.float64
+    for time, batch, features, hidden in ((1, 1, 1, 1), (7, 5, 4, 9), (6, 3, 2, 16)):
+        for lengths in (None, torch.randint(0, time + 1, (batch,))):
+            for backwards in (False, True):
+                for trace in ((), step.quantities):
+                    torch.manual_seed(0)
+                    kernel = build(step, trace, train=train)
+                    weights, inputs, state = _tensors(name, dtype, (time, batch, features, hidden))
+                    back = reversal(lengths, inputs) if backwards else None
+                    with torch.set_grad_enabled(train):
+                        read = inputs if back is None else turn(inputs, back)
+                        one = emit_torch.run(kernel.plan, weights, read, state, lengths=lengths, trace=trace)
+                        other = run_cpu.run(kernel, weights, inputs, state, Reading(lengths, backwards, {}, trace))
+                    pairs = [(one.output, other.output), *((one.trace[q], other.trace[q]) for q in trace)]
+                    pairs = pairs if back is None else [(turn(a, back), b) for a, b in pairs]
+                    pairs += [(one.state[s], other.state[s]) for s in step.state]
+                    for expected, came in pairs:
+                        assert expected.shape == came.shape
+                        assert float((expected - came).detach().abs().max()) <= 1e-12, (time, lengths, backwards, trace)
+
+
+def test_memory_that_is_shown_is_not_used_again() -> None:
+    torch.manual_seed(0)
+    kernel = build(CELLS["gru-before"].step, ("z",))
+    weights, inputs, state = _tensors("gru-before", torch.float64, (9, 4, 3, 8))
+    done = run_cpu.run(kernel, weights, inputs, state, Reading(trace=("z",)))
+    shown = [done.output, done.state["h"], done.trace["z"]]
+    before = [tensor.detach().clone() for tensor in shown]
+    shown[0].sum().backward()
+    for _ in range(3):
+        run_cpu.run(kernel, weights, inputs + 1, state, Reading(trace=("z",))).output.sum().backward()
+    assert all(torch.equal(one, other) for one, other in zip(before, shown, strict=True))
+
+
+def test_changing_an_output_that_backward_reads_is_an_error() -> None:
+    kernel = build(CELLS["gru-before"].step)
+    weights, inputs, state = _tensors("gru-before", torch.float64, (4, 3, 2, 8))
+    output = run_cpu.run(kernel, weights, inputs, state).output
+    output.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        output.sum().backward()

@@ -13,7 +13,7 @@ SCRIPT = """
 import ctypes
 import sys
 import numpy as np
-from remanence.compiler import tile
+from remanence.compiler import panels, tile
 from remanence.compiler.kernel import tiles
 from remanence.compiler.vector import MACHINE
 
@@ -29,16 +29,19 @@ for dtype in (np.float32, np.float64):
     spread = ctypes.CFUNCTYPE(None, PLACE, PLACE, LONG, PLACE, PLACE, LONG, PLACE, PLACE, *[LONG] * 4)(known.spread)
     gather = ctypes.CFUNCTYPE(None, PLACE, LONG, PLACE, PLACE, LONG, PLACE, PLACE, LONG, *[LONG] * 3)(known.gather)
     sums = ctypes.CFUNCTYPE(None, PLACE, PLACE, PLACE, LONG, LONG, LONG)(known.sums)
+    pack = ctypes.CFUNCTYPE(None, PLACE, PLACE, LONG)(known.pack)
+    collect = ctypes.CFUNCTYPE(None, PLACE, LONG, LONG, PLACE, LONG)(known.collect)
     widths = [1, one, one * MACHINE.vectors - 1, *(one * n + 3 for n in range(2 * MACHINE.vectors + 1))]
     for rows in range(1, 2 * MACHINE.rows + 2):
         left, right = draw.permutation(rows + 3)[:rows], draw.permutation(rows + 3)[:rows]
         for columns in widths:
             for depth in (1, 2, 5, 33):
-                wide = tile.padded(columns, size)
+                wide = panels.padded(columns, size)
                 a, d, b, start = whole(rows + 3, depth), whole(rows + 3, wide), whole(columns, depth), whole(wide)
-                packed = np.zeros(3 + tile.packed_size(columns, depth, size), dtype)
+                packed = np.zeros(3 + panels.packed_size(columns, depth, size), dtype)
                 for transposed, matrix in ((True, b), (False, np.ascontiguousarray(b.T))):
-                    tile.pack(matrix, packed, 3, depth, wide, 0, 0, transposed)
+                    table = np.array([at(matrix), depth, columns, 3, depth, wide, 0, 0, transposed])
+                    pack(at(packed), at(table), 1)
                     for mode, begun in ((tile.ADD, 7), (tile.FRESH, 0), (tile.START, start)):
                         c = np.full((rows + 3, wide + 2), 7, dtype)
                         panels = at(packed) + 3 * size
@@ -50,6 +53,12 @@ for dtype in (np.float32, np.float64):
                 c = np.full((depth, wide), 7, dtype)
                 gather(at(c), wide, at(a), at(left), depth, at(d), at(right), wide, rows, depth, wide)
                 assert (c == a[left].T @ d[right] + 7).all(), (dtype, rows, columns, depth)
+                found, to = whole(2, 5 + depth * wide), np.full((columns, depth), 7, dtype)
+                for adding in (1, 0):
+                    table = np.array([at(to), 5, wide, depth, columns, depth, adding])
+                    collect(at(found), found.shape[1], 2, at(table), 1)
+                    expected = found[:, 5:].sum(0).reshape(depth, wide)[:, :columns].T + 7 * adding
+                    assert (to == expected).all(), (columns, depth, adding)
             total = np.full(wide, 7, dtype)
             sums(at(total), at(d), at(right), wide, rows, wide)
             assert (total == d[right].sum(0) + 7).all()
