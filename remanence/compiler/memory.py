@@ -17,7 +17,7 @@ from remanence.compiler.ir import SCALAR
 from remanence.compiler.layout import Home
 from remanence.compiler.schedule import ONCE
 
-__all__ = ["Memory", "backward_memory", "entries", "finals", "forward_memory", "once", "traced"]
+__all__ = ["Memory", "Outside", "backward_memory", "entries", "finals", "forward_memory", "once", "traced"]
 
 
 @dataclass(frozen=True)

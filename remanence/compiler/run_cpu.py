@@ -66,8 +66,15 @@ def forward(
     size = call.shape.true[call.step.sizes[call.step.output]]
     output = output if output.shape[-1] == size else output[:, :, :size]
     values = once(call, tensors) if call.reading.trace else []
-    traces = [traced(call, memory.arrays, name, values) for name in call.reading.trace]
-    return (output, *finals(call, memory.arrays), *traces), memory
+    traces = [_apart(traced(call, memory.arrays, name, values)) for name in call.reading.trace]
+    return (_apart(output), *finals(call, memory.arrays), *traces), memory
+
+
+def _apart(view: Tensor) -> Tensor:
+    """The same numbers as a tensor that autograd does not know for a view: one may then change it in place."""
+    return torch.empty(0, dtype=view.dtype).set_(
+        view.untyped_storage(), view.storage_offset(), view.shape, view.stride()
+    )
 
 
 def backward(
