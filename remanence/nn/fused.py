@@ -19,10 +19,11 @@ from remanence.cells import Cell
 from remanence.compiler.emit_torch import Run
 from remanence.compiler.reading import Reading
 from remanence.compiler.schedule import LOOP, schedule
+from remanence.errors import ShapeError
 from remanence.nn import operators
 from remanence.nn.twin import transformed
 
-__all__ = ["SHORTEST", "abstract", "choose", "run"]
+__all__ = ["SHORTEST", "abstract", "check_weight", "choose", "run"]
 
 _PRESENT = importlib.util.find_spec("numba") is not None
 
@@ -67,6 +68,20 @@ def abstract(*tensors: Tensor | None) -> bool:
     if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
         return True
     return any(isinstance(tensor, FakeTensor) for tensor in tensors)
+
+
+def check_weight(what: str, weight: Tensor) -> None:
+    """Refuse weights that no kernel is for, where a kernel was asked for by name.
+
+    Raises:
+        ShapeError: what there are kernels for, what came.
+    """
+    remedy = "leave options.path at 'auto', or convert the layer"
+    if weight.device.type != "cpu":
+        raise ShapeError(f"{what} weights", axis="device", expected="cpu", came=weight.device, remedy=remedy)
+    if weight.dtype not in (torch.float32, torch.float64):
+        expected = "torch.float32 or torch.float64"
+        raise ShapeError(f"{what} weights", axis="dtype", expected=expected, came=weight.dtype, remedy=remedy)
 
 
 def _refusal(weight: Tensor | None, data: Tensor | None) -> str:

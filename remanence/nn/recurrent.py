@@ -168,7 +168,10 @@ class Recurrent(nn.Module):
         """
         data, lengths = _read(inputs)
         what = f"Recurrent({self.cell.name})"
-        check_inputs(f"{what} input", data, self.input_size, next(self.parameters(), None))
+        weight = next(self.parameters(), None)
+        check_inputs(f"{what} input", data, self.input_size, weight)
+        if self.options.path == "cpu-fused" and weight is not None:
+            fused.check_weight(what, weight)
         batch, time = data.shape[:2]
         sizes = {SCALAR: 1, **self.layer_sizes[0]}
         outside = given or {}

@@ -20,11 +20,17 @@ def check_axes(what: str, tensor: Tensor, axes: Mapping[str, int]) -> None:
     Raises:
         ShapeError: the first axis that differs.
     """
+    _check_tensor(what, tensor)
     if tensor.ndim != len(axes):
         raise ShapeError(what, axis="number of axes", expected=len(axes), came=tensor.ndim)
     for (axis, expected), came in zip(axes.items(), tensor.shape, strict=True):
         if came != expected:
             raise ShapeError(what, axis=axis, expected=expected, came=came)
+
+
+def _check_tensor(what: str, came: object) -> None:
+    if not isinstance(came, Tensor):
+        raise ShapeError(what, axis="type", expected="torch.Tensor", came=type(came).__name__)
 
 
 def check_finite(what: str, module: nn.Module, result: Tensor) -> None:
@@ -52,6 +58,7 @@ def check_finite(what: str, module: nn.Module, result: Tensor) -> None:
 
 def check_inputs(what: str, data: Tensor, features: int, weight: Tensor | None) -> None:
     """Refuse an input that is not `[batch, time, features]` of the weights' dtype."""
+    _check_tensor(what, data)
     if data.ndim != 3:
         raise ShapeError(what, axis="number of axes", expected="3 (batch, time, feature)", came=data.ndim)
     if data.shape[2] != features:
@@ -74,8 +81,11 @@ def check_named(
         like: a tensor of the dtype.
         remedy: what to try where the names differ.
     """
+    kind = what.rpartition(" ")[2]
+    if not isinstance(came, Mapping):
+        example = "{" + ", ".join(f"'{name}': …" for name in axes) + "}"
+        raise ShapeError(what, axis="type", expected=f"a dictionary {example}", came=type(came).__name__)
     if set(came) != set(axes):
-        kind = what.rpartition(" ")[2]
         raise ShapeError(what, axis=kind, expected=tuple(axes) or "none", came=tuple(came) or "none", remedy=remedy)
     for name, wanted in axes.items():
         check_axes(f"{what} '{name}'", came[name], wanted)

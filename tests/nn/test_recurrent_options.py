@@ -258,6 +258,31 @@ def test_wrong_stacks_are_refused(hidden, layers: int, options: dict, name: str)
         Recurrent("gru-d", 3, 4, layers=2)
 
 
+@pytest.mark.parametrize(
+    ("call", "axis", "expected"),
+    [
+        (
+            lambda layer, x: layer(x, (torch.zeros(1, 2, 5),) * 2),
+            "type",
+            r"a dictionary \{'h': …, 'c': …\}, came tuple",
+        ),
+        (lambda layer, x: layer(x, {"h": [0.0], "c": [0.0]}), "type", "torch.Tensor, came list"),
+        (lambda layer, x: layer(x.numpy()), "type", "torch.Tensor, came ndarray"),
+        (lambda layer, x: layer(x, given=[x]), "type", "came list"),
+        (lambda layer, x: layer(x, resets=[True]), "type", "came list"),
+        (
+            lambda layer, x: layer.bfloat16()(x.bfloat16()),
+            "dtype",
+            "torch.float32 or torch.float64, came torch.bfloat16",
+        ),
+    ],
+)
+def test_what_is_no_tensor_or_has_no_kernel_is_told(call, axis: str, expected: str):
+    with pytest.raises(ShapeError, match=expected) as caught:
+        call(Recurrent("lstm", 3, 5, options=RecurrentOptions(path="cpu-fused")), torch.zeros(2, 4, 3))
+    assert caught.value.axis == axis
+
+
 @pytest.mark.parametrize("path", ["auto", "eager"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_told_by_name_and_place(path: str, value: float):
