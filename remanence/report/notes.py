@@ -116,6 +116,10 @@ _NOTES = (
         "{count} 个标签（如“{label}”）在训练部分没有出现：算作答错",
     ),
     (
+        "{count} labels break their scheme (first {where}): a span is taken to begin or end there",
+        "{count} 个标签不合标法（第一处 {where}）：当作片段在那里开始或结束",
+    ),
+    (
         "runs of up to {longest} tokens that training sequences share (--ngrams)",
         "训练序列共有的连续片段，最长 {longest} 个词元（--ngrams）",
     ),
