@@ -17,34 +17,25 @@ _PLACE, _NUMBER = ctypes.c_void_p, ctypes.c_int64
 def tile_call() -> tuple[Callable[[], Any], float]:
     """A call that multiplies two panels' width through the tile in float32, and its operations."""
     from remanence.compiler import kernel
-    from remanence.compiler.tile import packed_size
+    from remanence.compiler.tile import FRESH
     from remanence.compiler.vector import MACHINE
 
     columns = 2 * MACHINE.vectors * MACHINE.width(4)
     a = np.ones((ROWS, DEPTH), np.float32)
-    packed = np.ones(packed_size(columns, DEPTH, 4), np.float32)
+    packed = np.ones(columns * DEPTH, np.float32)
     c = np.zeros((ROWS, columns), np.float32)
-    tiles: Any = kernel.tiles("float32")
-    if hasattr(tiles, "spread"):
-        rows = np.arange(ROWS)
-        where = [(c, rows), columns, (a, rows), DEPTH, (packed, c), ROWS, DEPTH, columns, 1]
-        multiply = _function(tiles.spread, "pplpplpp" + "l" * 4)
-    else:
-        where = [(c,), columns, (a,), DEPTH, ROWS, (packed,), DEPTH, columns, 1]
-        multiply = _function(tiles.multiply, "plpllp" + "l" * 3)
+    rows = np.arange(ROWS)
+    where = [(c, rows), columns, (a, rows), DEPTH, (packed, c), ROWS, DEPTH, columns, FRESH]
+    kinds = [_PLACE, _PLACE, _NUMBER, _PLACE, _PLACE, _NUMBER, _PLACE, _PLACE, *[_NUMBER] * 4]
+    multiply = ctypes.CFUNCTYPE(None, *kinds)(kernel.tiles("float32").spread)
     arguments: list[int] = []
     for one in where:
         arguments += [one] if isinstance(one, int) else [array.ctypes.data for array in one]
 
     def call() -> Any:
         # The arrays are named here so that they live as long as the call.
-        return multiply(*arguments), a, packed, where
+        return multiply(*arguments), where
 
     call()
     assert (c == DEPTH).all(), "the tile takes other arguments now: mend this measure"
     return call, 2.0 * ROWS * columns * DEPTH
-
-
-def _function(address: int, kinds: str) -> Any:
-    """A compiled function that returns nothing; `p` a pointer, `l` a whole number."""
-    return ctypes.CFUNCTYPE(None, *[_PLACE if kind == "p" else _NUMBER for kind in kinds])(address)
