@@ -96,6 +96,7 @@ class Cell:
     torch_twin: TorchTwin | None = None
     clip: float | None = None
     step: Step = field(init=False, repr=False, compare=False)
+    text: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.state, str):
@@ -109,6 +110,12 @@ class Cell:
         if self.clip is not None and not (isinstance(self.clip, int | float) and self.clip > 0):
             raise CellError(f"cell '{self.name}': clip should be a number above 0, came {self.clip!r}")
         object.__setattr__(self, "step", replace(step, clip=self.clip))
+        # Made here, so that what torch compiles reads it as a constant.
+        held = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.init}
+        try:
+            object.__setattr__(self, "text", json.dumps(held, ensure_ascii=False))
+        except TypeError as error:
+            raise CellError(f"cell '{self.name}' should be text and plain numbers: {error}") from None
         if not any(node == Input() for equation in step.equations for node in walk(equation.value)):
             raise CellError(f"cell '{self.name}': no equation reads the input x", remedy="such as W @ x")
         self._check_names()
@@ -149,7 +156,7 @@ class Cell:
 
     def to_json(self) -> str:
         """Write the cell as JSON text; `Cell.from_json` gives an equal one."""
-        return json.dumps({f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.init}, ensure_ascii=False)
+        return self.text
 
     @classmethod
     def from_json(cls, text: str) -> Cell:

@@ -85,3 +85,10 @@ def test_cell_without_parameters_runs():
     layer = Recurrent(Cell("sum", ("h",), "h", "h = h + mean(x)", "none"), 2, 1)
     assert layer(ones(1, 3, 2)).output.flatten().tolist() == [1.0, 2.0, 3.0]
     assert layer.path == "eager"
+
+
+def test_cell_of_values_that_are_no_plain_text_or_numbers_is_refused():
+    with pytest.raises(CellError, match="should be text and plain numbers"):
+        Cell("odd", ("h",), "h", "h = W @ x + b", "none", start={"b": 1j})  # type: ignore[dict-item]
+    with pytest.raises(CellError, match="clip should be a number above 0"):
+        Cell("odd", ("h",), "h", "h = W @ x + U @ h", "none", clip=-1.0)

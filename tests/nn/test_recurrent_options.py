@@ -210,6 +210,18 @@ def test_given_inputs_are_read_where_they_stand_in_both_directions():
     torch.testing.assert_close(back.roll(5, 2), layer(data.data, given=given).output)
 
 
+def test_masked_layers_compile_without_a_break():
+    torch.manual_seed(0)
+    # The kernel of these masks is compiled for their own tests too.
+    options = RecurrentOptions(recurrent_dropout=0.2, zoneout=0.2, variational_dropout=0.2, learn_start=True)
+    layer = Recurrent("mgu", 3, 5, options=options).double()
+    compiled, data = torch.compile(layer, fullgraph=True, backend="eager"), torch.randn(2, 9, 3).double()
+    torch.manual_seed(1)
+    ours = compiled(data).output
+    torch.manual_seed(1)
+    torch.testing.assert_close(ours, layer(data).output)
+
+
 def test_the_layer_describes_what_was_added():
     layer = _layer("lstm", (4, 5), zoneout=0.1, skip=True, clip_state_gradient=2.0)
     assert "options     zoneout 0.1; skip; clip state gradient 2.0" in layer.describe()
