@@ -65,7 +65,9 @@ def borrow(shape: tuple[int, ...], dtype: torch.dtype) -> Lease:
             place = next(i for i, tensor in enumerate(_free) if tensor is found)
             del _free[place]
     if found is None:
-        found = torch.empty(count, dtype=dtype)
+        # Under inference_mode the array would be an inference tensor, which no later training step may write to.
+        with torch.inference_mode(False):
+            found = torch.empty(count, dtype=dtype)
     return Lease(found, shape)
 
 

@@ -19,6 +19,15 @@ def test_array_is_used_again_once_nobody_holds_it() -> None:
     assert arena.borrow((2, 7), torch.float32).tensor.data_ptr() == place
 
 
+def test_array_of_inference_serves_training() -> None:
+    arena.release()
+    with torch.inference_mode():
+        place = arena.borrow((3, 5), torch.float32).tensor.data_ptr()
+    again = arena.borrow((3, 5), torch.float32).tensor
+    assert again.data_ptr() == place
+    again.zero_()
+
+
 def test_no_more_is_kept_than_the_cap(monkeypatch) -> None:
     arena.release()
     monkeypatch.setattr(arena, "MOST_BYTES", 100)
