@@ -210,6 +210,24 @@ def test_given_inputs_are_read_where_they_stand_in_both_directions():
     torch.testing.assert_close(back.roll(5, 2), layer(data.data, given=given).output)
 
 
+def test_given_inputs_of_every_size_are_compiled_with_their_gradients():
+    equations = "a = exp(-relu(v * d))\nh = a * tanh(W @ (m * x) + U @ h) + k * h"
+    cell = Cell("outside", ("h",), "h", equations, "none", given={"m": "input", "d": "hidden", "k": "1"})
+    sizes, found = {"m": 3, "d": 5, "k": 1}, []
+    for path in ("cpu-fused", "eager"):
+        torch.manual_seed(0)
+        layer = Recurrent(cell, 3, 5, bidirectional=True, options=RecurrentOptions(path=path)).double()
+        assert layer.path == path
+        data = torch.randn(4, 9, 3).double().requires_grad_()
+        given = {name: torch.rand(4, 9, size).double().requires_grad_() for name, size in sizes.items()}
+        done = layer(Sequences(data, torch.tensor([9, 0, 1, 4])), given=given)
+        loss = done.output.sin().sum() + done.state["h"].cos().sum()
+        leaves = [data, *given.values(), *layer.parameters()]
+        found.append([done.output, *torch.autograd.grad(loss, leaves)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-12, rtol=1e-9)
+
+
 def test_masked_layers_compile_without_a_break():
     torch.manual_seed(0)
     # The kernel of these masks is compiled for their own tests too.
