@@ -51,7 +51,7 @@ def _expected(kind: str, context: Mapping[str, Any], message: str) -> str:
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
         bound = context[name]
-        return f"expected {words} {bound:,}" if isinstance(bound, int) else f"expected {words} {bound:g}"
+        return f"expected {words} {bound}" if isinstance(bound, int) else f"expected {words} {bound:g}"
     if kind == "finite_number":
         return "expected a finite number"
     known = _EXPECTED.get(kind.partition("_")[0])

@@ -15,7 +15,7 @@ CASES = {
     "text for a count": ({"hidden": "many"}, "--hidden: expected a whole number, came 'many'"),
     "fraction for a count": ({"hidden": 1.5}, "--hidden: expected a whole number, came 1.5"),
     "too small": ({"hidden": 0}, "--hidden: expected at least 1, came 0"),
-    "too large": ({"seeds": 10**10}, "--seeds: expected at most 1,000,000,000, came 10000000000"),
+    "too large": ({"seeds": 10**10}, "--seeds: expected at most 1000000000, came 10000000000"),
     "not above": ({"learning_rate": 0}, "--learning-rate: expected more than 0, came 0"),
     "not below": ({"dropout": 1.0}, "--dropout: expected less than 1, came 1.0"),
     "not a number": ({"learning_rate": "fast"}, "--learning-rate: expected a number, came 'fast'"),

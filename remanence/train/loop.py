@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from remanence.data.spills import trim_heap
-from remanence.errors import DataError, TrainingError
+from remanence.errors import DataError, ShapeError, TrainingError
 from remanence.prediction.outputs import TRIM_EVERY, measure
 from remanence.tasks.task import Scores
 from remanence.train.budget import Budget, Patience, rate
@@ -94,6 +94,14 @@ class _Training:
         self.hooks.progress.begin(self.job.title)
         try:
             stopped = self._updates()
+        except ShapeError as error:
+            # Layers refuse weights that are not finite: here that is no mistake of a shape.
+            if all(weights.isfinite().all() for weights in self.updater.model.parameters()):
+                raise
+            raise TrainingError(
+                f"step {self.at.step}: the last update left weights that are not finite",
+                remedy="try a smaller --learning-rate or --clip 1",
+            ) from error
         finally:
             self.hooks.progress.end()
         if not self.best:
