@@ -22,7 +22,7 @@ from remanence.compiler.reading import Reading
 from remanence.compiler.rows import HEAD, Rows, numbers
 from remanence.compiler.vector import MACHINE
 
-__all__ = ["Call", "Groups", "Shape", "call_of"]
+__all__ = ["Call", "Groups", "Packing", "Shape", "call_of"]
 
 Groups = tuple[tuple[str, ...], ...]
 """Names of each parameter tensor: one, or those of a stack."""
