@@ -163,7 +163,8 @@ def _line_within(path: Path, layout: Layout, line: int, step: int) -> int:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     with reading(path), open_text(path) as lines:
         for line, text in enumerate(lines, 1):
-            refuse_bytes(text, path, line)
+            if not text.isascii():
+                refuse_bytes(text, path, line)
             yield line, text.rstrip("\r\n")
 
 

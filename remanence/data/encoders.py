@@ -143,7 +143,7 @@ class TagEncoders(_Encoders):
     labels: Names
     scheme: Scheme = "none"
     tokens: Literal["characters", "words"] | None = None
-    layout: Literal["conllu", "conll", "jsonl", ""] = ""
+    layout: Literal["conllu", "conll", "jsonl", "table", ""] = ""
     vocabulary: Vocabulary | None = None
     characters: Vocabulary | None = None
     runs: Runs | None = None

@@ -15,10 +15,12 @@ __all__ = ["guess_samples"]
 _LABEL = ("label", "event", "evt", "pattern", "class", "tag", "activity", "state", "标签", "类别", "事件", "状态")
 _POINTS = (("x", "y"), ("x_coord", "y_coord"), ("gaze_x", "gaze_y"), ("x_degrees", "y_degrees"))
 _MOST_LABELS = 100
+_WORDS = ("word", "token", "form", "character", "char", "词", "字", "单词")
+_SENTENCES = ("sentence", "sentence_id", "sent_id", "sentence #", "document", "句子", "句")
 
 
 def guess_samples(table: Table, settings: DataSettings, notes: list[str]) -> dict[str, Any]:
-    """Fill in label, recording, time, position and inputs of a table with a labelled sample a row.
+    """Fill in label, recording, time, position and inputs of a table with a labelled sample, or token, a row.
 
     Raises:
         DataError: no column can play a part that is needed.
@@ -30,7 +32,16 @@ def guess_samples(table: Table, settings: DataSettings, notes: list[str]) -> dic
     rest = [column for column in columns if column.name not in {settings.group, settings.split_column}]
     label = settings.label or _label(table, [column for column in rest if column.name not in spoken], notes)
     rest = [column for column in rest if column.name != label]
-    sequence = settings.sequence or _sequence([column for column in rest if column.name not in spoken], notes)
+    words = _words(rest, settings, notes)
+    sequence = settings.sequence or _sequence(
+        [column for column in rest if column.name not in {*spoken, *words}], notes
+    )
+    if words:
+        if not sequence:
+            raise DataError(
+                "no column says which tokens form a sentence", path=table.path, line=1, remedy="name it with --sequence"
+            )
+        return {"label": label, "sequence": sequence, "input": words}
     rest = [column for column in rest if column.name not in sequence]
     time, position = settings.time, settings.position
     if time is None and (found := named([column for column in rest if column.name not in spoken], TIME)):
@@ -69,11 +80,24 @@ def _label(table: Table, free: list[Column], notes: list[str]) -> str:
 
 
 def _sequence(free: list[Column], notes: list[str]) -> tuple[str, ...]:
-    found = named(free, (*RECORDING, *SEQUENCE))
+    found = named(free, (*_SENTENCES, *RECORDING, *SEQUENCE))
     if found is None:
         notes.append("no column names a recording: the file is one (--sequence)")
         return ()
     notes.append(f"recording: '{found.name}' (--sequence)")
+    return (found.name,)
+
+
+def _words(free: list[Column], settings: DataSettings, notes: list[str]) -> tuple[str, ...]:
+    """The column of tokens, where a row is one: named as the input, or by its name."""
+    if settings.position or len(settings.input) > 1:
+        return ()
+    if settings.input:
+        return tuple(column.name for column in free if column.name == settings.input[0] and not column.number)
+    found = named([column for column in free if not column.number], _WORDS)
+    if found is None:
+        return ()
+    notes.append(f"tokens: '{found.name}' (--input)")
     return (found.name,)
 
 

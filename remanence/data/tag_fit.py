@@ -18,6 +18,7 @@ from remanence.data.spills import Spill, drop_pages
 from remanence.data.step_records import StepRecords
 from remanence.data.tag_part import TagStore
 from remanence.data.tokens import Vocabulary
+from remanence.data.word_tables import holds_words
 from remanence.settings import DataSettings
 
 __all__ = ["fit_numbers", "fit_tokens", "inside", "store_of", "with_runs"]
@@ -46,7 +47,7 @@ def fit_tokens(
     """Vocabularies of tokens and of their characters."""
     records = train.records
     assert records.forms is not None
-    layout = guess_layout(records.path, settings)
+    layout = None if holds_words(records.path, settings) else guess_layout(records.path, settings)
     counts = np.bincount(records.forms[inside(train)], minlength=len(records.form_names))
     seen = [(form, int(count)) for form, count in zip(records.form_names, counts, strict=True) if count]
     single = sum(count for form, count in seen if len(form) == 1) > 0.9 * sum(count for _, count in seen)
@@ -60,11 +61,12 @@ def fit_tokens(
     letters = None
     if tokens == "words":
         letters = _vocabulary(((letter, count) for form, count in seen for letter in form), least, settings.vocabulary)
-    kind = layout.kind
-    assert kind in ("conllu", "conll", "jsonl")
+    kind = "table" if layout is None else layout.kind
+    assert kind in ("conllu", "conll", "jsonl", "table")
     return TagEncoders(
-        input=(layout.token,),
-        label=layout.label,
+        input=settings.input if layout is None else (layout.token,),
+        label=settings.label or "label" if layout is None else layout.label,
+        sequence=settings.sequence,
         labels=labels,
         scheme=scheme,
         tokens=tokens,

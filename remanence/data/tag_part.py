@@ -22,6 +22,10 @@ from remanence.sequences import Sequences
 __all__ = ["TagPart", "TagStore", "Windows", "cut"]
 
 
+_HELD = 1 << 22
+"""Numbers of answers that are held at once to be put in order (16 MB)."""
+
+
 @dataclass(frozen=True)
 class TagStore:
     """Every step of one file as a model reads it.
@@ -98,6 +102,9 @@ class TagPart(Part):
         self.encoders, self.windows = encoders, windows
         self._store, self._answers = store, answers
         self.lengths = windows.high - windows.low
+        classes = len(encoders.labels)
+        row = (classes + 2 + int(self.lengths.max(initial=0))) * classes
+        self.held_at_once = max(16, min(Part.held_at_once, _HELD // row))
 
     def batch(self, index: np.ndarray) -> Batch:
         """The windows at these positions, in this order."""

@@ -18,6 +18,7 @@ from remanence.data.sources import file_format, fingerprint
 from remanence.data.step_records import StepRecords
 from remanence.data.tag_fit import fit_numbers, fit_tokens, inside, store_of, with_runs
 from remanence.data.tag_part import TagPart, TagStore, cut
+from remanence.data.word_tables import TABLES, holds_words, read_words
 from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings
 
@@ -86,7 +87,7 @@ def reopen_tag(path: str | Path, settings: DataSettings, encoders: TagEncoders, 
     names = ("sequence", "time", "position", "missing", "tokens")
     update = {name: getattr(encoders, name) for name in names} | {"split_column": None, "group": None}
     kind = file_format(path, settings.format)
-    if encoders.layout in ("", kind):
+    if encoders.layout in ("", "table" if kind in TABLES and (encoders.sequence or kind != "jsonl") else kind):
         update |= {"input": encoders.input, "label": encoders.label}
     else:
         # A file of another kind than that of the training has its own names for columns.
@@ -107,7 +108,8 @@ def read_steps(path: str | Path, settings: DataSettings, *, answers: bool = True
     kind = file_format(Path(path), settings.format)
     if kind in ("conllu", "conll", "text") or (kind == "jsonl" and not samples):
         return read_tokens(path, settings, answers=answers)
-    return read_samples(path, settings, answers=answers)
+    read = read_words if holds_words(path, settings) else read_samples
+    return read(path, settings, answers=answers)
 
 
 def _mended_note(store: TagStore) -> str:

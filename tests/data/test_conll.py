@@ -10,8 +10,9 @@ import pytest
 from helpers import shared_data
 
 from remanence.data.conll import guess_layout, read_tokens
+from remanence.data.schema import guess
 from remanence.data.step_records import StepRecords
-from remanence.data.tagged import prepare_tag
+from remanence.data.tagged import prepare_tag, read_steps, reopen_tag
 from remanence.errors import DataError, SettingError
 from remanence.settings import settings_from
 
@@ -177,3 +178,41 @@ def test_labels_that_break_their_scheme_are_noted_and_keep_their_spans(tmp_path:
     names = data.encoders.labels
     target = data.train.batch(np.array([20])).target
     assert target is not None and [names[label] for label in target[0]] == ["O", "B-x", "I-x", "B-y", "B-x"]
+
+
+WORD_ROWS = "sentence,word,pos,tag\n1,Ann,NNP,B-per\n,runs,VBZ,O\n2,New,NNP,B-loc\n2,York,NNP,I-loc\n"
+
+
+def test_tables_with_a_token_a_row(tmp_path: Path) -> None:
+    path = _file(tmp_path, "a.csv", WORD_ROWS)
+    guessed = guess(path, settings_from({"task": "tag", "label": "tag"}).data)
+    assert guessed.settings.input == ("word",) and guessed.settings.sequence == ("sentence",)
+    records = read_steps(path, guessed.settings)
+    assert _sentences(records) == [[("Ann", "B-per"), ("runs", "O")], [("New", "B-loc"), ("York", "I-loc")]]
+    assert records.line_of_step(2) == 4 and records.lines.tolist() == [2, 4]
+    alone = _file(tmp_path, "b.csv", "word,sentence\nAnn,x\nruns,x\n")
+    assert _sentences(read_steps(alone, guessed.settings, answers=False)) == [[("Ann", ""), ("runs", "")]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (WORD_ROWS + "1,too,RB,O\n", r":6, column 'sentence': the rows of sentence '1' stand apart"),
+        (WORD_ROWS.replace("runs", " "), r":3, column 'word': an empty cell"),
+        (WORD_ROWS.replace("I-loc", ""), r":5, column 'tag': an empty cell"),
+    ],
+)
+def test_malformed_tables_of_tokens_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    path = _file(tmp_path, "a.csv", text)
+    with pytest.raises(DataError, match=message):
+        read_steps(path, settings_from({"sequence": "sentence", "input": "word", "label": "tag"}).data)
+
+
+def test_a_tagger_of_a_table_reads_other_files(tmp_path: Path) -> None:
+    rows = "".join(f"{row},Ann,B-per\n{row},runs,O\n" for row in range(12))
+    data = prepare_tag(_file(tmp_path, "a.csv", "sentence,word,tag\n" + rows), settings_from({"task": "tag"}).data)
+    assert data.encoders.layout == "table" and data.encoders.labels == ("B-per", "I-per", "O")
+    same = reopen_tag(_file(tmp_path, "b.csv", "sentence,word,tag\nz,Ann,B-per\n"), data.data, data.encoders)
+    other = reopen_tag(_file(tmp_path, "b.txt", "Ann\n"), data.data, data.encoders, answers=False)
+    assert same.tokens(0) == other.tokens(0) == ["Ann"]
+    assert (same.batch(np.array([0])).inputs.data == other.batch(np.array([0])).inputs.data).all()
