@@ -22,6 +22,8 @@ class Study:
         metrics: name → (what to reach, "at most" or "at least").
         seeds: how many are trained.
         folds: parts of a cross-validation, whose test parts are scored together; fold `k` is `split_column="fold<k>"`.
+        simple: measure the simple models that learn, too, not only those that know no pattern.
+        dynamic: also measure the best seed while it goes on learning, with this step size.
     """
 
     title: str
@@ -32,6 +34,8 @@ class Study:
     metrics: dict[str, tuple[float, str]]
     seeds: int = 3
     folds: int = 0
+    simple: bool = False
+    dynamic: float | None = None
 
 
 def decompressed(source: Path, target: Path) -> Path:

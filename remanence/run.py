@@ -21,13 +21,14 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from remanence.cells import CELLS, Cell
 from remanence.data.encoders import GenerateEncoders
 from remanence.data.examples import Part
 from remanence.errors import CellError, DataError, RunError, SettingError
-from remanence.prediction.completion import completion, unknown_in
+from remanence.prediction.completion import completion, continued, unknown_in
 from remanence.prediction.dynamic import measure_dynamically
 from remanence.prediction.outputs import measure, outputs
 from remanence.prediction.writers import check_suffix, write_rows
@@ -221,6 +222,26 @@ class Run:
         """
         sampling = sampling_from(options)
         return ["".join(self.completion(text, sampling, sample)) for sample in range(sampling.samples)]
+
+    def play(self, row: int = 0, path: str | Path | None = None, **options: Any) -> list[list[list[int]]]:
+        """Go on with the first half of a piece of music: MIDI numbers of each frame, as many times as `samples` says.
+
+        Args:
+            row: which piece, from 0.
+            path: of this file; of the test part where None.
+            options: as those of `generate`.
+
+        Raises:
+            SettingError: the run was not trained on music, or there is no such piece.
+        """
+        if self._writer.symbols is not None:
+            raise SettingError(f"{self.path} was trained on texts", name="row", remedy="give it a --text")
+        part = self.part() if path is None else self.open(path)
+        if not 0 <= row < len(part):
+            raise SettingError(f"expected 0 … {len(part) - 1}, came {row}", name="row")
+        sampling, batch = sampling_from(options), part.batch(np.array([row]))
+        frames = batch.inputs.data[0, : max(1, int(batch.inputs.lengths[0]) // 2)].numpy()
+        return [list(continued(self.model, frames, sampling, sample)) for sample in range(sampling.samples)]
 
     def unknown_in(self, text: str) -> str:
         """The characters of a text that training never saw, each once."""

@@ -135,11 +135,19 @@ def explain(
 @with_settings(of=SAMPLING)
 def generate(
     run: RunFolder,
-    text: Annotated[str, typer.Option("--text", metavar="TEXT", help="A text to go on with.")] = "",
+    text: Annotated[str | None, typer.Option("--text", metavar="TEXT", help="A text to go on with.")] = None,
+    row: Annotated[
+        int | None, typer.Option("--row", metavar="N", help="Music: the piece whose first half to go on with, from 0.")
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="FILE", help="Take --row from this file, not from the test part.")
+    ] = None,
     json: Json = False,
     **options: Any,
 ) -> None:
     """Go on with a text, as a run of the task generate has learnt to; what is written appears as it comes.
+
+    Music comes as JSON lines of MIDI numbers, frame by frame.
 
     Examples:
 
@@ -153,15 +161,31 @@ def generate(
     from remanence.settings import sampling_from
 
     loaded, sampling = Run.load(run), sampling_from(options)
+    if row is not None or file is not None:
+        if text is not None:
+            raise SettingError("goes without --row and --file", name="text", remedy="give one or the other")
+        pieces = [{"notes": piece} for piece in loaded.play(row or 0, file, **sampling.model_dump())]
+        print_json({"run": run, "row": row or 0, "samples": pieces}) if json else _print_lines(pieces)
+        return
+    text = text or ""
     if strange := loaded.unknown_in(text):
         print(f"note: never seen in training: {strange}", file=sys.stderr)
     if json:
         print_json({"run": run, "text": text, "samples": loaded.generate(text, **sampling.model_dump())})
         return
     for sample in range(sampling.samples):
+        written = loaded.completion(text, sampling, sample)
         if sampling.samples > 1:
             print(f"[{sample + 1}] ", end="")
         print(text, end="", flush=True)
-        for piece in loaded.completion(text, sampling, sample):
+        for piece in written:
             print(printable(piece), end="", flush=True)
         print()
+
+
+def _print_lines(rows: list[dict[str, Any]]) -> None:
+    """Print JSON lines, as `fit` reads them."""
+    from json import dumps
+
+    for row in rows:
+        print(dumps(row))

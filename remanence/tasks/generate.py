@@ -63,10 +63,10 @@ class Generate(Task):
             raise SettingError("what comes next cannot be read first", name="bidirectional", remedy="leave it out")
         dropout, symbols = chosen.dropout or 0.0, encoders.symbols
         if symbols is None:
-            encoder = NumberEncoder(KEYS, noise=settings.train.noise or 0.0)
+            encoder = NumberEncoder(KEYS, noise=settings.train.noise or 0.0, convolution=chosen.convolution or 0)
         else:
             encoder = token_encoder(symbols.size, settings, locked=True)
-        recurrent = recurrent_stack(encoder.output_size, settings, locked=True)
+        recurrent = recurrent_stack(encoder.output_size, settings, locked=symbols is not None)
         if chosen.weight_drop:
             drop_recurrent_weights(recurrent, chosen.weight_drop)
         tied = encoder.output_size if symbols is not None and chosen.tied else None

@@ -8,7 +8,7 @@ import torch
 
 from remanence.data.examples import Batch
 from remanence.errors import SettingError
-from remanence.prediction.completion import choose, completion
+from remanence.prediction.completion import choose, completion, continued
 from remanence.sequences import Sequences
 from remanence.settings import SamplingSettings, sampling_from, settings_from
 from remanence.tasks import task
@@ -92,3 +92,23 @@ def test_music_is_refused_and_so_are_unknown_options() -> None:
     for options in ({"top_k": 0}, {"temperature": -1}, {"top_p": 0}, {"length": 0}, {"heat": 3}):
         with pytest.raises(SettingError, match="--"):
             sampling_from(options)
+
+
+def test_music_goes_on_by_the_models_own_frames() -> None:
+    data = made.made_music()
+    model = model_of(data, cell="gru")
+    frames = data.test.batch(np.array([0])).inputs.data[0].numpy()
+    written = list(continued(model, frames, SamplingSettings(length=4, temperature=0)))
+    read = torch.from_numpy(frames)[None]
+    for keys in written:
+        logits = model(Batch(Sequences(read, torch.tensor([read.shape[1]])), None, None, torch.tensor([0])))[0][0, -1]
+        assert keys == [21 + key for key in (logits > 0).nonzero().flatten().tolist()]
+        read = torch.cat([read, (logits > 0).float()[None, None]], dim=1)
+    wild = SamplingSettings(length=5, temperature=1, top_k=3, seed=2)
+    first, again = (list(continued(model, frames, wild, sample=1)) for _ in range(2))
+    assert first == again != list(continued(model, frames, wild, sample=2))
+    assert all(len(keys) <= 3 and set(keys) <= set(range(21, 109)) for keys in first)
+    with pytest.raises(SettingError, match="--top-p"):
+        continued(model, frames, SamplingSettings(top_p=0.5))
+    with pytest.raises(SettingError, match="no frame"):
+        continued(model, frames[:0], wild)

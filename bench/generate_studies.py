@@ -1,0 +1,84 @@
+"""The published protocols of language models and music, and what is measured beside the models."""
+
+from __future__ import annotations
+
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.protocol import Study, extract
+
+__all__ = ["GENERATE_STUDIES", "learning_on", "simple_models"]
+
+
+def _war_and_peace(source: Path, folder: Path) -> dict[str, Any]:
+    # Its line ends are bare carriage returns; with both signs it has the 87 symbols of the paper.
+    text = lzma.decompress(source.read_bytes()).replace(b"\r\n", b"\r").replace(b"\n", b"\r").replace(b"\r", b"\r\n")
+    path = folder / "war-and-peace.txt"
+    path.write_bytes(text)
+    return {
+        "path": path, "task": "generate", "split": "0.8,0.1,0.1", "layers": 2, "hidden": 256, "context": 100,
+        "batch_size": 50, "dropout": 0.1, "epochs": 20,
+    }  # fmt: skip
+
+
+def _music(name: str) -> Callable[[Path, Path], dict[str, Any]]:
+    def unpack(source: Path, folder: Path) -> dict[str, Any]:
+        extract(source, folder)
+        return {"path": next(folder.rglob(f"{name}.mat")), "task": "generate"}
+
+    return unpack
+
+
+def simple_models(fitted: Any) -> dict[str, dict[str, float]]:
+    """Test scores of a run's simple models that learn."""
+    from remanence.prediction.outputs import measure
+
+    found = {}
+    for model in fitted.task.baselines(fitted.prepared, fitted.settings):
+        if not model.trivial:
+            model.fit(fitted.prepared.train, fitted.prepared.valid)
+            scores = measure(fitted.task, model, fitted.prepared.test, fitted.encoders, fitted.settings)[0]
+            found[model.name] = dict(scores.metrics)
+    return found
+
+
+def learning_on(fitted: Any, rate: float) -> dict[str, float]:
+    """Test scores of a run's best seed that goes on learning from what was scored, named `…_dynamic`."""
+    return {f"{name}_dynamic": value for name, value in fitted.evaluate(dynamic=rate).metrics.items()}
+
+
+GENERATE_STUDIES: dict[str, Study] = {
+    "jsb": Study(
+        "generate, JSB chorales",
+        "229/76/77 pieces as given, NLL of a frame over 88 keys, the first frame given",
+        "generate/polymusic.tar.xz",
+        _music("JSB_Chorales"),
+        "LSTM 8.45, GRU 8.43, RNN 8.91, TCN 8.10 (Bai et al. 2018)",
+        {"nll": (8.3, "at most")},
+        seeds=2,
+        simple=True,
+    ),
+    "nottingham": Study(
+        "generate, Nottingham",
+        "694/173/170 pieces as given, NLL of a frame over 88 keys, the first frame given",
+        "generate/polymusic.tar.xz",
+        _music("Nottingham"),
+        "LSTM 3.29, GRU 3.46, RNN 4.05, TCN 3.07 (Bai et al. 2018)",
+        {"nll": (3.2, "at most")},
+        seeds=2,
+        simple=True,
+    ),
+    "warpeace": Study(
+        "generate, War and Peace, two layers of 256",
+        "characters, 80/10/10 % contiguous, nats a character; `nats_dynamic`: learning on from what was scored",
+        "generate/warpeace_input.txt.xz",
+        _war_and_peace,
+        "LSTM 2 × 256 1.137, 2 × 512 1.092, best recurrent 1.077, 20-gram 1.195 (Karpathy et al. 2015)",
+        {"nats": (1.13, "at most"), "nats_dynamic": (1.077, "at most")},
+        seeds=1,
+        simple=True,
+        dynamic=1e-4,
+    ),
+}
