@@ -60,7 +60,12 @@ class _Layer(Namesake, nn.RNNBase):
         given = forms.read(layer, input)
         if hx is not None:
             forms.check_state(layer, given, hx)
-        path, _ = route(self.kind, layer.weight, given.flow, ragged=given.lengths is not None)
+        ragged = given.lengths is not None
+        if ragged and route(self.kind, layer.weight, ragged=True)[0] in ("torch", "cudnn"):
+            # Before the input is padded, which these do not need.
+            return self._by_torch(layer, given, hx)
+        flow = given.flow()
+        path, _ = route(self.kind, layer.weight, flow, ragged=ragged)
         if path in ("torch", "cudnn"):
             return self._by_torch(layer, given, hx)
         if hx is None:
@@ -68,9 +73,9 @@ class _Layer(Namesake, nn.RNNBase):
         else:
             states = hx if len(layer.states) > 1 else (hx,)
             start = dict(zip(layer.states, map(given.inner, states), strict=True))
-        output, finals = self._run(given, start, path)
+        output, finals = self._run(given, flow, start, path)
         last = [given.outer(torch.stack(values)) for values in finals.values()]
-        return given.answer(output, self.batch_first), tuple(last) if len(layer.states) > 1 else last[0]
+        return given.answer(output), tuple(last) if len(layer.states) > 1 else last[0]
 
     def _first(self) -> Tensor:
         weight = self.weight_ih_l0
@@ -84,10 +89,12 @@ class _Layer(Namesake, nn.RNNBase):
         name = type(self).__name__
         return Layer(name, self.input_size, states, rows, self.batch_first, self._first())
 
-    def _run(self, given: Given, start: dict[str, Tensor], path: str) -> tuple[Tensor, dict[str, list[Tensor]]]:
+    def _run(
+        self, given: Given, flow: Tensor, start: dict[str, Tensor], path: str
+    ) -> tuple[Tensor, dict[str, list[Tensor]]]:
         """All layers and directions: output `[time, batch, size]`, and the final states by name."""
         finals: dict[str, list[Tensor]] = {name: [] for name in start}
-        flow, ways = given.flow, ("", "_reverse") if self.bidirectional else ("",)
+        ways = ("", "_reverse") if self.bidirectional else ("",)
         for layer in range(self.num_layers):
             outputs = []
             for way, suffix in enumerate(ways):
@@ -120,7 +127,7 @@ class _Layer(Namesake, nn.RNNBase):
         if not isinstance(given.source, Sequences):
             return super().forward(given.source, hx)
         if given.lengths is None:
-            output, last = super().forward(given.source.data if self.batch_first else given.flow, hx)
+            output, last = super().forward(given.source.data if self.batch_first else given.flow(), hx)
             return Sequences(output if self.batch_first else output.transpose(0, 1), given.source.lengths), last
         output, last = super().forward(forms.packed(given), hx)
         start = hx if hx is not None else tuple(forms.zeros(layer, given).values())

@@ -43,19 +43,43 @@ class Layer:
 
 @dataclass(frozen=True)
 class Given:
-    """An input, time-major, and the form that it came in.
+    """An input, and the form that it came in.
 
     Args:
-        flow: `[time, batch, feature]`.
-        lengths: int64 `[batch]` on the CPU; None where all steps are valid.
-        form: the output takes the same.
         source: the input as it came.
+        form: the output takes the same.
+        lengths: int64 `[batch]` on the CPU; None where all steps are valid.
+        batch_first: of a batched tensor.
     """
 
-    flow: Tensor
-    lengths: Tensor | None
-    form: Literal["batched", "unbatched", "packed", "sequences"]
     source: Tensor | PackedSequence | Sequences
+    form: Literal["batched", "unbatched", "packed", "sequences"]
+    lengths: Tensor | None = None
+    batch_first: bool = False
+
+    @property
+    def batch(self) -> int:
+        """Sequences side by side."""
+        if isinstance(self.source, PackedSequence):
+            return int(self.source.batch_sizes[0])
+        if isinstance(self.source, Sequences):
+            return self.source.batch
+        return 1 if self.form == "unbatched" else self.source.shape[0 if self.batch_first else 1]
+
+    @property
+    def data(self) -> Tensor:
+        """All numbers, as they came."""
+        return self.source if isinstance(self.source, Tensor) else self.source.data
+
+    def flow(self) -> Tensor:
+        """Turn it time-major: `[time, batch, feature]`. A packed input is padded, which takes time."""
+        if isinstance(self.source, PackedSequence):
+            if self.lengths is None:
+                return self.data.view(-1, self.batch, self.data.shape[1])
+            return pad_packed_sequence(PackedSequence(self.data, self.source.batch_sizes))[0]
+        if self.form == "unbatched":
+            return self.data.unsqueeze(1)
+        return self.data.transpose(0, 1) if self.batch_first or self.form == "sequences" else self.data
 
     def inner(self, state: Tensor) -> Tensor:
         """A state `[rows, batch, size]` as the flow orders its rows."""
@@ -73,7 +97,7 @@ class Given:
             return state.index_select(1, self.source.unsorted_indices)
         return state
 
-    def answer(self, output: Tensor, batch_first: bool) -> Tensor | PackedSequence | Sequences:
+    def answer(self, output: Tensor) -> Tensor | PackedSequence | Sequences:
         """An output `[time, batch, size]` in the form of the input."""
         if isinstance(self.source, PackedSequence):
             return PackedSequence(self.pack(output), *self.source[1:])
@@ -81,7 +105,7 @@ class Given:
             return Sequences(output.transpose(0, 1), self.source.lengths)
         if self.form == "unbatched":
             return output.squeeze(1)
-        return output.transpose(0, 1) if batch_first else output
+        return output.transpose(0, 1) if self.batch_first else output
 
     def pack(self, flow: Tensor) -> Tensor:
         """The valid steps of `[time, batch, size]` as this packed input orders them."""
@@ -89,7 +113,7 @@ class Given:
 
 
 def read(layer: Layer, source: Any) -> Given:
-    """Check an input, and turn it time-major.
+    """Check an input, and tell its form.
 
     Raises:
         Mismatch: the axis, what was expected, what came.
@@ -99,17 +123,18 @@ def read(layer: Layer, source: Any) -> Given:
         # A graph cannot ask for the value of a number.
         asks = not torch.compiler.is_compiling()
         whole = asks and (source.batch == 0 or int(source.lengths.min()) == source.time)
-        return Given(source.data.transpose(0, 1), None if whole else source.lengths, "sequences", source)
+        return Given(source, "sequences", None if whole else source.lengths)
     if isinstance(source, PackedSequence):
         _check_numbers(layer, source.data, ("valid step", "feature"))
-        flow, lengths = pad_packed_sequence(PackedSequence(source.data, source.batch_sizes))
-        return Given(flow, None if int(lengths.min()) == flow.shape[0] else lengths, "packed", source)
+        sizes = source.batch_sizes
+        lengths = None if sizes[0] == sizes[-1] else (sizes > torch.arange(int(sizes[0]))[:, None]).sum(1)
+        return Given(source, "packed", lengths)
     axes = ("batch", "time", "feature") if layer.batch_first else ("time", "batch", "feature")
     if isinstance(source, Tensor) and source.ndim == 2:
         _check_numbers(layer, source, ("time", "feature"))
-        return Given(source.unsqueeze(1), None, "unbatched", source)
+        return Given(source, "unbatched")
     _check_numbers(layer, source, axes)
-    return Given(source.transpose(0, 1) if layer.batch_first else source, None, "batched", source)
+    return Given(source, "batched", None, layer.batch_first)
 
 
 def _check_numbers(layer: Layer, data: Tensor, axes: tuple[str, ...]) -> None:
@@ -149,7 +174,7 @@ def check_state(layer: Layer, given: Given, hx: Any) -> None:
         came = f"{len(hx)} tensors" if isinstance(hx, tuple | list) else type(hx).__name__
         raise Mismatch(f"{layer.name} hx", axis="state", expected=f"({', '.join(layer.states)})", came=came)
     for (name, size), value in zip(layer.states.items(), states, strict=True):
-        axes = {"layers × directions": layer.rows, "batch": given.flow.shape[1], "hidden": size}
+        axes = {"layers × directions": layer.rows, "batch": given.batch, "hidden": size}
         if given.form == "unbatched":
             del axes["batch"]
         what = f"{layer.name} hx, state {name}"
@@ -163,8 +188,7 @@ def check_state(layer: Layer, given: Given, hx: Any) -> None:
 
 def zeros(layer: Layer, given: Given) -> dict[str, Tensor]:
     """The state that a sequence starts from where none is given: name → `[rows, batch, size]`."""
-    batch = given.flow.shape[1]
-    return {name: given.flow.new_zeros(layer.rows, batch, size) for name, size in layer.states.items()}
+    return {name: given.data.new_zeros(layer.rows, given.batch, size) for name, size in layer.states.items()}
 
 
 def packed(given: Given) -> Any:
