@@ -18,6 +18,7 @@ __all__ = ["MOST_BYTES", "Lease", "borrow", "kept_bytes", "release"]
 MOST_BYTES = 256 * 2**20
 """What is kept between calls at most."""
 _free: deque[Tensor] = deque()
+_returned: deque[Tensor] = deque()
 _lock = threading.Lock()
 
 
@@ -41,10 +42,21 @@ class Lease:
     def __del__(self) -> None:
         if self.whole.nbytes > MOST_BYTES:
             return
-        with _lock:
-            _free.append(self.whole)
-            while sum(tensor.nbytes for tensor in _free) > MOST_BYTES:
-                _free.popleft()
+        _returned.append(self.whole)
+        # Python may end a lease at any point of this very thread, also where it holds the lock: never wait for it here.
+        if _lock.acquire(blocking=False):
+            try:
+                _settle()
+            finally:
+                _lock.release()
+
+
+def _settle() -> None:
+    """Take in what has come back; the caller holds the lock."""
+    while _returned:
+        _free.append(_returned.popleft())
+    while sum(tensor.nbytes for tensor in _free) > MOST_BYTES:
+        _free.popleft()
 
 
 def borrow(shape: tuple[int, ...], dtype: torch.dtype) -> Lease:
@@ -58,6 +70,7 @@ def borrow(shape: tuple[int, ...], dtype: torch.dtype) -> Lease:
     for size in shape:
         count *= size
     with _lock:
+        _settle()
         fitting = [t for t in _free if t.dtype == dtype and count <= t.numel() <= 2 * count + 1024]
         found = min(fitting, key=Tensor.numel, default=None)
         if found is not None:
@@ -74,10 +87,12 @@ def borrow(shape: tuple[int, ...], dtype: torch.dtype) -> Lease:
 def kept_bytes() -> int:
     """What is kept now."""
     with _lock:
+        _settle()
         return sum(tensor.nbytes for tensor in _free)
 
 
 def release() -> None:
     """Give all that is kept back to the system."""
     with _lock:
+        _settle()
         _free.clear()

@@ -40,4 +40,7 @@ def kept_shapes(
     shapes["s"] = (time, batch, kernel.lanes("s", padded))
     if kernel.forward.lanes.get("u"):
         shapes["u"] = (time, batch, kernel.lanes("u", padded))
-    return shapes | {f"x_{name}": (time + 1, batch, padded[step.sizes[name]]) for name in step.state}
+    for name in step.state:
+        kept = 2 if name in kernel.forward.passing else time + 1
+        shapes[f"x_{name}"] = (kept, batch, padded[step.sizes[name]])
+    return shapes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import torch
 
 from remanence.compiler import arena
@@ -36,3 +38,17 @@ def test_no_more_is_kept_than_the_cap(monkeypatch) -> None:
     assert 0 < arena.kept_bytes() <= 100
     arena.release()
     assert arena.kept_bytes() == 0
+
+
+def test_lease_that_ends_while_the_lock_is_held_waits_for_nobody() -> None:
+    lease = [arena.borrow((7,), torch.float32)]
+
+    def end() -> None:
+        with arena._lock:
+            lease.clear()
+
+    thread = threading.Thread(target=end, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert arena.kept_bytes() >= 28
