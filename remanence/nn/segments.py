@@ -14,8 +14,8 @@ from torch import Tensor
 
 __all__ = ["Segments", "cut"]
 
-_WASTE = 3
-"""Rows of one batch may be this many times as large as what stands in them."""
+_WASTE = 5
+"""A batch may be this many times as large as what stands in it; a compiled loop does not compute the rest."""
 
 
 @dataclass(frozen=True)
