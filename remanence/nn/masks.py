@@ -133,7 +133,9 @@ def draw(masks: tuple[Mask, ...], sizes: Mapping[str, int], like: Tensor) -> dic
         else:
             chance = shared.get(mask.together)
             if chance is None:
-                chance = torch.rand(time, batch, size, dtype=like.dtype, device=like.device)
+                # Halves have too few steps between 0 and 1 for a small rate.
+                dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
+                chance = torch.rand(time, batch, size, dtype=dtype, device=like.device)
             if mask.together:
                 shared[mask.together] = chance
             drawn[mask.name] = (chance < mask.rate).to(like.dtype)

@@ -186,6 +186,7 @@ class Recurrent(nn.Module):
         call = _Call(data, lengths, state, dict(outside), quantities_of(self.cell, trace))
         if resets is not None:
             check_resets(f"{what} resets", resets, data)
+            resets = resets.to(data.device)
         done = self._stack(call) if resets is None or not resets.any() else self._in_parts(call, resets)
         if isinstance(inputs, PackedSequence):
             assert lengths is not None
