@@ -109,7 +109,10 @@ class _Layer(Namesake, nn.RNNBase):
             flow = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
             if self.dropout and self.training and layer + 1 < self.num_layers:
                 flow = self._dropped(given, flow)
-        return flow, finals
+        if given.form == "packed" and given.lengths is not None:
+            return flow, finals
+        # Programs change outputs in place and view them as contiguous; a kernel's lies among what it saved.
+        return flow.clone(memory_format=torch.contiguous_format) if flow.requires_grad else flow.contiguous(), finals
 
     def _weights(self, suffix: str) -> dict[str, Tensor]:
         names = ["weight_ih", "weight_hh"] + ["bias_ih", "bias_hh"] * self.bias + ["weight_hr"] * bool(self.proj_size)

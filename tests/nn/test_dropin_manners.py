@@ -198,6 +198,27 @@ def test_recomputing_gives_the_same_gradients(kind: str) -> None:
     torch.testing.assert_close([parameter.grad for parameter in layer.parameters()], expected, rtol=0, atol=0)
 
 
+@every_kind
+@pytest.mark.parametrize("both", [False, True])
+def test_output_may_be_changed_and_viewed_as_that_of_torch(kind: str, both: bool) -> None:
+    found = []
+    for home in (nn, ours):
+        layer = made(kind, home, bidirectional=both)
+        for inputs in (batch(), ragged()):
+            torch.manual_seed(1)
+            inputs = (
+                torch.randn_like(inputs) if isinstance(inputs, Tensor) else inputs._replace(data=inputs.data * 0 + 1)
+            )
+            output, _ = layer(inputs)
+            output = output.data if isinstance(output, PackedSequence) else output
+            output.mul_(2).view(-1).sum().backward()
+            found.append([output, *(parameter.grad for parameter in layer.parameters())])
+            with torch.no_grad():
+                output = layer(inputs)[0]
+                found[-1].append(output.data.view(-1))
+    torch.testing.assert_close(found[2:], found[:2])
+
+
 def test_weights_changed_in_place_before_backward_are_an_error() -> None:
     layer = made("gru")
     loss = total(layer, batch())
