@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -22,14 +22,14 @@ from remanence.compiler.reading import Reading
 from remanence.compiler.rows import HEAD, Rows, numbers
 from remanence.compiler.vector import MACHINE
 
-__all__ = ["Call", "Groups", "Packing", "Shape", "call_of"]
+__all__ = ["Call", "Groups", "Shape", "call_of", "kernel_at", "shape_of"]
 
 Groups = tuple[tuple[str, ...], ...]
 """Names of each parameter tensor: one, or those of a stack."""
 
 # Compiled functions as ctypes sees them; a call releases Python's lock.
 _LONG, _PLACE = ctypes.c_int64, ctypes.c_void_p
-_KERNEL = lru_cache(maxsize=1024)(ctypes.CFUNCTYPE(None, _LONG, _PLACE, _PLACE))
+kernel_at = lru_cache(maxsize=1024)(ctypes.CFUNCTYPE(None, _LONG, _PLACE, _PLACE))
 _PACK = lru_cache(maxsize=8)(ctypes.CFUNCTYPE(None, _PLACE, _PLACE, _LONG))
 
 _ROOM = {False: 2**18, True: 2**19}
@@ -207,7 +207,7 @@ class Call:
         pointers = np.array([arrays[name].data_ptr() if name in arrays else 0 for name in names], np.int64)
         address = shape.kernel.address(str(shape.dtype).removeprefix("torch."), backward)
         if parts == 1:
-            _KERNEL(address)(0, whole.ctypes.data, pointers.ctypes.data)
+            kernel_at(address)(0, whole.ctypes.data, pointers.ctypes.data)
             return
         before = numba.get_num_threads()
         numba.set_num_threads(parts)
@@ -229,14 +229,37 @@ _AT = {name: place for place, name in enumerate(HEAD)}
 
 @lru_cache(maxsize=256)
 def _shape(kernel: Kernel, groups: Groups, sizes: tuple[Any, ...], dtype: torch.dtype, *ways: Any) -> Shape:
-    (time, batch), features, states, tensors, given = sizes
+    (time, batch), features, tensors, given = sizes
     step, (threads, backwards) = kernel.step, ways
-    true = {"input": features, **{step.sizes[name]: size for name, size in zip(step.state, states, strict=True)}}
+    true = {"input": features}
     for names, size in zip(groups, tensors, strict=True):
         true |= zip(step.parameter(names[0]).axes, (size[0] // len(names), *size[1:]), strict=True)
-    for name, size in zip(step.given, given, strict=True):
-        true.setdefault(step.given[name], size)
+    true |= given
     return Shape(kernel, groups, time, batch, true, dtype, threads, backwards)
+
+
+def shape_of(
+    kernel: Kernel,
+    groups: Groups,
+    tensors: tuple[tuple[int, int], int, Sequence[Tensor]],
+    dtype: torch.dtype,
+    backwards: bool = False,
+    others: tuple[tuple[str, int], ...] = (),
+) -> Shape:
+    """Find the sizes of calls.
+
+    Args:
+        kernel, groups: see `Shape`.
+        tensors: (time, batch), features of the input, the parameter tensors.
+        dtype: of all tensors.
+        backwards: see `Shape`.
+        others: sizes that no parameter tells.
+    """
+    (time, batch), features, parameters = tensors
+    wanted = min(torch.get_num_threads(), batch)
+    threads = min(wanted, most_threads()) if wanted > 1 else 1
+    sizes = ((time, batch), features, tuple(tensor.shape for tensor in parameters), others)
+    return _shape(kernel, groups, sizes, dtype, max(threads, 1), backwards)
 
 
 def call_of(
@@ -250,16 +273,9 @@ def call_of(
     """Find the sizes, and deal the rows."""
     step = kernel.step
     time, batch, features = inputs.shape
-    wanted = min(torch.get_num_threads(), batch)
-    threads = min(wanted, most_threads()) if wanted > 1 else 1
-    sizes = (
-        (time, batch),
-        features,
-        tuple(state[name].shape[-1] for name in step.state),
-        tuple(tensor.shape for tensor in tensors),
-        tuple(reading.given[name].shape[-1] for name in step.given),
-    )
-    shape = _shape(kernel, groups, sizes, inputs.dtype, max(threads, 1), reading.backwards)
+    others = [(step.sizes[name], value.shape[-1]) for name, value in state.items()]
+    others += [(step.given[name], value.shape[-1]) for name, value in reading.given.items()]
+    shape = shape_of(kernel, groups, ((time, batch), features, tensors), inputs.dtype, reading.backwards, tuple(others))
     if reading.lengths is None:
         return Call(shape, reading, shape.rows)
     counted = reading.lengths.numpy()

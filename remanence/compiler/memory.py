@@ -17,7 +17,7 @@ from remanence.compiler.ir import SCALAR
 from remanence.compiler.layout import Home
 from remanence.compiler.schedule import ONCE
 
-__all__ = ["Memory", "Outside", "backward_memory", "entries", "finals", "forward_memory", "once", "traced"]
+__all__ = ["Memory", "Outside", "backward_memory", "entries", "finals", "forward_memory", "once", "traced", "vectors"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def forward_memory(call: Call, tensors: tuple[Tensor, ...], inputs: Tensor, outs
     """The memory of a forward pass; `tensors`: the parameters, contiguous."""
     shape, layout, kernel = call.shape, call.kernel.forward, call.kernel
     batch, dtype = shape.batch, shape.dtype
-    memory = Memory({"x": inputs, **_vectors(call, tensors)}, {}, outside.lend)
+    memory = Memory({"x": inputs, **vectors(call, tensors)}, {}, outside.lend)
     call.pack(tensors, memory.borrow("w", (shape.packing(False).size,), dtype), False)
     memory.borrow("g", (call.rows.parts * call.most(False) * shape.width("g"),), dtype)
     memory.borrow("k", (batch * shape.width("k"),), dtype)
@@ -81,7 +81,7 @@ def _take(call: Call, memory: Memory, name: str, shape: tuple[int, ...]) -> Tens
     return memory.arrays[name]
 
 
-def _vectors(call: Call, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
+def vectors(call: Call, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
     """Rows of lanes: the vectors that steps read (v), and what products with x start from (b)."""
     layout = call.kernel.forward
     homes, sizes, leaves = layout.homes, layout.loop.sizes, layout.loop.leaves

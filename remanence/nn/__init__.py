@@ -7,6 +7,7 @@ from remanence.nn.dropin import GRU, LSTM, RNN
 from remanence.nn.dropin_cells import GRUCell, LSTMCell, RNNCell
 from remanence.nn.irregular import observed
 from remanence.nn.recurrent import Recurrent, RecurrentOptions, RecurrentOutput
+from remanence.nn.stepper import Stepper
 
 __all__ = [
     "GRU",
@@ -18,6 +19,7 @@ __all__ = [
     "Recurrent",
     "RecurrentOptions",
     "RecurrentOutput",
+    "Stepper",
     "convert",
     "observed",
     "restore",
