@@ -38,7 +38,7 @@ _LEAST_ROWS, _MOST_ROWS = 64, 512
 
 
 @dataclass(frozen=True, eq=False)
-class Packing:
+class _Packing:
     """The table of `panels.pack`, the matrix of each line, the elements in all, and whether some stay empty."""
 
     table: np.ndarray
@@ -124,7 +124,7 @@ class Shape:
         return numbers(head, [self.true[name] for name in sizes_of(self.kernel.step)], rows)
 
     @lru_cache(maxsize=2)  # noqa: B019
-    def packing(self, backward: bool) -> Packing:
+    def packing(self, backward: bool) -> _Packing:
         """What is packed where."""
         lines, names, start, filled = [], [], 0, 0
         for run in self.kernel.runs[backward].packed:
@@ -140,7 +140,7 @@ class Shape:
                 filled += size * other
                 place += self.padded[block]
             start += run.elements(self.true, self.padded, backward)
-        return Packing(np.array(lines, np.int64).reshape(-1, len(PACK)), names, start, filled < start)
+        return _Packing(np.array(lines, np.int64).reshape(-1, len(PACK)), names, start, filled < start)
 
     @cached_property
     def places(self) -> dict[str, tuple[int, int]]:

@@ -18,7 +18,6 @@ from torch._subclasses.fake_tensor import FakeTensor
 from remanence.cells import Cell
 from remanence.compiler.emit_torch import Run
 from remanence.compiler.reading import Reading
-from remanence.compiler.schedule import LOOP, schedule
 from remanence.errors import ShapeError
 from remanence.nn import operators
 from remanence.nn.twin import transformed
@@ -27,10 +26,8 @@ __all__ = ["SHORTEST", "abstract", "check_weight", "choose", "run"]
 
 _PRESENT = importlib.util.find_spec("numba") is not None
 
-SHORTEST = 8
+SHORTEST = 4
 """Sequences of fewer steps take the eager path: calling a kernel takes as long as they do."""
-FEWEST = 3
-"""Cells with fewer instructions inside the loop take the eager path: nearly all their work stands before the loop."""
 
 
 def choose(
@@ -53,8 +50,6 @@ def choose(
         return ("eager", why) if why else ("cpu-fused", "one operator in a graph")
     if not why and trace and torch.is_grad_enabled() and data is not None and data.requires_grad:
         why = "a trace of an input that requires a gradient is differentiated step by step"
-    if not why and not asked and _instructions(cell) < FEWEST:
-        why = f"a step of {cell.name} is fewer than {FEWEST} instructions once the rest stands before the loop"
     if not why and weight is not None and data is not None and not asked and data.shape[1] < SHORTEST:
         why = f"fewer than {SHORTEST} steps take no longer than calling a kernel"
     why = why or _missing()
@@ -100,12 +95,6 @@ def _refusal(weight: Tensor | None, data: Tensor | None) -> str:
     if torch.is_autocast_enabled("cpu"):
         return "fused kernels do not run under autocast"
     return ""
-
-
-@lru_cache(maxsize=256)
-def _instructions(cell: Cell) -> int:
-    """Instructions that must run at each step."""
-    return len(schedule(cell.step).stages[LOOP])
 
 
 @lru_cache(maxsize=1)
