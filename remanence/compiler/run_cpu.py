@@ -70,6 +70,12 @@ def forward(
     return (_apart(output), *finals(call, memory.arrays), *traces), memory
 
 
+def _many_at_once(gradient: Tensor) -> bool:
+    """Whether it stands for many gradients, as under vmap: it has no memory of its own then."""
+    known = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue] (made when torch is imported)
+    return known.is_legacy_batchedtensor(gradient) or known.is_batchedtensor(gradient)
+
+
 def _apart(view: Tensor) -> Tensor:
     """The same numbers as a tensor that autograd does not know for a view: one may then change it in place."""
     return torch.empty(0, dtype=view.dtype).set_(
@@ -94,7 +100,9 @@ def backward(
         wanted: which of `saved` need a gradient.
     """
     count = 1 + len(call.step.state)
-    if torch.is_grad_enabled() or any(gradient is not None for gradient in gradients[count:]):
+    come = [gradient for gradient in gradients if gradient is not None]
+    traced_too = any(gradient is not None for gradient in gradients[count:])
+    if torch.is_grad_enabled() or traced_too or any(map(_many_at_once, come)):
         return eager_gradients(call, tuple(saved), tuple(gradients), tuple(wanted))
     return fused_gradients(call, kept, tuple(saved), tuple(gradients[:count]), tuple(wanted))
 

@@ -61,11 +61,11 @@ class _Layer(Namesake, nn.RNNBase):
         if hx is not None:
             forms.check_state(layer, given, hx)
         ragged = given.lengths is not None
-        if ragged and route(self.kind, layer.weight, ragged=True)[0] in ("torch", "cudnn"):
+        if ragged and route(self.kind, layer.weight)[0] in ("torch", "cudnn"):
             # Before the input is padded, which these do not need.
             return self._by_torch(layer, given, hx)
         flow = given.flow()
-        path, _ = route(self.kind, layer.weight, flow, ragged=ragged)
+        path, _ = route(self.kind, layer.weight, flow)
         if path in ("torch", "cudnn"):
             return self._by_torch(layer, given, hx)
         if hx is None:

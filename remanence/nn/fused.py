@@ -40,7 +40,7 @@ def choose(
         weight: one of its parameters.
         data: `[batch, time, feature]`; None: of a usual call.
         trace: quantities that are asked for.
-        asked: by the user, so that short sequences and small loops take the kernel too.
+        asked: by the user, so that short sequences take the kernel too.
     """
     if torch._C._get_tracing_state() is not None or torch.compiler.is_exporting():
         return "eager", "what is traced or exported should need torch alone"

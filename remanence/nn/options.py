@@ -20,10 +20,10 @@ class RecurrentOptions:
         proj_size: units of the output, for cells whose output is a projection; None: half of the hidden size.
         forget_bias: added to the forget gates' biases at the start (1 is usual).
         recurrent_init: "uniform" (as torch.nn) or "orthogonal".
-        path: "auto" takes torch's own kernel where there is one, else a time loop compiled from the equations (CPU,
-            float32 or float64, 8 steps or more; 1 to 4 seconds at the first use ever, then kept on disk;
-            not for minLSTM and minGRU, whose work stands before the loop),
-            else runs the equations; "eager" always runs them; "cpu-fused" compiles also where torch has a kernel.
+        path: "auto" takes a time loop compiled from the equations (CPU, float32 or float64, 4 steps or more; 1 to 4
+            seconds at the first use ever, then kept on disk), torch's own kernel where that cannot be or for the plain
+            LSTM (on the CPU it is nearly as fast, and needs no compiler in memory), else runs the equations; "eager"
+            always runs them; "cpu-fused" compiles always; "torch" takes torch's own kernel wherever it can.
         recurrent_dropout: probability of dropping a unit of the cell's candidate, drawn anew at each step, in training
             (Semeniuta, Severyn & Barth 2016, arXiv:1603.05118).
         variational_dropout: probability of dropping a unit of the state where a matrix reads it, the same units at
@@ -46,7 +46,7 @@ class RecurrentOptions:
     proj_size: int | None = None
     forget_bias: float = 0.0
     recurrent_init: Literal["uniform", "orthogonal"] = "uniform"
-    path: Literal["auto", "eager", "cpu-fused"] = "auto"
+    path: Literal["auto", "eager", "cpu-fused", "torch"] = "auto"
     recurrent_dropout: float = 0.0
     variational_dropout: float = 0.0
     variational_input_dropout: float = 0.0
@@ -103,7 +103,10 @@ def check_layer(cell: Cell, input_size: int, widths: Sequence[int], dropout: flo
     clip = options.clip_state_gradient
     if clip is not None and not (isinstance(clip, int | float) and clip > 0):
         raise SettingError(f"expected a number above 0, came {clip!r}", name="clip_state_gradient")
-    for name, known in {"path": ("auto", "eager", "cpu-fused"), "recurrent_init": ("uniform", "orthogonal")}.items():
+    for name, known in {
+        "path": ("auto", "eager", "cpu-fused", "torch"),
+        "recurrent_init": ("uniform", "orthogonal"),
+    }.items():
         if getattr(options, name) not in known:
             raise SettingError(f"expected {' or '.join(known)}, came {getattr(options, name)!r}", name=name)
     proj = options.proj_size

@@ -291,8 +291,12 @@ class Recurrent(nn.Module):
         if self.options.path == "eager":
             return "eager", "asked for by options.path"
         weight, clipped = next(self.parameters(), None), cell.clip is not None and torch.is_grad_enabled()
-        if asked or quantities or clipped or cell.torch_twin is None:
-            return fused.choose(cell, weight, data, quantities, asked=asked)
+        torchs = twin.preferred(cell) or self.options.path == "torch"
+        if torchs and not (asked or quantities or clipped):
+            return twin.choose(cell, weight, data)
+        chosen = fused.choose(cell, weight, data, quantities, asked=asked)
+        if chosen[0] == "cpu-fused" or asked or quantities or clipped or cell.torch_twin is None:
+            return chosen
         return twin.choose(cell, weight, data)
 
     def _run(self, name: str, read: _Reading, path: str) -> Run:

@@ -17,21 +17,13 @@ from remanence.nn.twin import transformed
 __all__ = ["route"]
 
 
-def _slower(kind: str, ragged: bool) -> str:
-    """Why torch's own kernel on the CPU is the better one; "" where it is not. The one place that says so."""
-    if kind == "LSTM" and not ragged:
-        return "torch's own kernel is the faster for a plain LSTM over sequences of one length"
-    return ""
-
-
-def route(kind: str, weight: Tensor, flow: Tensor | None = None, *, ragged: bool = False) -> tuple[str, str]:
+def route(kind: str, weight: Tensor, flow: Tensor | None = None) -> tuple[str, str]:
     """The path of a call, and why.
 
     Args:
         kind: as in `CELL_OF`.
         weight: one of the layer's parameters.
         flow: `[time, batch, feature]`; None: of a usual call.
-        ragged: the sequences are of unequal length.
 
     Returns:
         "cpu-fused"; "torch" or "cudnn", torch's own kernels; or "eager", the equations step by step.
@@ -41,9 +33,7 @@ def route(kind: str, weight: Tensor, flow: Tensor | None = None, *, ragged: bool
     if weight.device.type == "cuda":
         known = torch.backends.cudnn.enabled and torch.backends.cudnn.is_acceptable(weight)
         return ("cudnn", "the layer is on a GPU") if known else ("torch", "cuDNN is missing, or has no such dtype")
-    # In a graph torch's kernel would be taken apart, step by step.
-    why = _alien(weight, flow) or ("" if fused.abstract(weight, flow) else _slower(kind, ragged))
-    if why:
+    if why := _alien(weight, flow):
         return "torch", why
     data = None if flow is None else flow.transpose(0, 1)
     path, why = fused.choose(CELL_OF[kind], weight, data)

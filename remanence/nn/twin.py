@@ -19,7 +19,7 @@ from torch import Tensor
 from remanence.cells import Cell, TorchTwin
 from remanence.compiler.emit_torch import Run
 
-__all__ = ["choose", "run", "transformed"]
+__all__ = ["choose", "preferred", "run", "transformed"]
 
 # oneDNN keeps a kernel for each shape it has seen, 1,024 by default: with texts of many lengths these took 375 MB and
 # left the heap in pieces. Eight took no more time. oneDNN reads this when it is first used.
@@ -41,6 +41,14 @@ def choose(cell: Cell, weight: Tensor | None, data: Tensor | None) -> tuple[str,
     if transformed():
         return "eager", "torch's kernels do not run under torch.func transforms"
     return "torch", f"torch's own {cell.torch_twin.kind} kernel computes these equations"
+
+
+def preferred(cell: Cell) -> bool:
+    """Whether torch's kernel is the choice even where ours can run.
+
+    On the CPU that of the plain LSTM alone is nearly as fast as ours, and leaves the compiler out of memory (120 MB).
+    """
+    return cell.torch_twin is not None and cell.torch_twin.kind == "LSTM"
 
 
 def transformed() -> bool:

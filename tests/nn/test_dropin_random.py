@@ -1,4 +1,4 @@
-"""Random sizes, options, inputs and losses: each drop-in beside torch's layer, plain LSTMs by our kernel, too."""
+"""Random sizes, options, inputs and losses: each drop-in beside torch's layer."""
 
 from __future__ import annotations
 
@@ -54,8 +54,7 @@ def call(layer: nn.RNNBase, data: Tensor, lengths: Tensor | None, start: list[Te
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_random_layer_gives_what_torch_gives(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("remanence.nn.route._slower", lambda *_: "")
+def test_random_layer_gives_what_torch_gives(seed: int) -> None:
     draw = random.Random(seed)
     kind, features, hidden, options = drawn(draw)
     torch.manual_seed(seed)

@@ -34,7 +34,10 @@ def test_kernel_is_the_choice_for_cells_without_a_kernel_of_torch() -> None:
     assert _taken(Recurrent("lstm", 3, 5), data) == "torch"
     assert _taken(Recurrent(CELL, 3, 5, options=EAGER), data) == "eager"
     assert _taken(Recurrent(CELL, 3, 5), data[:, : fused.SHORTEST - 1]) == "eager"
-    assert _taken(Recurrent("minlstm", 3, 5), data) == "eager"
+    assert _taken(Recurrent("minlstm", 3, 5), data) == "cpu-fused"
+    assert _taken(Recurrent("gru", 3, 5), data) == "cpu-fused"
+    assert _taken(Recurrent("gru", 3, 5), data[:, : fused.SHORTEST - 1]) == "torch"
+    assert _taken(Recurrent("gru", 3, 5, options=RecurrentOptions(path="torch")), data) == "torch"
     asked = Recurrent(CELL, 3, 5, options=RecurrentOptions(path="cpu-fused"))
     assert _taken(asked, data[:, :1]) == "cpu-fused"
     assert _taken(asked, data[:, :0]) == "eager"

@@ -62,13 +62,13 @@ def _gradients(ours: Recurrent, theirs: nn.RNNBase, mine, loss_mine, other, loss
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("path", ["auto", "eager"])
+@pytest.mark.parametrize("path", ["torch", "eager", "cpu-fused"])
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=["float64", "float32"])
 @pytest.mark.parametrize("lengths", [None, [63, 1, 20]], ids=["full", "ragged"])
 @pytest.mark.parametrize("hidden", [5, 33])
 def test_layer_matches_torch_nn(name: str, path: str, dtype: torch.dtype, lengths: list[int] | None, hidden: int):
     ours, theirs = _pair(name, path, dtype, hidden)
-    assert ours.path == ("torch" if path == "auto" else "eager")
+    assert ours.path == path
     mine = torch.randn(3, 63, 3, dtype=dtype, requires_grad=True)
     other = mine.detach().clone().requires_grad_()
     start = {state: torch.rand(4, 3, hidden, dtype=dtype, requires_grad=True) for state in ours.cell.state}
@@ -134,7 +134,7 @@ def test_transforms_take_the_eager_path():
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("path", ["auto", "eager"])
+@pytest.mark.parametrize("path", ["torch", "eager", "cpu-fused"])
 def test_autocast_gives_a_state_that_the_next_call_takes(name: str, path: str):
     layer = Recurrent(name, 3, 5, options=RecurrentOptions(path=path))
     data = Sequences(torch.randn(2, 7, 3), torch.tensor([7, 3]))
