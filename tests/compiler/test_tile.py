@@ -44,8 +44,8 @@ for dtype in (np.float32, np.float64):
                     pack(at(packed), at(table), 1)
                     for mode, begun in ((tile.ADD, 7), (tile.FRESH, 0), (tile.START, start)):
                         c = np.full((rows + 3, wide + 2), 7, dtype)
-                        panels = at(packed) + 3 * size
-                        spread(at(c), at(right), wide + 2, at(a), at(left), depth, panels, at(start), rows, depth,
+                        behind = at(packed) + 3 * size
+                        spread(at(c), at(right), wide + 2, at(a), at(left), depth, behind, at(start), rows, depth,
                                wide, mode)
                         expected = a[left] @ b.T + np.broadcast_to(begun, wide)[:columns]
                         assert (c[right, :columns] == expected).all(), (dtype, rows, columns, depth, transposed, mode)
