@@ -124,3 +124,16 @@ def test_without_numba_the_reason_is_given(monkeypatch: pytest.MonkeyPatch) -> N
         assert layer(torch.zeros(1, 9, 3, dtype=torch.float64)).output.shape == (1, 9, 5)
     finally:
         fused._missing.cache_clear()
+
+
+def test_default_device_elsewhere_is_no_place_for_kernels() -> None:
+    layer, eager = _pair()
+    data = torch.randn(2, 9, 3, dtype=torch.float64)
+    output = layer(data).output
+    with torch.device("meta"):
+        assert _taken(layer, data) == "eager"
+        for path in ("eager", "cpu-fused"):
+            layer = Recurrent(CELL, 3, 5, options=RecurrentOptions(path=path)).to_empty(device="cpu").double()
+            layer.load_state_dict(eager.state_dict())
+            torch.testing.assert_close(layer(data).output, output)
+        output.sum().backward()
