@@ -53,6 +53,8 @@ class Sequences:
         batch, time = self.data.shape[:2]
         if self.lengths.shape != (batch,):
             raise ShapeError("Sequences.lengths", axis="batch", expected=batch, came=tuple(self.lengths.shape))
+        if self.lengths.dtype != torch.int64:
+            raise ShapeError("Sequences.lengths", axis="dtype", expected=torch.int64, came=self.lengths.dtype)
         if torch.compiler.is_compiling():
             # A graph cannot ask for the value of a number.
             return

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from remanence.compiler import emit_torch
 from remanence.compiler.call import Call, call_of
+from remanence.compiler.fitting import check_fit
 from remanence.compiler.gradients import eager_gradients, fused_gradients
 from remanence.compiler.kernel import Kernel
 from remanence.compiler.memory import Memory, Outside, entries, finals, forward_memory, once, traced
@@ -113,6 +114,7 @@ def prepare(
     """What `forward` takes, from the arguments of `run`."""
     step, groups = kernel.step, groups_of(kernel.step, reading.stacks)
     tensors = [parameters[names[0]].contiguous() for names in groups]
+    check_fit(kernel, groups, inputs, tensors, state)
     if inputs.stride(2) != 1 and inputs.shape[2] > 1:
         inputs = inputs.contiguous()
     call = call_of(kernel, groups, tensors, inputs, state, reading)

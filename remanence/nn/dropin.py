@@ -116,7 +116,20 @@ class _Layer(Namesake, nn.RNNBase):
 
     def _weights(self, suffix: str) -> dict[str, Tensor]:
         names = ["weight_ih", "weight_hh"] + ["bias_ih", "bias_hh"] * self.bias + ["weight_hr"] * bool(self.proj_size)
-        return {name: getattr(self, name + suffix) for name in names}
+        found = {name: getattr(self, name + suffix) for name in names}
+        units, first = self.hidden_size, self._first()
+        rows, out = {"LSTM": 4, "GRU": 3}.get(self.mode, 1) * units, self.proj_size or units
+        below = self.input_size if suffix.startswith("_l0") else out * (2 if self.bidirectional else 1)
+        shapes = {"weight_ih": (rows, below), "weight_hh": (rows, out), "weight_hr": (out, units)}
+        # Kernels read memory by sizes: a tensor put in the place of a weight is looked at first.
+        for name, value in found.items():
+            if value.shape != shapes.get(name, (rows,)):
+                expected = shapes.get(name, (rows,))
+                raise forms.Mismatch(name + suffix, axis="shape", expected=expected, came=tuple(value.shape))
+            if value.dtype != first.dtype or value.device != first.device:
+                expected, came = f"{first.dtype} on {first.device}", f"{value.dtype} on {value.device}"
+                raise forms.Mismatch(name + suffix, axis="dtype, device", expected=expected, came=came)
+        return found
 
     def _dropped(self, given: Given, flow: Tensor) -> Tensor:
         """With dropout, drawn in torch's order: of a packed input for its valid steps alone."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from remanence.cells import CELLS, Cell
 from remanence.compiler.emit_torch import Run
 from remanence.compiler.reading import Reading, groups_of
+from remanence.errors import ShapeError
 
 __all__ = ["run"]
 
@@ -51,6 +52,9 @@ def _call(tensors: Sequence[Tensor], lengths: Tensor | None, plan: tuple[str, st
     from remanence.compiler import run_cpu
 
     cell, stacks, backwards = plan
+    if lengths is not None and lengths.numel() and not 0 <= int(lengths.min()) <= int(lengths.max()) <= len(tensors[0]):
+        came = f"{int(lengths.min())} … {int(lengths.max())}"
+        raise ShapeError("lengths", axis="time", expected=f"lengths in 0 … {len(tensors[0])}", came=came)
     built = _kernel(cell, train)
     step = built.step
     groups = groups_of(step, _stacks(stacks))

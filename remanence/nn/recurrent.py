@@ -224,7 +224,12 @@ class Recurrent(nn.Module):
     def _stack(self, call: _Call) -> RecurrentOutput:
         """Run all layers."""
         lengths = call.lengths
-        if lengths is not None and (lengths.numel() == 0 or int(lengths.min()) == call.data.shape[1]):
+        # A graph cannot ask for the value of a number.
+        if (
+            lengths is not None
+            and not torch.compiler.is_compiling()
+            and (lengths.numel() == 0 or int(lengths.min()) == call.data.shape[1])
+        ):
             lengths = None
         path, _ = self._choose(call.quantities, call.data)
         outside = {name: value.transpose(0, 1) for name, value in call.given.items()}

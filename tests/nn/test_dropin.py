@@ -251,6 +251,20 @@ def test_wrong_shapes_name_the_axis(axis: str, name: str) -> None:
         assert "3 (time, batch, feature), or 2 (time, feature)" in str(found.value)
 
 
+@every_kind
+def test_weights_that_do_not_fit_are_refused(kind: str) -> None:
+    for name in ("weight_ih_l0", "weight_hh_l0", "bias_hh_l0"):
+        _, layer = twins(kind)
+        data = torch.randn(TIME, 2, FEATURES, dtype=torch.float64)
+        packed = pack_sequence([data[:, 0], data[:4, 1]])
+        weight = getattr(layer, name)
+        wrong = [weight[:-1], weight.float(), weight.to("meta")] + ([weight[:, :-1]] if weight.ndim > 1 else [])
+        for tensor in wrong:
+            setattr(layer, name, nn.Parameter(tensor.detach().clone()))
+            with pytest.raises(RuntimeError):
+                layer(packed)
+
+
 def test_wrong_settings_are_what_torch_raises() -> None:
     for wrong in ({"hidden_size": 0}, {"dropout": 2.0}, {"proj_size": 9}):
         with pytest.raises(ValueError, match=r"\S") as found:
