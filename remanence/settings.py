@@ -87,6 +87,9 @@ class DataSettings(_Frozen):
     document: Literal["file", "line"] | None = Field(
         default=None, description="A text file is one long text, or a text a line (generate; default: file)."
     )
+    transpose: Annotated[int, Field(ge=0, le=48)] = Field(
+        default=0, description="Learn training pieces also moved by up to so many keys up and down (music)."
+    )
     vocabulary: Positive = Field(default=30000, description="Most tokens to keep.")
     scheme: Literal["none", "BIO", "BIOES", "BMES"] | None = Field(
         default=None, description="How labels of tokens spell spans (tag); guessed from the labels."

@@ -198,7 +198,12 @@ def _prepare_frames(path: Path, kind: str, settings: DataSettings) -> GeneratePa
         parts = [[found[place][1] for place in where] for where in places]
     if not any(len(piece) > 1 for piece in parts[0]):
         raise DataError("no training piece of two frames or more", path=path, remedy="see --split")
-    made = [FramePart.of(_cut(pieces, settings.longest), path.name) for pieces in parts]
+    moves = (settings.transpose, 0, 0)
+    made = [
+        FramePart.of(_cut(pieces, settings.longest), path.name, move) for pieces, move in zip(parts, moves, strict=True)
+    ]
+    if settings.transpose:
+        notes.append(f"training pieces also moved by up to {settings.transpose} keys up and down (--transpose)")
     notes.append(f"{len(made[0])} training, {len(made[1])} validation, {len(made[2])} test pieces of music")
     encoders = _encoders(settings, None, "line", column)
     data = settings.model_copy(update={"input": encoders.input, "document": "line"})

@@ -40,40 +40,55 @@ class FramePart(Part):
         frames: of all pieces, uint8 `[frame, key]`.
         offsets: where each piece begins, and where the last one ends, int64 `[piece + 1]`.
         title: of the file.
+        transpose: each piece stands there moved by every number of keys from so many down to so many up, too; keys that
+            would leave the keyboard fall silent.
     """
 
     held_at_once = 64
 
-    def __init__(self, frames: np.ndarray, offsets: np.ndarray, title: str) -> None:
-        self._frames, self._offsets, self._title = frames, offsets, title
-        self.lengths = np.maximum(np.diff(offsets) - 1, 0)
+    def __init__(self, frames: np.ndarray, offsets: np.ndarray, title: str, transpose: int = 0) -> None:
+        self._frames, self._offsets, self._title, self._transpose = frames, offsets, title, transpose
+        self.lengths = np.repeat(np.maximum(np.diff(offsets) - 1, 0), 2 * transpose + 1)
 
     @classmethod
-    def of(cls, pieces: list[Piece], title: str) -> FramePart:
+    def of(cls, pieces: list[Piece], title: str, transpose: int = 0) -> FramePart:
         """A part of these pieces."""
         frames = np.concatenate([np.zeros((0, KEYS), np.uint8), *pieces])
-        return cls(frames, np.cumsum([0, *map(len, pieces)]), title)
+        return cls(frames, np.cumsum([0, *map(len, pieces)]), title, transpose)
+
+    def as_written(self) -> FramePart:
+        """The pieces as they stand in the file alone."""
+        return FramePart(self._frames, self._offsets, self._title)
 
     def batch(self, index: np.ndarray) -> Batch:
         """The pieces at these positions, in this order."""
         index = np.asarray(index, np.int64)
         lengths = np.ascontiguousarray(self.lengths[index])
+        pieces, moves = np.divmod(index, 2 * self._transpose + 1)
         steps = np.arange(int(lengths.max(initial=0)) + 1)
-        rows = np.minimum(self._offsets[index][:, None] + steps, max(len(self._frames) - 1, 0))
+        rows = np.minimum(self._offsets[pieces][:, None] + steps, max(len(self._frames) - 1, 0))
         found = gather(self._frames, rows) if len(self._frames) else np.zeros((*rows.shape, KEYS), np.uint8)
+        if self._transpose:
+            found = _moved(found, moves - self._transpose)
         inside = (steps < lengths[:, None])[:, :-1, None]
         inputs, target = (np.where(inside, part, 0).astype(np.float32) for part in (found[:, :-1], found[:, 1:]))
         sequences = Sequences(torch.from_numpy(inputs), torch.from_numpy(lengths))
         answers = torch.from_numpy(target)
         return Batch(sequences, answers, None, torch.from_numpy(index), scored=torch.from_numpy(inside[..., 0]))
 
-    def at(self, index: np.ndarray) -> FramePart:
-        """A part of the pieces at these positions."""
-        return FramePart.of([self._frames[slice(*self._offsets[i : i + 2])] for i in index.tolist()], self._title)
-
     def name(self, index: int) -> str:
-        """Where a piece stands."""
-        return f"{self._title}, piece {index + 1:,}"
+        """Where a piece stands, and how far it is moved."""
+        piece, move = divmod(index, 2 * self._transpose + 1)
+        moved = f", moved by {move - self._transpose:+d}" if move != self._transpose else ""
+        return f"{self._title}, piece {piece + 1:,}{moved}"
+
+
+def _moved(frames: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """Frames `[batch, time, key]`, each row moved by its own number of keys."""
+    reach = int(np.abs(moves).max(initial=0))
+    silent = np.pad(frames, ((0, 0), (0, 0), (reach, reach)))
+    keys = np.arange(KEYS) + reach - moves[:, None]
+    return np.take_along_axis(silent, keys[:, None, :], axis=2)
 
 
 def is_notes(table: Table, column: str) -> bool:

@@ -86,6 +86,10 @@ _NOTES = (
         "训练文本共有的连续片段，最长 {longest} 个{kind}（--ngrams）",
     ),
     ("validation: {count} of {all} sequences, spread evenly", "验证部分：从 {all} 个序列中均匀选取 {count} 个"),
+    (
+        "training pieces also moved by up to {count} keys up and down (--transpose)",
+        "训练乐曲另外上下移调，各至多 {count} 个键（--transpose）",
+    ),
     ("validation: {count} of {all} texts, spread evenly", "验证部分：从 {all} 篇中均匀选取 {count} 篇"),
     (
         "{train} training, {valid} validation, {test} test characters, in this order",

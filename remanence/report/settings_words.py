@@ -13,7 +13,8 @@ _NAMES = {
     "horizon": "预测步数", "context": "回看步数", "season": "季节步数", "stride": "评分间隔", "calendar": "日历输入",
     "input": "输入列", "label": "标签列", "sequence": "序列列", "group": "分组列", "tokens": "切分方式",
     "ngrams": "连续片段长度", "vocabulary": "词表大小", "longest": "最长步数", "missing": "缺失值", "gaps": "时间空缺",
-    "document": "一篇的范围", "duplicates": "重复时间", "sort": "排序", "format": "文件格式", "delimiter": "分隔符",
+    "document": "一篇的范围", "transpose": "移调范围",
+    "duplicates": "重复时间", "sort": "排序", "format": "文件格式", "delimiter": "分隔符",
     "scheme": "片段标法", "window": "窗口步数", "margin": "两边多读的步数", "position": "位置列", "motion": "运动特征",
     "motion_steps": "运动跨越的步数", "sample_rate": "采样率",
     # the model

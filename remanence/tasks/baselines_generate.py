@@ -14,6 +14,7 @@ from torch import Tensor
 
 from remanence.data.encoders import GenerateEncoders
 from remanence.data.examples import Batch, Part
+from remanence.data.frames import FramePart
 from remanence.data.streams import PAST
 from remanence.data.symbols import END
 from remanence.tasks.kneser_ney import KneserNey, count_ngrams
@@ -118,6 +119,8 @@ def _in_order(part: Part) -> Iterator[Batch]:
     """The batches of a part in its own order, small where the answer to a step is large."""
     longest = int(part.lengths.max(initial=1))
     size = max(1, min(_BATCH, part.steps_at_once // max(longest, 1)))
+    # What is counted is the pieces themselves, not those they were multiplied to.
+    part = part.as_written() if isinstance(part, FramePart) else part
     for start in range(0, len(part), size):
         yield part.batch(np.arange(start, min(start + size, len(part))))
 

@@ -107,9 +107,9 @@ def _choices(prepared: Prepared) -> Choices:
     steps = int(prepared.train.lengths.sum())
     if encoders.symbols is None:
         return Choices(
-            {"hidden": 200, "dropout": 0.3, "tied": False, "weight_drop": 0.0},
-            {"batch_size": 16, "learning_rate": 3e-3, "weight_decay": 1e-4, "patience": 15},
-            {"epochs": 60},
+            {"hidden": 200, "tied": False, "weight_drop": 0.0, "convolution": 0},
+            {"batch_size": 8, "learning_rate": 3e-3, "weight_decay": 1e-4, "patience": 15},
+            {"epochs": 40},
         )
     large, size = steps >= _LARGE, encoders.symbols.size
     hidden = 256 if large else 128

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers import shared_data
 
 from remanence.data.corpus import prepare_generate, reopen_generate
@@ -189,3 +190,19 @@ def test_what_a_file_is_for_is_guessed_and_described(tmp_path: Path) -> None:
     assert describe(written(tmp_path, "w.jsonl", f"{tokens}\n" * 5)).task == "tag"
     with pytest.raises(DataError, match="--task generate"):
         describe(mat(tmp_path / "m.mat", traindata=cells()), settings_from({"task": "classify"}).data)
+
+
+def test_training_pieces_are_moved_over_the_keys_and_others_are_not(tmp_path: Path) -> None:
+    pieces = [[[21, 60], [108], [60 + n]] for n in range(5)]
+    path = written(tmp_path, "m.jsonl", "".join(json.dumps({"notes": piece}) + "\n" for piece in pieces))
+    found = prepare(path, split="3,1,1", transpose=2)
+    plain = prepare(path, split="3,1,1")
+    assert [len(part) for part in (found.train, found.valid, found.test)] == [15, 1, 1]
+    still = plain.train.batch(np.arange(3))
+    moved = found.train.batch(np.arange(15))
+    for index in range(15):
+        move = index % 5 - 2
+        for ours, whole in ((moved.inputs.data, still.inputs.data), (moved.target, still.target)):
+            keys = {tuple(place) for place in (whole[index // 5].nonzero() + torch.tensor([0, move])).tolist()}
+            assert set(map(tuple, ours[index].nonzero().tolist())) == {(t, k) for t, k in keys if 0 <= k < 88}
+    assert found.train.name(0) == "m.jsonl, piece 1, moved by -2" and found.train.name(7) == "m.jsonl, piece 2"
