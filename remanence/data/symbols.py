@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from remanence.data.tokens import LETTER, TokenKind, tokenizers_library
 
-__all__ = ["END", "FIRST", "SHOWN_END", "UNKNOWN", "Symbols", "learn_symbols"]
+__all__ = ["END", "FIRST", "PADDING", "SHOWN_END", "UNKNOWN", "Symbols", "learn_symbols"]
 
 PADDING, UNKNOWN, END, FIRST = 0, 1, 2, 3
 SHOWN_END = "⏎"

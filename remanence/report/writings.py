@@ -8,11 +8,13 @@ import numpy as np
 import torch
 
 from remanence.data.examples import Part
-from remanence.data.symbols import FIRST
+from remanence.data.symbols import END, PADDING
+from remanence.explain.example import typical
+from remanence.explain.music import piano_roll
 from remanence.explain.words import Words
 from remanence.prediction.outputs import forward
 from remanence.report.names import number
-from remanence.report.page import Block, Section, Table, Text
+from remanence.report.page import Block, Figure, Section, Table, Text
 from remanence.settings import SamplingSettings
 
 __all__ = ["next_words", "writings_section"]
@@ -27,18 +29,26 @@ HOW = Words(
     "用“remanence generate”可以写更多。",
 )
 
+FRAMES = 96
+"""Frames of a piece that are drawn."""
+ROLL = Words(
+    "Each column is a frame of a piece that was kept aside, given all frames before it. The darker a key, the likelier "
+    "it was to the model; a dot stands where it sounded.",
+    "每一列是留出乐曲的一帧，模型已读过它之前的所有帧。颜色越深，模型认为该键越可能响；圆点是实际响了的键。",
+)
+
 
 def writings_section(run: Any, part: Part) -> Section | None:
-    """Show what a run writes after texts of a part; None for music."""
+    """Show what a run writes after texts of a part, or how likely each key of a piece was to it."""
     symbols = run.encoders.symbols
     if symbols is None:
-        return None
+        return _expected(run, part)
     rows = []
     for index in np.unique(np.linspace(0, len(part) - 1, SHOWN).round().astype(np.int64)):
         batch = part.batch(np.array([index]))
         length = int(batch.inputs.lengths[0])
         came = [] if batch.target is None else batch.target[0, :length].tolist()
-        truth = [token for token in came if token >= FIRST]
+        truth = [token for token in came if token not in (PADDING, END)]
         given = min(GIVEN, len(truth) // 2)
         text = symbols.decode(truth[:given])
         written = [
@@ -52,6 +62,24 @@ def writings_section(run: Any, part: Part) -> Section | None:
     )  # fmt: skip
     blocks: tuple[Block, ...] = (Table(header, tuple(rows)), Text((HOW,), "how"))
     return Section(Words("What it writes", "它写的东西"), blocks)
+
+
+def _expected(run: Any, part: Part) -> Section | None:
+    """A piece of usual length: what was likely, and what came."""
+    index = typical(part)
+    batch = part.batch(np.array([index]))
+    length = min(FRAMES, int(batch.inputs.lengths[0]))
+    if not length or batch.target is None:
+        return None
+    chances = forward(run.model, batch, run.settings.train.truncate)[0, :length].sigmoid().double().cpu().numpy()
+    truth = batch.target[0, :length].numpy()
+    figure = Figure(
+        "piano-roll",
+        lambda language: piano_roll(chances, truth, language=language),
+        Words(part.name(index), part.name(index)),
+        ROLL,
+    )
+    return Section(Words("What it expects of a piece", "它对一首乐曲的预期"), (figure,))
 
 
 def next_words(run: Any, batch: Any) -> Words:
