@@ -29,6 +29,7 @@ METRICS = {
     "nll": Words("NLL a frame, nats", "每帧 NLL（nat）"),
     "frame_accuracy": Words("frame accuracy", "帧准确率"),
     "error": Words("error rate", "错误率"),
+    "span_error": Words("1 − span F1", "1 − 片段 F1"),
     "f1": Words("span F1", "片段 F1"),
     "precision": Words("precision", "精确率"),
     "recall": Words("recall", "召回率"),

@@ -3,7 +3,7 @@
 Labels that spell spans (see `data.schemes`; counted as by seqeval's default and the CoNLL-2000 scorer):
 
     precision, recall, f1   over spans: right where type, first and last token are
-    error                   1 − f1 = (false + missed) / (predicted + true); the verdict's
+    span_error              1 − f1 = (false + missed) / (predicted + true); the verdict's
 
 Other labels:
 
@@ -93,7 +93,8 @@ class TagMeter(Meter):
     def scores(self) -> Scores:
         windows = sorted(self._windows, key=lambda window: window.index)
         if not windows or not self._confusion.sum():
-            return Scores({"error": float("nan")}, np.zeros(len(windows)), 1, self._confusion[:-2, :-2])
+            name = "error" if self.encoders.scheme == "none" else "span_error"
+            return Scores({name: float("nan")}, np.zeros(len(windows)), 1, self._confusion[:-2, :-2])
         # Windows of one recording are drawn together, where there are recordings enough to draw from.
         recordings = max(_FEWEST, len({window.recording for window in windows}))
         block = max(1, len(windows) // recordings)
@@ -127,7 +128,7 @@ class TagMeter(Meter):
         f1 = 2 * float(hits.sum()) / both if both else 0.0
         confusion = self._confusion
         metrics = {
-            "error": 1 - f1,
+            "span_error": 1 - f1,
             "f1": f1,
             "precision": precision,
             "recall": recall,

@@ -46,7 +46,7 @@ def test_span_scores_by_hand() -> None:
     assert scores.metrics["precision"] == pytest.approx(1 / 4)
     assert scores.metrics["recall"] == pytest.approx(1 / 3)
     assert scores.metrics["f1"] == pytest.approx(2 / 7)
-    assert scores.metrics["error"] == pytest.approx(5 / 7) == pytest.approx(scores.errors.mean())
+    assert scores.metrics["span_error"] == pytest.approx(5 / 7) == pytest.approx(scores.errors.mean())
     # Two wrong spans, three, none.
     np.testing.assert_allclose(scores.errors, np.array([2, 3, 0]) * 3 / 7)
     assert scores.metrics["accuracy"] == pytest.approx(5 / 8)
@@ -54,7 +54,7 @@ def test_span_scores_by_hand() -> None:
 
 def test_no_span_at_all_scores_nothing() -> None:
     scores = _scores(SPANS, "BIO", [("O O", "O O")])
-    assert scores.metrics["f1"] == 0 and scores.metrics["error"] == 1 == scores.errors.mean()
+    assert scores.metrics["f1"] == 0 and scores.metrics["span_error"] == 1 == scores.errors.mean()
 
 
 def test_spans_match_seqeval() -> None:
