@@ -153,7 +153,7 @@ class ModelSettings(_Frozen):
     )
     embedding: Size | None = Field(default=None, description="Size of a token's vector.")
     embedding_dropout: Fraction | None = Field(default=None, description="Dropout of whole tokens' vectors.")
-    characters: Literal["none", "recurrent", "convolution"] | None = Field(
+    characters: Literal["none", "recurrent", "convolution", "affixes"] | None = Field(
         default=None, description="Also read each word by its characters, and how (tag)."
     )
     character_size: Size | None = Field(default=None, description="Features that a word's characters give (tag).")
@@ -212,6 +212,10 @@ class TrainSettings(_Frozen):
         default=None, description="Decay of an exponential average of the weights, used for evaluation (0: none)."
     )
     loss: Literal["mse", "mae", "huber"] | None = Field(default=None, description="Loss of a point forecast.")
+    recall: Annotated[float, Field(ge=0, le=100)] | None = Field(
+        default=None,
+        description="How dear it is to miss a span in training: more finds more, and more wrong ones (tag).",
+    )
     smoothing: Fraction | None = Field(default=None, description="Label smoothing (classify).")
     noise: Annotated[float, Field(ge=0)] | None = Field(default=None, description="Gaussian noise on scaled numbers.")
     keep: Literal["best", "last"] | None = Field(

@@ -154,7 +154,8 @@ def _labels(train: Share[StepRecords], settings: DataSettings, notes: list[str])
             remedy="check --label, or the --split",
         )
     notes.append(f"{len(names)} labels")
-    return tuple(sorted(names)), scheme
+    # What lies outside all spans comes first: its number is 0.
+    return tuple(sorted(names, key=lambda name: (scheme == "none" or name != OUTSIDE, name))), scheme
 
 
 def _look_for_unknown(share: Share[StepRecords], labels: tuple[str, ...], settings: DataSettings) -> str:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from remanence.errors import SettingError
+from remanence.nn.affixes import AffixEncoder
 from remanence.nn.encoders import TokenEncoder
 from remanence.nn.pool import State
 from remanence.nn.recurrent import Recurrent
@@ -74,7 +75,9 @@ class WordEncoder(nn.Module):
         dropout: rate of dropout of what the characters give, in training.
     """
 
-    def __init__(self, tokens: TokenEncoder, characters: CharacterEncoder | None, *, dropout: float = 0.0) -> None:
+    def __init__(
+        self, tokens: TokenEncoder, characters: CharacterEncoder | AffixEncoder | None, *, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.tokens, self.characters = tokens, characters
         self.dropout = nn.Dropout(dropout)

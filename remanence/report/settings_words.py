@@ -28,7 +28,8 @@ _NAMES = {
     # the training
     "epochs": "轮数", "steps": "更新次数", "minutes": "分钟数", "seeds": "种子数", "seed": "第一个种子",
     "batch_size": "批大小", "learning_rate": "学习率", "schedule": "学习率变化", "weight_decay": "权重衰减",
-    "clip": "梯度上限", "average": "权重平均", "loss": "损失函数", "smoothing": "标签平滑", "noise": "噪声",
+    "clip": "梯度上限", "average": "权重平均", "loss": "损失函数", "smoothing": "标签平滑",
+    "recall": "漏掉片段的代价", "noise": "噪声",
     "keep": "保留的权重", "evaluate_every": "评估间隔", "patience": "耐心", "truncate": "截断步数", "threads": "线程数",
     "device": "设备", "tensorboard": "TensorBoard", "figures": "图片格式",
     # where and how

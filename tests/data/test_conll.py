@@ -211,7 +211,7 @@ def test_malformed_tables_of_tokens_are_refused(text: str, message: str, tmp_pat
 def test_a_tagger_of_a_table_reads_other_files(tmp_path: Path) -> None:
     rows = "".join(f"{row},Ann,B-per\n{row},runs,O\n" for row in range(12))
     data = prepare_tag(_file(tmp_path, "a.csv", "sentence,word,tag\n" + rows), settings_from({"task": "tag"}).data)
-    assert data.encoders.layout == "table" and data.encoders.labels == ("B-per", "I-per", "O")
+    assert data.encoders.layout == "table" and data.encoders.labels == ("O", "B-per", "I-per")
     same = reopen_tag(_file(tmp_path, "b.csv", "sentence,word,tag\nz,Ann,B-per\n"), data.data, data.encoders)
     other = reopen_tag(_file(tmp_path, "b.txt", "Ann\n"), data.data, data.encoders, answers=False)
     assert same.tokens(0) == other.tokens(0) == ["Ann"]

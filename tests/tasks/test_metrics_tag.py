@@ -12,6 +12,8 @@ from remanence.data.examples import Batch
 from remanence.data.scalers import Scaler
 from remanence.nn.crf import lattice_of
 from remanence.sequences import Sequences
+from remanence.settings import settings_from
+from remanence.tasks import task
 from remanence.tasks.events import count_events, event_f1
 from remanence.tasks.metrics_tag import TagMeter
 from tests.tasks import made
@@ -111,3 +113,16 @@ def test_encoders_name_features_in_order() -> None:
         motion=("speed", "acceleration"), motion_steps=(1, 2),
     )  # fmt: skip
     assert encoders.features == ("p", "speed_1", "speed_2", "acceleration_1", "acceleration_2", "p missing")
+
+
+def test_recall_makes_a_missed_span_dearer_by_hand() -> None:
+    found = task("tag")
+    batch = Batch(
+        Sequences(torch.zeros(1, 1, 1), torch.tensor([1])), torch.tensor([[1]]), None, torch.tensor([0]),
+        scored=torch.ones(1, 1, dtype=torch.bool),
+    )  # fmt: skip
+    output = lattice_of(torch.tensor([[[0.3, 0.9]]]))
+    for recall in (0.0, 2.0):
+        settings = settings_from({"crf": True, "recall": recall, "scheme": "BIO"})
+        expected = np.log(np.exp(0.3 + recall) + np.exp(0.9)) - 0.9
+        assert float(found.loss(output, batch, settings)) == pytest.approx(expected, rel=1e-6)

@@ -58,6 +58,7 @@ CASES = {
     "numbers-branch-both-ends": Case("classify", made.made_numbers, {"branch": 4}),
     "spans": Case("tag", made.made_spans, {}),
     "spans-recurrent-characters": Case("tag", made.made_spans, {"characters": "recurrent", "cell": "gru"}),
+    "spans-affixes": Case("tag", made.made_spans, {"characters": "affixes", "recall": 2.0}),
     "spans-forward": Case("tag", made.made_spans, {"bidirectional": False, "crf": False}),
     "labels-without-characters": Case("tag", lambda: made.made_spans(characters=None, scheme="none"), {"crf": True}),
     "samples": Case("tag", made.made_samples, {}),

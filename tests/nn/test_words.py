@@ -1,0 +1,55 @@
+"""Tokens by their characters: what may change a vector, and what may not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from remanence.nn.affixes import AffixEncoder, kinds_of
+from remanence.nn.words import CharacterEncoder
+
+LETTERS = "abcdefghijklmnopABCDEFGHIJKLMNOP0123456789-#"
+
+
+def _spelt(*words: str, width: int = 0) -> torch.Tensor:
+    most = max(width, *map(len, words))
+    return torch.tensor([[LETTERS.index(c) + 2 for c in word] + [0] * (most - len(word)) for word in words])
+
+
+def _affixes() -> AffixEncoder:
+    torch.manual_seed(0)
+    return AffixEncoder(np.concatenate([[0, 5], kinds_of(LETTERS)]), 5).eval()
+
+
+def test_affixes_see_ends_and_shape_and_not_what_lies_between() -> None:
+    same, other = _affixes()(_spelt("abcdeffedcba", "abcdnoonedcba"[:4] + "gaag" + "dcba"))
+    torch.testing.assert_close(same, other)
+    for word in ("abcdefFedcba", "bbcdeffedcba", "abcdeffedcbb", "abcdeffedcbaa"):
+        assert not torch.allclose(_affixes()(_spelt(word))[0], same), word
+
+
+def test_shape_counts_equal_neighbours_once() -> None:
+    encoder = _affixes()
+    shape = encoder._codes(_spelt("ABcd", "Acd", "AcB", "12-a"), torch.tensor([4, 3, 3, 4]))[-2].tolist()
+    assert shape[0] == shape[1] and len(set(shape)) == 3
+
+
+@pytest.mark.parametrize("kind", ["convolution", "recurrent", "affixes"])
+def test_width_of_the_table_changes_nothing_and_no_character_gives_zeros(kind: str) -> None:
+    torch.manual_seed(0)
+    encoder = _affixes() if kind == "affixes" else CharacterEncoder(60, 6, kind=kind).eval()
+    words = _spelt("a", "Ab", "abcde")
+    torch.testing.assert_close(encoder(torch.nn.functional.pad(words, (0, 4))), encoder(words))
+    torch.testing.assert_close(encoder(words[:1, :1]), encoder(words)[:1])
+    assert not encoder(torch.zeros(2, 3, dtype=torch.int64)).any() and encoder(torch.zeros(1, 0).long()).shape[0] == 1
+
+
+def test_convolution_is_the_maximum_over_windows_of_three() -> None:
+    torch.manual_seed(0)
+    encoder = CharacterEncoder(60, 4).eval()
+    word = _spelt("abca")
+    vectors = torch.nn.functional.pad(encoder.vectors(word)[0], (0, 0, 1, 1))
+    weight, bias = encoder.reader.weight, encoder.reader.bias
+    windows = [sum(weight[:, :, at] @ vectors[place + at] for at in range(3)) + bias for place in range(4)]
+    torch.testing.assert_close(encoder(word)[0], torch.stack(windows).amax(0))
