@@ -84,21 +84,39 @@ class Chain(nn.Module):
 def path_score(lattice: Lattice, labels: Tensor, mask: Tensor) -> Tensor:
     """Score of given labels `[batch, time]`, where `mask` `[batch, time]` holds: `[batch]`."""
     batch, time = labels.shape
+    if time == 0:
+        return lattice.emissions.new_zeros(batch)
     labels = torch.where(mask, labels, 0)
-    total = torch.where(mask, lattice.emissions.gather(2, labels[..., None])[..., 0], 0.0).sum(1)
-    rows = torch.arange(batch, device=labels.device)
-    before, begun = labels.new_zeros(batch), mask.new_zeros(batch)
-    for t in range(time):
-        now = labels[:, t]
-        step = torch.where(begun, lattice.transitions[rows, before, now], lattice.start[rows, now])
-        total = total + torch.where(mask[:, t], step, 0.0)
-        before = torch.where(mask[:, t], now, before)
-        begun = begun | mask[:, t]
-    return total + torch.where(begun, lattice.end[rows, before], 0.0)
+    steps = torch.arange(time, device=labels.device)
+    # The last step that counts up to each one, and before each one: -1 where there is none.
+    latest = torch.where(mask, steps, -1).cummax(dim=1).values
+    before = torch.nn.functional.pad(latest[:, :-1], (1, 0), value=-1)
+    pairs = labels.gather(1, before.clamp(min=0)) * lattice.start.shape[1] + labels
+    follow = lattice.transitions.flatten(1).gather(1, pairs)
+    step = torch.where(before < 0, lattice.start.gather(1, labels), follow)
+    step = step + lattice.emissions.gather(2, labels[..., None])[..., 0]
+    last = latest[:, -1:]
+    end = lattice.end.gather(1, labels.gather(1, last.clamp(min=0)))
+    return torch.where(mask, step, 0.0).sum(1) + torch.where(last < 0, 0.0, end)[:, 0]
 
 
 def log_partition(lattice: Lattice, mask: Tensor) -> Tensor:
     """Log of the sum over all label sequences `[batch]`; 0 for a sequence without a step.
+
+    Few labels over many steps are summed in pairs of neighbours, then pairs of pairs; others step by step.
+    """
+    if lattice.emissions.shape[1] == 0:
+        return lattice.emissions.new_zeros(len(mask))
+    few = lattice.emissions.shape[2] <= _FEW and lattice.emissions.shape[1] > _MANY
+    alpha = _by_pairs(lattice, mask) if few else _by_steps(lattice, mask)
+    return torch.where(mask.any(1), torch.logsumexp(alpha + lattice.end, dim=1), 0.0)
+
+
+_FEW, _MANY = 6, 32
+
+
+def _by_steps(lattice: Lattice, mask: Tensor) -> Tensor:
+    """Log of the sum over the sequences that end in each label `[batch, class]`.
 
     Numerics: in log space. Of each sum over the labels before, the largest score is taken out, what is left is a
     product with the exponentials of the transitions. A label that is e^87 times (float32) less likely than the
@@ -116,7 +134,25 @@ def log_partition(lattice: Lattice, mask: Tensor) -> Tensor:
         following = torch.where(begun[:, None], inner, lattice.start) + emissions[:, t]
         alpha = torch.where(mask[:, t, None], following, alpha)
         begun = begun | mask[:, t]
-    return torch.where(begun, torch.logsumexp(alpha + lattice.end, dim=1), 0.0)
+    return alpha
+
+
+def _by_pairs(lattice: Lattice, mask: Tensor) -> Tensor:
+    """The same by the products of neighbouring steps, each a matrix of scores `[class before, class]`."""
+    emissions = lattice.emissions
+    batch, _, count = emissions.shape
+    begun = mask.cumsum(1) > 1
+    own = torch.where(begun[..., None, None], lattice.transitions[:, None], lattice.start[:, None, None])
+    # A step that is passed over leaves every label what it was.
+    stay = torch.where(torch.eye(count, dtype=torch.bool, device=mask.device), 0.0, FORBIDDEN).to(emissions)
+    chain = torch.where(mask[..., None, None], own + emissions[:, :, None], stay)
+    while chain.shape[1] > 1:
+        odd = chain[:, -1:] if chain.shape[1] % 2 else None
+        left, right = chain[:, 0 : chain.shape[1] // 2 * 2 : 2], chain[:, 1::2]
+        chain = torch.logsumexp(left[..., None] + right[:, :, None], dim=3)
+        chain = chain if odd is None else torch.cat([chain, odd], dim=1)
+    # All rows are alike where there was a step: it began from the scores of the start.
+    return chain[:, 0, 0].reshape(batch, count)
 
 
 def log_likelihood(lattice: Lattice, labels: Tensor, mask: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from remanence.data.schemes import allowed
+from remanence.nn import crf
 from remanence.nn.crf import (
     FORBIDDEN,
     Chain,
@@ -112,3 +113,26 @@ def test_pack_and_read_are_inverse() -> None:
     read = Lattice.read(lattice.pack(), 3)
     assert all(torch.equal(one, two) for one, two in zip(lattice, read, strict=True))
     assert np.array_equal(Lattice.read(lattice.pack(), 1).emissions, lattice.emissions[:, :1])
+
+
+@pytest.mark.parametrize("classes", [1, 2, 5])
+@pytest.mark.parametrize("time", [1, 2, 7, 63])
+def test_pairs_and_steps_give_the_same_sum_and_gradients(time: int, classes: int) -> None:
+    lattice = _lattice(5, time, classes, seed=3)
+    generator = torch.Generator().manual_seed(4)
+    mask = torch.rand(5, time, generator=generator) < 0.7
+    mask[0], mask[1] = False, True
+    found = []
+    for way in (crf._by_pairs, crf._by_steps):
+        parts = [part.clone().requires_grad_() for part in lattice]
+        alpha = way(Lattice(*parts), mask)[mask.any(1)]
+        found.append((alpha, torch.autograd.grad(torch.logsumexp(alpha, 1).sum(), [parts[0], parts[1], parts[3]])))
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_long_sequences_of_few_labels_match_in_float32() -> None:
+    lattice = Lattice(*(10 * part.float() for part in _lattice(3, 500, 4)))
+    mask = torch.arange(500) < torch.tensor([[500], [123], [1]])
+    double = Lattice(*(part.double() for part in lattice))
+    expected = torch.logsumexp(crf._by_steps(double, mask) + double.end, 1)
+    torch.testing.assert_close(log_partition(lattice, mask).double(), expected, rtol=1e-5, atol=1e-4)
