@@ -53,14 +53,14 @@ def measure_dynamically(
         rate: step size η, such as 0.0001; 0 scores the model as it is.
 
     Raises:
-        SettingError: a task whose answers do not come step by step, or a negative step size.
+        SettingError: a task whose answers do not come step by step, or a step size below 0 or far too large.
     """
     if task.name != "generate":
         raise SettingError(
             f"is for runs that generate, not those that {task.name}", name="dynamic", remedy="leave it out"
         )
-    if rate < 0:
-        raise SettingError(f"expected at least 0, came {rate:g}", name="dynamic", remedy="such as 0.0001")
+    if not 0 <= rate < float("inf"):
+        raise SettingError(f"expected a number of at least 0, came {rate:g}", name="dynamic", remedy="such as 0.0001")
     train, part = parts
     learning = deepcopy(model).eval()
     weights = [weight for weight in learning.parameters() if weight.requires_grad]
@@ -76,7 +76,12 @@ def measure_dynamically(
             for weight, start, root, pull, gradient in zip(weights, trained, roots, back, gradients, strict=True):
                 step = torch.zeros_like(weight) if gradient is None else gradient / (root + EPSILON)
                 weight += pull * (start - weight) - rate * step
-    return meter.scores()
+    scores = meter.scores()
+    if not np.isfinite(scores.errors).all():
+        raise SettingError(
+            f"{rate:g} is so large that the weights ran away", name="dynamic", remedy="try a tenth of it"
+        )
+    return scores
 
 
 def squared_gradients(task: Task, model: Any, train: Part, settings: Settings) -> list[Tensor]:

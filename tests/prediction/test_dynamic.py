@@ -80,7 +80,8 @@ def test_it_learns_what_training_never_saw() -> None:
 def test_other_tasks_and_negative_steps_are_refused() -> None:
     data = made.made_stream()
     found, model, settings = ready(data)
-    with pytest.raises(SettingError, match="--dynamic"):
-        measure_dynamically(found, model, (data.train, data.test), data.encoders, settings, rate=-1.0)
+    for rate in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(SettingError, match="--dynamic"):
+            measure_dynamically(found, model, (data.train, data.test), data.encoders, settings, rate=rate)
     with pytest.raises(SettingError, match="--dynamic"):
         measure_dynamically(task("classify"), model, (data.train, data.test), data.encoders, settings, rate=1.0)
