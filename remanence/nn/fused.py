@@ -10,6 +10,7 @@ import importlib.util
 import warnings
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -21,6 +22,9 @@ from remanence.compiler.reading import Reading
 from remanence.errors import ShapeError
 from remanence.nn import operators
 from remanence.nn.twin import transformed
+
+if TYPE_CHECKING:
+    from remanence.compiler.kernel import Kernel
 
 __all__ = ["SHORTEST", "abstract", "check_weight", "choose", "run"]
 
@@ -117,7 +121,7 @@ def _failure(cell: Cell, dtype: torch.dtype, trace: tuple[str, ...], train: bool
 
     name = str(dtype).removeprefix("torch.")
     try:
-        built = kernel.build(cell.step, trace, train=train)
+        built = _built(cell, trace, train)
         kernel.tiles(name)
         for backward in (False, True)[: 1 + train]:
             built.address(name, backward)
@@ -136,9 +140,17 @@ def run(
     """Run one layer in one direction; arguments as `run_cpu.run`."""
     if abstract(inputs):
         return operators.run(cell, weights, inputs, state, reading)
-    from remanence.compiler import kernel, run_cpu
+    from remanence.compiler import run_cpu
 
     train = torch.is_grad_enabled() and any(
         tensor.requires_grad for tensor in (inputs, *weights.values(), *state.values(), *reading.given.values())
     )
-    return run_cpu.run(kernel.build(cell.step, reading.trace, train=train), weights, inputs, state, reading)
+    return run_cpu.run(_built(cell, reading.trace, train), weights, inputs, state, reading)
+
+
+@lru_cache(maxsize=256)
+def _built(cell: Cell, trace: tuple[str, ...], train: bool) -> Kernel:
+    """By cell, whose hash is that of its text: the hash of a step goes through all its nodes, at every call."""
+    from remanence.compiler import kernel
+
+    return kernel.build(cell.step, trace, train=train)
