@@ -67,7 +67,7 @@ def test_comparison_of_samples_has_every_simple_model(tmp_path: Path) -> None:
     models = {row["model"]: row for row in found["rows"]}
     assert set(models) == {"lstm", "majority", "sample-window", "threshold"}
     assert models["threshold"]["metrics"]["error"] < models["majority"]["metrics"]["error"]
-    assert set(models["lstm"]["metrics"]) == {"error", "accuracy", "macro_f1", "event_f1"}
+    assert set(models["lstm"]["metrics"]) == {"error", "accuracy", "macro_f1", "event_f1", "event_iou_f1"}
     rows = _rows(command("predict", out / "lstm", GAZE).out)
     table = _rows(GAZE.read_text())
     assert [(row["recording"], float(row["time"])) for row in rows] == [

@@ -34,6 +34,7 @@ METRICS = {
     "precision": Words("precision", "精确率"),
     "recall": Words("recall", "召回率"),
     "event_f1": Words("event F1", "事件 F1"),
+    "event_iou_f1": Words("event F1 (IoU ≥ ½)", "事件 F1（IoU ≥ ½）"),
     "unseen": Words("labels not seen", "未见标签"),
     "error_rate": Words("error rate", "错误率"),
 }

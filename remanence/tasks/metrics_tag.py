@@ -9,7 +9,7 @@ Other labels:
 
     error, accuracy         share of steps with a wrong, or the right, label; `error` is the verdict's
     macro_f1                mean F1 over the labels that occur or are predicted
-    event_f1                of samples: see `tasks.events`
+    event_f1, event_iou_f1  of samples: F1 of events, by votes and by overlaps (see `tasks.events`)
 
 Both: unseen, the share of steps whose true label training does not know; they count as wrong.
 
@@ -28,7 +28,7 @@ from remanence.data.encoders import TagEncoders
 from remanence.data.examples import Batch
 from remanence.data.schemes import Span, spans
 from remanence.nn.crf import Lattice, viterbi
-from remanence.tasks.events import count_events, event_f1
+from remanence.tasks.events import class_f1, overlaps, votes
 from remanence.tasks.task import Meter, Scores
 
 __all__ = ["TagMeter", "decoded"]
@@ -106,17 +106,19 @@ class TagMeter(Meter):
 
     def _of_steps(self, windows: list[_Window]) -> tuple[dict[str, float], np.ndarray]:
         confusion = self._confusion
-        total, right, seen = confusion.sum(), np.diag(confusion), confusion.sum(0) + confusion.sum(1)
+        total, right = confusion.sum(), np.diag(confusion)
         wrong = np.array([float((window.truth != window.found).sum()) for window in windows])
         metrics = {
             "error": 1 - float(right.sum()) / float(total),
             "accuracy": float(right.sum()) / float(total),
-            "macro_f1": float((2 * right[seen > 0] / seen[seen > 0]).mean()),
+            "macro_f1": class_f1(right, confusion.sum(0), confusion.sum(1)),
         }
         if self.encoders.vocabulary is None:
             joined = _recordings(windows)
-            counts = sum(count_events(truth, found, len(confusion)) for truth, found in joined)
-            metrics["event_f1"] = event_f1(np.asarray(counts))
+            voted = sum((votes(*pair, len(confusion)) for pair in joined), np.zeros_like(confusion))
+            shared = sum((overlaps(*pair, len(confusion)) for pair in joined), np.zeros((len(confusion), 3), np.int64))
+            metrics["event_f1"] = class_f1(np.diag(voted), voted.sum(0), voted.sum(1))
+            metrics["event_iou_f1"] = class_f1(*shared.T)
         return metrics, wrong * len(windows) / float(total)
 
     def _of_spans(self, windows: list[_Window]) -> tuple[dict[str, float], np.ndarray]:

@@ -14,7 +14,7 @@ from remanence.nn.crf import lattice_of
 from remanence.sequences import Sequences
 from remanence.settings import settings_from
 from remanence.tasks import task
-from remanence.tasks.events import count_events, event_f1
+from remanence.tasks.events import class_f1, overlaps, votes
 from remanence.tasks.metrics_tag import TagMeter
 from tests.tasks import made
 
@@ -90,20 +90,48 @@ def test_labels_that_training_does_not_know_count_as_wrong() -> None:
 
 def test_events_by_hand() -> None:
     truth = np.array([0] * 4 + [1] * 4 + [0] * 2)
-    # Three of the first four; half of the second run only; the last run, with one flicker.
     found = np.array([0, 0, 0, 1, 1, 1, 0, 0, 0, 0])
-    counts = count_events(truth, found, 3)
-    assert counts.tolist() == [[2, 0, 1], [0, 1, 1], [0, 0, 0]]
-    assert event_f1(counts) == pytest.approx((4 / 5 + 0) / 2)
-    assert np.isnan(event_f1(np.zeros((2, 3))))
+    # Three of the first four; half of the second, and the first of equals counts; all of the last.
+    assert votes(truth, found, 3).tolist() == [[2, 0, 0], [1, 0, 0], [0, 0, 0]]
+    # 3 of 4 are shared; 2 of 5; 2 of 4.
+    assert overlaps(truth, found, 3).tolist() == [[2, 2, 2], [0, 1, 1], [0, 0, 0]]
+    assert class_f1(*overlaps(truth, found, 3).T) == pytest.approx((1 + 0) / 2)
+    assert np.isnan(class_f1(*np.zeros((3, 2))))
+
+
+def test_overlaps_match_every_pair_of_events() -> None:
+    random = np.random.default_rng(2)
+    for _ in range(60):
+        truth, found = np.repeat(random.integers(0, 3, (2, 9)), random.integers(1, 4, 9), axis=1)
+        found = np.roll(found, 1)
+        events = [_runs_by_hand(labels) for labels in (truth, found)]
+        hits = np.zeros(3, int)
+        for kind, own in events[0]:
+            hits[kind] += any(
+                kind == other and 2 * len(own & theirs) >= len(own | theirs) for other, theirs in events[1]
+            )
+        counts = overlaps(truth, found, 3)
+        np.testing.assert_array_equal(counts[:, 0], hits)
+        for column, side in ((2, 0), (1, 1)):
+            assert counts[:, column].tolist() == [sum(kind == each for kind, _ in events[side]) for each in range(3)]
+
+
+def _runs_by_hand(labels: np.ndarray) -> list[tuple[int, set[int]]]:
+    found: list[tuple[int, set[int]]] = []
+    for step, label in enumerate(labels.tolist()):
+        if found and found[-1][0] == label:
+            found[-1][1].add(step)
+        else:
+            found.append((label, {step}))
+    return found
 
 
 def test_events_join_windows_of_a_recording_and_not_recordings() -> None:
-    # One event of four samples in two windows: more than half of it is found.
-    whole = _scores(tuple("ab"), "none", [("a a", "a a"), ("a a", "a b")], [7, 7]).metrics
-    assert whole["event_f1"] == pytest.approx(2 / 2)
-    apart = _scores(tuple("ab"), "none", [("a a", "a a"), ("a a", "a b")], [7, 8]).metrics
-    assert apart["event_f1"] == pytest.approx(2 / 3)
+    # One event of four samples in two windows: most of it is found.
+    whole = _scores(tuple("ab"), "none", [("a a", "a a"), ("a a", "b b"), ("a", "a")], [7, 7, 7]).metrics
+    assert whole["event_f1"] == 1
+    apart = _scores(tuple("ab"), "none", [("a a", "a a"), ("a a", "b b"), ("a", "a")], [7, 8, 9]).metrics
+    assert apart["event_f1"] == pytest.approx((4 / 5 + 0) / 2)
 
 
 def test_encoders_name_features_in_order() -> None:
