@@ -27,17 +27,19 @@ def piano_roll(chances: np.ndarray, truth: np.ndarray, *, language: Language = "
         language: of the words in the figure.
     """
     frame, key = np.nonzero((chances >= LEAST) | (truth > 0))
-    names = Words("key (MIDI number)", "琴键（MIDI 编号）"), Words("probability", "概率"), Words("frame", "帧")
+    names = Words("key (C4 is middle C)", "琴键（C4 是中央 C）"), Words("probability", "概率"), Words("frame", "帧")
     sounded = np.array([Words("no", "否").pick(language), Words("yes", "是").pick(language)])
     came = sounded[(truth[frame, key] > 0).astype(int)]
     data = columns(frame=frame + 1, key=key + LOWEST, chance=chances[frame, key], sounded=came)
     low, high = int(key.min(initial=39)) + LOWEST - 1, int(key.max(initial=39)) + LOWEST + 1
+    keys = list(range(high, low - 1, -1))
+    octaves = alt.Axis(values=[each for each in keys if each % 12 == 0], labelExpr="'C' + (datum.value / 12 - 1)")
     base = (
         alt.Chart(data)
         .transform_flatten(["frame", "key", "chance", "sounded"])
         .encode(
             x=alt.X("frame:O", title=names[2].pick(language), axis=alt.Axis(labelOverlap=True, labelAngle=0)),
-            y=alt.Y("key:O", title=names[0].pick(language), scale=alt.Scale(domain=list(range(high, low - 1, -1)))),
+            y=alt.Y("key:O", title=names[0].pick(language), axis=octaves, scale=alt.Scale(domain=keys)),
             tooltip=[
                 alt.Tooltip("frame:O", title=names[2].pick(language)),
                 alt.Tooltip("key:O"),
