@@ -2,18 +2,21 @@
 
 Each study trains through the public functions, three seeds, and writes `bench/results/NAME.json`; `docs/results.md` is
 generated from those files. A study that is already there is kept (delete its file to run it again). Data come from
-../shared/data (see its README for sources and terms); a study whose file is absent is skipped, and says so.
+../shared/data (see its README for sources and terms); a study whose file is absent is skipped, and says so. A study
+that was killed goes on from its last checkpoint.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from bench.tag_studies import TAG_STUDIES
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
 RESULTS = ROOT / "bench" / "results"
+WORK = ROOT / ".cache" / "studies"
 COLUMNS = (
     "study", "protocol", "metric", "ours", "knows no pattern", "to reach", "published elsewhere", "parameters",
     "seconds", "command",
@@ -133,14 +137,14 @@ def run(name: str, study: Study, extra: dict[str, Any]) -> dict[str, Any]:
     """Train the seeds of one study and score each on the test part."""
     import remanence
 
-    with tempfile.TemporaryDirectory() as scratch:
+    with _workplace(name, study) as scratch:
         options = study.unpack(DATA / study.source, Path(scratch)) | {"seeds": study.seeds, "threads": 1} | extra
         path = options.pop("path")
         began = time.perf_counter()
         if study.folds:
             fitted, seeds = pooled(path, Path(scratch), options, study.folds)
         else:
-            fitted = remanence.fit(path, out=Path(scratch) / "run", beside=(), **options)
+            fitted = remanence.fit(path, out=Path(scratch) / "run", beside=(), overwrite=True, **options)
             seeds = fitted.manifest["seeds"]
         simple = {row["name"]: row["test"] for row in fitted.manifest["baselines"]}
         if study.simple:
@@ -160,6 +164,22 @@ def run(name: str, study: Study, extra: dict[str, Any]) -> dict[str, Any]:
         "settings": fitted.manifest["settings"],
         "versions": fitted.manifest["versions"],
     }
+
+
+@contextmanager
+def _workplace(name: str, study: Study) -> Iterator[str]:
+    """A folder for data and runs; one that stays after a kill, so that hours of training go on where they stopped.
+
+    The runs of a cross-validation are many and short; they begin anew.
+    """
+    if study.folds:
+        with tempfile.TemporaryDirectory() as folder:
+            yield folder
+        return
+    folder = WORK / name
+    folder.mkdir(parents=True, exist_ok=True)
+    yield str(folder)
+    shutil.rmtree(folder)
 
 
 def table(results: dict[str, dict[str, Any]]) -> str:
