@@ -15,6 +15,7 @@ from remanence.errors import DataError
 __all__ = ["Sentence", "StepRecords", "gather_sentences"]
 
 _ALIKE = ("(all)",)
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,26 @@ class _Names(dict[str, int]):
         return code
 
 
+class _Column:
+    """Numbers that come a few at a time, gathered so that each spilled block holds many."""
+
+    def __init__(self, dtype: type[np.signedinteger]) -> None:
+        self._spill, self._held = Spill(dtype), list[int]()
+
+    def extend(self, numbers: list[int]) -> None:
+        self._held += numbers
+        if len(self._held) >= _BLOCK:
+            self._flush()
+
+    def finish(self) -> np.ndarray:
+        self._flush()
+        return self._spill.finish()
+
+    def _flush(self) -> None:
+        self._spill.append(np.array(self._held, self._spill.dtype))
+        self._held = []
+
+
 def gather_sentences(
     path: Path, sentences: Iterable[Sentence], line_of_step: Callable[[int], int], notes: tuple[str, ...] = ()
 ) -> StepRecords:
@@ -107,33 +128,31 @@ def gather_sentences(
         DataError: there is no sentence.
     """
     forms, labels, groups, marks = _Names(), _Names(), _Names(), _Names()
-    spills = {name: Spill(np.int32) for name in ("forms", "labels", "groups", "marks")}
-    lengths, lines = Spill(np.int64), Spill(np.int64)
+    columns = {name: _Column(np.int32) for name in ("forms", "labels", "groups", "marks")}
+    columns |= {name: _Column(np.int64) for name in ("lengths", "lines")}
     for sentence in sentences:
-        count = len(sentence.tokens)
-        spills["forms"].append(np.fromiter(map(forms.__getitem__, sentence.tokens), np.int32, count))
+        columns["forms"].extend([forms[token] for token in sentence.tokens])
         known = sentence.labels
-        codes = np.full(count, -1, np.int32)
-        if known is not None:
-            codes = np.fromiter(map(labels.__getitem__, known), np.int32, count)
-        spills["labels"].append(codes)
-        spills["groups"].append(np.array([groups[sentence.group]]))
-        spills["marks"].append(np.array([marks[sentence.mark]]))
-        lengths.append(np.array([count]))
-        lines.append(np.array([sentence.line]))
-    if not lengths.rows:
+        columns["labels"].extend([-1] * len(sentence.tokens) if known is None else [labels[label] for label in known])
+        columns["groups"].extend([groups[sentence.group]])
+        columns["marks"].extend([marks[sentence.mark]])
+        columns["lengths"].extend([len(sentence.tokens)])
+        columns["lines"].extend([sentence.line])
+    arrays = {name: column.finish() for name, column in columns.items()}
+    lengths = arrays["lengths"]
+    if not len(lengths):
         raise DataError("no sequence of tokens", path=path, remedy="expected a token a line, a blank line between two")
     return StepRecords(
         path,
-        np.concatenate([[0], np.cumsum(lengths.finish())]).astype(np.int64),
-        spills["labels"].finish(),
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        arrays["labels"],
         tuple(labels),
         line_of_step,
-        lines.finish(),
-        forms=spills["forms"].finish(),
+        arrays["lines"],
+        forms=arrays["forms"],
         form_names=tuple(forms),
-        groups=spills["groups"].finish() if any(groups) else None,
-        marks=spills["marks"].finish() if any(marks) else None,
+        groups=arrays["groups"] if any(groups) else None,
+        marks=arrays["marks"] if any(marks) else None,
         mark_names=tuple(marks),
         notes=notes,
     )

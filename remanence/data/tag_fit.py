@@ -21,7 +21,7 @@ from remanence.data.tokens import Vocabulary
 from remanence.data.word_tables import holds_words
 from remanence.settings import DataSettings
 
-__all__ = ["fit_numbers", "fit_tokens", "inside", "store_of", "with_runs"]
+__all__ = ["counted", "fit_numbers", "fit_tokens", "store_of", "with_runs"]
 
 _LONG = 512
 """Samples of a recording from which on it is cut into windows, unless `window` says otherwise."""
@@ -34,11 +34,16 @@ _HALF = 12
 _SLAB_STEPS = 1 << 18
 
 
-def inside(share: Share[StepRecords]) -> np.ndarray:
-    """Which steps of a file belong to a share: bool `[step]`."""
+def counted(share: Share[StepRecords], codes: np.ndarray, names: int) -> np.ndarray:
+    """How often each of so many codes `[step]` of a file occurs in a share, int64 `[name]`; -1 is left out."""
     chosen = np.zeros(len(share.records), bool)
     chosen[share.places] = True
-    return np.repeat(chosen, np.diff(share.records.offsets))
+    offsets, counts = share.records.offsets, np.zeros(names + 1, np.int64)
+    for start in range(0, len(codes), _SLAB_STEPS):
+        stop = min(start + _SLAB_STEPS, len(codes))
+        own = chosen[np.searchsorted(offsets, np.arange(start, stop), "right") - 1]
+        counts += np.bincount(codes[start:stop][own] + 1, minlength=names + 1)
+    return counts[1:]
 
 
 def fit_tokens(
@@ -48,7 +53,7 @@ def fit_tokens(
     records = train.records
     assert records.forms is not None
     layout = None if holds_words(records.path, settings) else guess_layout(records.path, settings)
-    counts = np.bincount(records.forms[inside(train)], minlength=len(records.form_names))
+    counts = counted(train, records.forms, len(records.form_names))
     seen = [(form, int(count)) for form, count in zip(records.form_names, counts, strict=True) if count]
     single = sum(count for form, count in seen if len(form) == 1) > 0.9 * sum(count for _, count in seen)
     tokens = settings.tokens or ("characters" if single else "words")
@@ -167,7 +172,7 @@ def _with_scaler(encoders: TagEncoders, train: Share[StepRecords], notes: list[s
     moving = [at for at, name in enumerate(names) if sized(name)]
     sizes = np.zeros(len(names))
     if moving:
-        thin = max(1, int(inside(train).sum()) // 1_000_000)
+        thin = max(1, int(np.diff(train.records.offsets)[train.places].sum()) // 1_000_000)
         found = [block[::thin, moving] for block in _moved(train.records, train.places, encoders)]
         values = np.abs(np.concatenate(found))
         sizes[moving] = [np.median(column[column > 0]) if (column > 0).any() else 0.0 for column in values.T]
@@ -254,7 +259,9 @@ def _mended(labels: np.ndarray, offsets: np.ndarray, encoders: TagEncoders) -> n
     fits[:known, :known] = follow
     starts, stops = offsets[:-1], offsets[1:] - 1
     wrong = np.zeros(len(labels), bool)
-    wrong[1:] = ~fits[labels[:-1], labels[1:]]
+    for start in range(1, len(labels), _SLAB_STEPS):
+        stop = min(start + _SLAB_STEPS, len(labels))
+        wrong[start:stop] = ~fits[labels[start - 1 : stop - 1], labels[start:stop]]
     wrong[starts] = ~np.append(begin, [False, False])[labels[starts]]
     wrong[stops] |= ~np.append(end, [False, False])[labels[stops]]
     changed = []

@@ -16,7 +16,7 @@ from remanence.data.schemes import OUTSIDE, Scheme, guess_scheme, parts
 from remanence.data.shares import Share, share_out
 from remanence.data.sources import file_format, fingerprint
 from remanence.data.step_records import StepRecords
-from remanence.data.tag_fit import fit_numbers, fit_tokens, inside, store_of, with_runs
+from remanence.data.tag_fit import counted, fit_numbers, fit_tokens, store_of, with_runs
 from remanence.data.tag_part import TagPart, TagStore, cut
 from remanence.data.word_tables import TABLES, holds_words, read_words
 from remanence.errors import DataError, SettingError
@@ -137,8 +137,8 @@ def _thinned(valid: TagPart, notes: list[str]) -> TagPart:
 
 def _labels(train: Share[StepRecords], settings: DataSettings, notes: list[str]) -> tuple[tuple[str, ...], Scheme]:
     """Labels of the training part, sorted, and their scheme; a scheme's letters are complete for every type."""
-    codes = np.unique(train.records.steps[inside(train)])
-    names = {train.records.step_names[code] for code in codes}
+    counts = counted(train, train.records.steps, len(train.records.step_names))
+    names = {train.records.step_names[code] for code in np.flatnonzero(counts)}
     scheme = settings.scheme or guess_scheme(names)
     if settings.scheme is None and scheme != "none":
         notes.append(f"labels spell spans: {scheme} (--scheme)")
@@ -161,14 +161,14 @@ def _labels(train: Share[StepRecords], settings: DataSettings, notes: list[str])
 def _look_for_unknown(share: Share[StepRecords], labels: tuple[str, ...], settings: DataSettings) -> str:
     """A note where a few labels are unknown: they count as wrong. Many are a mistake in the file, and refused."""
     records = share.records
-    known = np.isin(np.array([*records.step_names, ""], object), np.array(labels, object))
-    own = inside(share)
-    wrong = own & ~known[records.steps]
-    if not wrong.any():
+    known = set(labels)
+    counts = counted(share, records.steps, len(records.step_names))
+    unknown = [code for code, name in enumerate(records.step_names) if name not in known and counts[code]]
+    if not unknown:
         return ""
-    step, count = int(np.argmax(wrong)), int(wrong.sum())
-    name = records.step_names[records.steps[step]][:60]
-    if count <= _MOST_UNKNOWN * own.sum():
+    step = min(_first(share, code) for code in unknown)
+    count, name = int(counts[unknown].sum()), records.step_names[records.steps[step]][:60]
+    if count <= _MOST_UNKNOWN * counts.sum():
         return f"{count} labels such as '{name}' do not occur in the training part: they count as wrong"
     raise DataError(
         f"label '{name}' is not in the training part ({', '.join(labels[:8])}{', …' if len(labels) > 8 else ''})",
@@ -177,3 +177,13 @@ def _look_for_unknown(share: Share[StepRecords], labels: tuple[str, ...], settin
         column=settings.label or "",
         remedy="add examples of it to the training part, or remove it here",
     )
+
+
+def _first(share: Share[StepRecords], code: int) -> int:
+    """The first step of a share with this label."""
+    offsets, steps = share.records.offsets, share.records.steps
+    for place in share.places.tolist():
+        found = np.flatnonzero(steps[offsets[place] : offsets[place + 1]] == code)
+        if len(found):
+            return int(offsets[place] + found[0])
+    return 0
