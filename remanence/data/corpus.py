@@ -179,23 +179,16 @@ def _tokens_of(documents: Documents, symbols: Symbols) -> tuple[np.ndarray, np.n
 
 def _prepare_frames(path: Path, kind: str, settings: DataSettings) -> GenerateParts:
     notes: list[str] = []
-    parts: list[list[Piece]] = [[], [], []]
+    others = [None if name is None else find(name) for name in (settings.valid_file, settings.test_file)]
+    column = "notes" if kind == "mat" else _column(path, settings)
     if kind == "mat":
-        for part, pieces in read_matrix(path).items():
-            parts[part] = pieces
-        column = "notes"
+        given = read_matrix(path)
+        parts = [given.get(part, []) for part in range(3)]
     else:
-        column = _column(path, settings)
-        found = list(read_notes(open_table(path, settings), column))
-        split = split_left(settings, None, None, notes)
-        if settings.split_column:
-            names = list(dict.fromkeys(str(row.get(settings.split_column)) for row, _ in found))
-            marks = np.array([names.index(str(row.get(settings.split_column))) for row, _ in found])
-            of = split_marks(marks, names, settings.split_column, path)
-            places = [np.flatnonzero(of == part) for part in range(3)]
-        else:
-            places = _drawn(len(found), split, path)
-        parts = [[found[place][1] for place in where] for where in places]
+        parts = _rows_of_notes(path, settings, split_left(settings, others[0], others[1], notes), column)
+    for place, other in enumerate(others, 1):
+        if other is not None:
+            parts[place] = pieces_of(other, settings.model_copy(update={"format": None}))
     if not any(len(piece) > 1 for piece in parts[0]):
         raise DataError("no training piece of two frames or more", path=path, remedy="see --split")
     moves = (settings.transpose, 0, 0)
@@ -207,7 +200,23 @@ def _prepare_frames(path: Path, kind: str, settings: DataSettings) -> GeneratePa
     notes.append(f"{len(made[0])} training, {len(made[1])} validation, {len(made[2])} test pieces of music")
     encoders = _encoders(settings, None, "line", column)
     data = settings.model_copy(update={"input": encoders.input, "document": "line"})
-    return DataParts(data, encoders, made[0], made[1], made[2], tuple(notes), fingerprint(path))
+    found = fingerprint(path, *(other for other in others if other is not None))
+    return DataParts(data, encoders, made[0], made[1], made[2], tuple(notes), found)
+
+
+def _rows_of_notes(
+    path: Path, settings: DataSettings, split: tuple[float, float, float], column: str
+) -> list[list[Piece]]:
+    """Pieces of JSON lines, for training, validation and test: by a column, or drawn by a fixed seed."""
+    found = list(read_notes(open_table(path, settings), column))
+    if settings.split_column:
+        names = list(dict.fromkeys(str(row.get(settings.split_column)) for row, _ in found))
+        marks = np.array([names.index(str(row.get(settings.split_column))) for row, _ in found])
+        of = split_marks(marks, names, settings.split_column, path)
+        places = [np.flatnonzero(of == part) for part in range(3)]
+    else:
+        places = _drawn(len(found), split, path)
+    return [[found[place][1] for place in where] for where in places]
 
 
 def is_music(path: Path, settings: DataSettings) -> bool:

@@ -206,3 +206,16 @@ def test_training_pieces_are_moved_over_the_keys_and_others_are_not(tmp_path: Pa
             keys = {tuple(place) for place in (whole[index // 5].nonzero() + torch.tensor([0, move])).tolist()}
             assert set(map(tuple, ours[index].nonzero().tolist())) == {(t, k) for t, k in keys if 0 <= k < 88}
     assert found.train.name(0) == "m.jsonl, piece 1, moved by -2" and found.train.name(7) == "m.jsonl, piece 2"
+
+
+def test_files_of_their_own_validate_and_test_music(tmp_path: Path) -> None:
+    def lines(count: int) -> str:
+        return "".join(json.dumps({"notes": [[60], [61], [60 + n]]}) + "\n" for n in range(count))
+
+    train, test = written(tmp_path, "a.jsonl", lines(10)), written(tmp_path, "b.jsonl", lines(4))
+    found = prepare(train, test_file=str(test))
+    assert [len(part) for part in (found.train, found.valid, found.test)] == [8, 2, 4]
+    other = mat(tmp_path / "m.mat", traindata=cells(np.ones((3, 88))), testdata=cells(np.ones((2, 88))))
+    found = prepare(other, valid_file=str(test))
+    assert [len(part) for part in (found.train, found.valid, found.test)] == [1, 4, 1]
+    assert found.fingerprint != prepare(other).fingerprint
