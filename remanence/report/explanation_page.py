@@ -21,6 +21,7 @@ from remanence.report.names import model_title, number
 from remanence.report.page import Page, write_page
 from remanence.report.run_page import models_of
 from remanence.report.sections import memory_section, settings_section
+from remanence.report.tagged import found_words
 from remanence.report.writings import next_words
 from remanence.run import Run
 
@@ -120,6 +121,9 @@ def _verdict(run: Run, models: dict[str, Any], example: Example) -> Words:
     if run.task.name == "generate":
         ahead = next_words(run, example.batch)
         return Words(f"{ahead.en}Of an input, {memories.en}.", f"{ahead.zh}一个输入的留存，{memories.zh}。")
+    if run.task.name == "tag":
+        found = found_words(run, example)
+        return Words(f"{found.en} Of an input, {memories.en}.", f"{found.zh}一个输入的留存，{memories.zh}。")
     if run.task.name != "classify":
         return Words(f"Of an input, {memories.en}.", f"一个输入的留存，{memories.zh}。")
     shares = torch.softmax(forward(run.model, example.batch, run.settings.train.truncate)[0].double(), 0)

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from remanence.data.examples import Part
+from remanence.data.schemes import spans
 from remanence.data.tag_part import TagPart
+from remanence.explain.example import Example
 from remanence.explain.words import Words
 from remanence.prediction.outputs import forward
 from remanence.report.page import Block, Table, Text
 from remanence.tasks.metrics_tag import decoded
 
-__all__ = ["tagged_blocks"]
+__all__ = ["found_words", "tagged_blocks"]
 
 SENTENCES = 4
 """Examples shown, evenly spread over the part."""
@@ -71,3 +73,28 @@ def _stretches(true: list[str], found: list[str]) -> list[tuple[str, str, str]]:
     """Neighbouring samples of the same two labels as one column: how many samples, the true label, the one found."""
     groups = [(pair, len(list(group))) for pair, group in groupby(zip(true, found, strict=True))]
     return [(f"{count}", truth, answer) for (truth, answer), count in groups]
+
+
+def found_words(run: Any, example: Example) -> Words:
+    """What a tagger finds in one example, as a sentence: its spans, or its labels in order."""
+    batch, encoders = example.batch, run.encoders
+    assert batch.scored is not None
+    output = forward(run.model, batch, run.settings.train.truncate)
+    answers = decoded(output, batch, chain=bool(run.settings.model.crf))[0]
+    places = np.flatnonzero(batch.scored[0].numpy()).tolist()
+    labels = [encoders.labels[answers[place]] for place in places]
+    tokens = [example.labels[place] for place in places]
+    if encoders.scheme != "none":
+        joint = "" if encoders.tokens == "characters" else " "
+        pieces = [f"{kind} “{joint.join(tokens[start:stop])}”" for kind, start, stop in spans(labels)]
+    elif encoders.vocabulary is not None:
+        pieces = [f"{token}/{label}" for token, label in zip(tokens, labels, strict=True)]
+    else:
+        pieces = [f"{len(list(group))} × {label}" for label, group in groupby(labels)]
+    if not pieces:
+        return Words("No span is found.", "没有找到片段。")
+    more = len(pieces) > TOKENS
+    shown = pieces[:TOKENS]
+    return Words(
+        f"Found: {', '.join(shown)}{', …' if more else ''}.", f"找到：{'、'.join(shown)}{'……' if more else ''}。"
+    )
