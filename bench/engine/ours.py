@@ -6,7 +6,6 @@ layers choose; `through="recurrent"` takes `Recurrent(cell)` on the compiled pat
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -16,7 +15,6 @@ from bench.engine.peers import torch_nn
 from bench.engine.problem import Arrays, Contender, Problem
 from remanence import nn
 from remanence.nn.recurrent import Recurrent, RecurrentOptions
-from remanence.nn.route import route
 from remanence.sequences import Sequences
 
 __all__ = ["Path", "Through", "layer", "make", "parameters"]
@@ -31,9 +29,7 @@ def make(asked: Problem, through: Through = "dropin", path: Path = "cpu-fused") 
     if through == "dropin" and asked.cell in DROPINS:
         if asked.mode != "lengths":
             return torch_nn.make(asked, DROPINS[asked.cell])
-        # The layer's own `path` is that of a call without lengths.
-        taken, _ = route("LSTM", torch.empty(0), ragged=True)
-        return replace(torch_nn.make(asked, DROPINS[asked.cell], _padded), note=taken)
+        return torch_nn.make(asked, DROPINS[asked.cell], _padded)
     return _recurrent(asked, path)
 
 

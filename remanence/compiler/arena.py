@@ -1,49 +1,42 @@
-"""Memory that is used again: the arrays of a call that nobody else sees.
+"""Memory that is used again: tensors whose memory comes back when nothing refers to it any more.
 
 What a program asks of its system for the first time costs more than computing on it: a page that is touched first is
-zeroed and mapped, 4 KB at a time. A training step asks for the same arrays again and again, so they are kept between
-calls, up to `MOST_BYTES`; the ones unused for longest go first.
+zeroed and mapped, 4 KB at a time. A training step asks for the same arrays again and again, so their memory is kept
+between calls, up to `MOST_BYTES`; what is unused for longest goes first.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["MOST_BYTES", "Lease", "borrow", "kept_bytes", "release"]
+__all__ = ["MOST_BYTES", "borrow", "kept_bytes", "release"]
 
 MOST_BYTES = 256 * 2**20
 """What is kept between calls at most."""
-_free: deque[Tensor] = deque()
-_returned: deque[Tensor] = deque()
+_LINE = 64
+_free: deque[np.ndarray] = deque()
+_returned: deque[np.ndarray] = deque()
 _lock = threading.Lock()
+_DTYPES = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
 
-class Lease:
-    """A borrowed array, given back when nothing refers to the lease any more.
+class _Lent(np.ndarray):
+    """The array behind a borrowed tensor's memory: torch holds it as long as any tensor uses that memory."""
 
-    Args:
-        whole: the memory.
-        tensor: the part of it that was asked for. Its content is arbitrary.
-    """
-
-    __slots__ = ("tensor", "whole")
-
-    def __init__(self, whole: Tensor, shape: tuple[int, ...]) -> None:
-        self.whole = whole
-        count = 1
-        for size in shape:
-            count *= size
-        self.tensor = whole[:count].view(shape)
+    whole: Any = None
 
     def __del__(self) -> None:
-        if self.whole.nbytes > MOST_BYTES:
+        if self.whole is None or self.whole.nbytes > MOST_BYTES:
             return
         _returned.append(self.whole)
-        # Python may end a lease at any point of this very thread, also where it holds the lock: never wait for it here.
+        # Python may end an array at any point of this very thread, also where it holds the lock: never wait for it.
         if _lock.acquire(blocking=False):
             try:
                 _settle()
@@ -55,40 +48,45 @@ def _settle() -> None:
     """Take in what has come back; the caller holds the lock."""
     while _returned:
         _free.append(_returned.popleft())
-    while sum(tensor.nbytes for tensor in _free) > MOST_BYTES:
+    while sum(array.nbytes for array in _free) > MOST_BYTES:
         _free.popleft()
 
 
-def borrow(shape: tuple[int, ...], dtype: torch.dtype) -> Lease:
-    """Borrow an array, used before if one of about the size is free.
+def _new(size: int) -> np.ndarray:
+    """Bytes that begin at a line of the cache."""
+    raw = np.empty(size + _LINE, np.uint8)
+    first = -raw.ctypes.data % _LINE
+    return raw[first : first + size]
+
+
+def borrow(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Make a tensor (float32, float64) of arbitrary content, in memory used before if some of about the size is free.
 
     Example:
-        >>> borrow((2, 3), torch.float32).tensor.shape
+        >>> borrow((2, 3), torch.float32).shape
         torch.Size([2, 3])
     """
-    count = 1
-    for size in shape:
-        count *= size
+    kind = _DTYPES[dtype]
+    size = math.prod(shape) * kind.itemsize
+    found = None
     with _lock:
         _settle()
-        fitting = [t for t in _free if t.dtype == dtype and count <= t.numel() <= 2 * count + 1024]
-        found = min(fitting, key=Tensor.numel, default=None)
-        if found is not None:
-            # By identity: comparing tensors would compare numbers.
-            place = next(i for i, tensor in enumerate(_free) if tensor is found)
+        fitting = [place for place, array in enumerate(_free) if size <= array.nbytes <= 2 * size + 4096]
+        if fitting:
+            place = min(fitting, key=lambda place: _free[place].nbytes)
+            found = _free[place]
             del _free[place]
-    if found is None:
-        # Under inference_mode the array would be an inference tensor, which no later training step may write to.
-        with torch.inference_mode(False):
-            found = torch.empty(count, dtype=dtype)
-    return Lease(found, shape)
+    whole = _new(size) if found is None else found
+    lent = whole[:size].view(kind).view(_Lent)
+    lent.whole = whole
+    return torch.from_numpy(lent).view(shape)
 
 
 def kept_bytes() -> int:
     """What is kept now."""
     with _lock:
         _settle()
-        return sum(tensor.nbytes for tensor in _free)
+        return sum(array.nbytes for array in _free)
 
 
 def release() -> None:

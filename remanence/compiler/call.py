@@ -39,12 +39,21 @@ _LEAST_ROWS, _MOST_ROWS = 64, 512
 
 @dataclass(frozen=True, eq=False)
 class _Packing:
-    """The table of `panels.pack`, the matrix of each line, the elements in all, and whether some stay empty."""
+    """What is packed where.
+
+    Args:
+        table: of `panels.pack`.
+        names: the parameter of each line.
+        size: elements in all.
+        gaps: whether some stay empty.
+        lines: rows of lanes behind the matrices, array → (begin, width); none where they must be computed.
+    """
 
     table: np.ndarray
     names: list[str]
     size: int
     gaps: bool
+    lines: dict[str, tuple[int, int]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +149,33 @@ class Shape:
                 filled += size * other
                 place += self.padded[block]
             start += run.elements(self.true, self.padded, backward)
-        return _Packing(np.array(lines, np.int64).reshape(-1, len(PACK)), names, start, filled < start)
+        rows: dict[str, tuple[int, int]] = {}
+        for array, parts in ({} if backward else self._plain_vectors()).items():
+            width = self.kernel.lanes({"b": "g"}.get(array, array), self.padded)
+            rows[array] = (start, width)
+            for name, home, size in parts:
+                # A row of lanes is a matrix in panels of one row.
+                lines.append([0, 1, size, start, 1, width, 0, self.begin(home), 1])
+                names.append(name)
+                filled += size
+            start += width
+        return _Packing(np.array(lines, np.int64).reshape(-1, len(PACK)), names, start, filled < start, rows)
+
+    def _plain_vectors(self) -> dict[str, list[tuple[str, Home, int]]]:
+        """The parameters that rows of lanes are made of; none where they are computed, repeated or added up."""
+        plan, layout = self.kernel.plan, self.kernel.forward
+        sizes, leaves = layout.loop.sizes, layout.loop.leaves
+        found = {"v": [(slot, slot) for slot, leaf in leaves.items() if leaf[0] == "vector"]}
+        found["b"] = [(hoist.out, slot) for hoist in layout.loop.hoisted for slot in hoist.biases]
+        slots = [slot for pairs in found.values() for _, slot in pairs]
+        if any(slot not in plan.vectors or sizes[slot] == SCALAR for slot in slots):
+            return {}
+        if len({out for out, _ in found["b"]}) < len(found["b"]):
+            return {}
+        return {
+            array: [(plan.vectors[slot], layout.homes[out], self.true[sizes[slot]]) for out, slot in pairs]
+            for array, pairs in found.items()
+        }
 
     @cached_property
     def places(self) -> dict[str, tuple[int, int]]:

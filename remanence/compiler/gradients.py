@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from remanence.compiler import emit_torch
+from remanence.compiler.arena import borrow
 from remanence.compiler.call import Call, Shape
 from remanence.compiler.ir import SCALAR
 from remanence.compiler.memory import backward_memory, once
@@ -39,8 +40,9 @@ def fused_gradients(
         wanted: which of `saved` need a gradient.
     """
     _, tensors, _ = call.sorted(saved[1:])
-    memory, strides = backward_memory(call, kept, tensors, gradients)
-    arrays = memory.arrays
+    arrays = backward_memory(call, kept, tensors, gradients)
+    x, e = arrays["x"], arrays["e"]
+    strides = {"x_time": x.stride(0), "x_row": x.stride(1), "e_time": e.stride(0), "e_row": e.stride(1)}
     call.start(arrays, {**strides, "want_x": int(wanted[0])}, True)
     count = 1 + len(call.step.given)
     found = _parameter_gradients(call, tensors, arrays, wanted[count : count + len(tensors)])
@@ -137,7 +139,7 @@ def _parameter_gradients(
     shape, tables = call.shape, _tables(call.shape)
     made = _through_once(call, tensors, arrays, tables.made)
     found = [
-        None if whole is None and not made else torch.empty_like(tensor) if whole else torch.zeros_like(tensor)
+        None if whole is None and not made else _blank(tensor, whole is True)
         for tensor, whole in zip(tensors, tables.groups, strict=True)
     ]
     filled = tuple(tensors[i] if gradient is None else gradient for i, gradient in enumerate(found))
@@ -153,6 +155,12 @@ def _parameter_gradients(
         assert into is not None
         into.chunk(len(shape.groups[index]))[part].add_(gradient)
     return [gradient if want else None for gradient, want in zip(found, wanted, strict=True)]
+
+
+def _blank(like: Tensor, filled: bool) -> Tensor:
+    """A tensor for a gradient, zero unless all of it will be filled."""
+    blank = borrow(tuple(like.shape), like.dtype)
+    return blank if filled else blank.zero_()
 
 
 def _through_once(

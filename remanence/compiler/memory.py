@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,77 +10,58 @@ from torch import Tensor
 from torch.nn import functional
 
 from remanence.compiler import emit_torch
-from remanence.compiler.arena import Lease, borrow
+from remanence.compiler.arena import borrow
 from remanence.compiler.call import Call
 from remanence.compiler.ir import SCALAR
 from remanence.compiler.layout import Home
 from remanence.compiler.schedule import ONCE
 
-__all__ = ["Memory", "Outside", "backward_memory", "entries", "finals", "forward_memory", "once", "traced", "vectors"]
+__all__ = ["backward_memory", "entries", "finals", "forward_memory", "once", "packed_memory", "traced"]
 
 
-@dataclass(frozen=True)
-class Memory:
-    """The arrays of a pass by name, and the leases of those that are borrowed."""
-
-    arrays: dict[str, Tensor]
-    leases: dict[str, Lease]
-    lend: bool = True
-
-    def borrow(self, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Borrow an array that no result will show."""
-        if not self.lend:
-            self.arrays[name] = torch.empty(shape, dtype=dtype)
-            return self.arrays[name]
-        lease = self.leases[name] = borrow(shape, dtype)
-        self.arrays[name] = lease.tensor
-        return lease.tensor
-
-
-@dataclass(frozen=True)
-class Outside:
-    """What a call is given beside x, where it starts from, and whether its memory may be borrowed."""
-
-    given: dict[str, Tensor]
-    state: dict[str, Tensor]
-    lend: bool
-
-
-def forward_memory(call: Call, tensors: tuple[Tensor, ...], inputs: Tensor, outside: Outside) -> Memory:
+def forward_memory(
+    call: Call, tensors: tuple[Tensor, ...], inputs: Tensor, given: dict[str, Tensor], state: dict[str, Tensor]
+) -> dict[str, Tensor]:
     """The memory of a forward pass; `tensors`: the parameters, contiguous."""
     shape, layout, kernel = call.shape, call.kernel.forward, call.kernel
     batch, dtype = shape.batch, shape.dtype
-    memory = Memory({"x": inputs, **vectors(call, tensors)}, {}, outside.lend)
-    call.pack(tensors, memory.borrow("w", (shape.packing(False).size,), dtype), False)
-    memory.borrow("g", (call.rows.parts * call.most(False) * shape.width("g"),), dtype)
-    memory.borrow("k", (batch * shape.width("k"),), dtype)
     keeping = kernel.backward is not None or bool(kernel.kept)
-    _take(call, memory, "s", (shape.time if keeping else 1, batch, shape.width("s")))
+    arrays = {
+        "x": inputs,
+        "g": borrow((call.rows.parts * call.most(False) * shape.width("g"),), dtype),
+        "k": borrow((batch * shape.width("k"),), dtype),
+        "s": borrow((shape.time if keeping else 1, batch, shape.width("s")), dtype),
+        **packed_memory(call, tensors),
+    }
     if layout.lanes.get("u"):
-        memory.arrays["u"] = _outside(call, inputs, outside.given)
-    for name, start in outside.state.items():
+        arrays["u"] = _outside(call, inputs, given)
+    for name, start in state.items():
         passing = name in layout.passing
         size = shape.padded[call.step.sizes[name]]
-        states = _take(call, memory, f"x_{name}", (2 if passing else shape.time + 1, batch, size))
+        states = arrays[f"x_{name}"] = borrow((2 if passing else shape.time + 1, batch, size), dtype)
+        if call.lengths is not None and (name == call.step.output or call.reading.trace):
+            # Steps that a short sequence never takes must show zeros.
+            states.zero_()
         if not passing and shape.backwards and call.lengths is not None:
             states[call.lengths, torch.arange(batch)] = _widened(start, size)
             continue
         entry = states[0 if passing or not shape.backwards else shape.time]
         entry.copy_(start) if start.shape[-1] == size else entry.copy_(_widened(start, size))
-    return memory
+    if call.lengths is not None and call.reading.trace:
+        arrays["s"].zero_()
+    return arrays
 
 
-def _take(call: Call, memory: Memory, name: str, shape: tuple[int, ...]) -> Tensor:
-    """An array that is shown if it is the output or traced, and borrowed else."""
-    dtype = call.shape.dtype
-    if name != f"x_{call.step.output}" and not call.reading.trace:
-        return memory.borrow(name, shape, dtype)
-    # Steps that a short sequence never takes must show zeros.
-    memory.arrays[name] = (torch.empty if call.lengths is None else torch.zeros)(shape, dtype=dtype)
-    return memory.arrays[name]
+def packed_memory(call: Call, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    """Matrices in panels (w), and rows of lanes: vectors that steps read (v), what products with x start from (b)."""
+    packing = call.shape.packing(False)
+    whole = borrow((packing.size,), call.shape.dtype)
+    call.pack(tensors, whole, False)
+    found = {name: whole.narrow(0, begin, width) for name, (begin, width) in packing.lines.items()}
+    return {"w": whole, **(found or _vectors(call, tensors))}
 
 
-def vectors(call: Call, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
+def _vectors(call: Call, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
     """Rows of lanes: the vectors that steps read (v), and what products with x start from (b)."""
     layout = call.kernel.forward
     homes, sizes, leaves = layout.homes, layout.loop.sizes, layout.loop.leaves
@@ -187,25 +167,28 @@ def _valid(call: Call) -> Tensor:
 
 def backward_memory(
     call: Call, kept: Mapping[str, Tensor], tensors: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...]
-) -> tuple[Memory, dict[str, int]]:
-    """The memory of a backward pass, and the strides of what comes from outside."""
+) -> dict[str, Tensor]:
+    """The memory of a backward pass."""
     shape, dtype = call.shape, call.shape.dtype
     batch, parts = shape.batch, call.rows.parts
-    memory = Memory({**kept, "e": _arriving(call, gradients[0])}, {})
-    call.pack(tensors, memory.borrow("w", (shape.packing(True).size,), dtype), True)
-    memory.borrow("d", (parts * call.most(True) * shape.width("d", True),), dtype)
-    memory.borrow("k", (batch * shape.width("k", True),), dtype)
-    memory.borrow("a", (parts, shape.width("v")), dtype).zero_()
-    memory.borrow("z", (parts, shape.gradient_size), dtype).zero_()
-    make = torch.empty if call.lengths is None else torch.zeros
-    memory.arrays["q"] = make(shape.time, batch, shape.width("q", True), dtype=dtype)
+    arrays = {
+        **kept,
+        "w": borrow((shape.packing(True).size,), dtype),
+        "d": borrow((parts * call.most(True) * shape.width("d", True),), dtype),
+        "k": borrow((batch * shape.width("k", True),), dtype),
+        "a": borrow((parts, shape.width("v")), dtype).zero_(),
+        "z": borrow((parts, shape.gradient_size), dtype).zero_(),
+        "q": borrow((shape.time, batch, shape.width("q", True)), dtype),
+        "e": _arriving(call, gradients[0]),
+    }
+    call.pack(tensors, arrays["w"], True)
+    if call.lengths is not None:
+        arrays["q"].zero_()
     for name, final in zip(call.step.state, gradients[1:], strict=True):
-        adjoint = torch.zeros(2, batch, shape.padded[call.step.sizes[name]], dtype=dtype)
+        adjoint = arrays[f"y_{name}"] = torch.zeros(2, batch, shape.padded[call.step.sizes[name]], dtype=dtype)
         if final is not None:
             adjoint[:, :, : final.shape[-1]] = final
-        memory.arrays[f"y_{name}"] = adjoint
-    x, e = kept["x"], memory.arrays["e"]
-    return memory, {"x_time": x.stride(0), "x_row": x.stride(1), "e_time": e.stride(0), "e_row": e.stride(1)}
+    return arrays
 
 
 def _arriving(call: Call, gradient: Tensor | None) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from remanence.compiler.call import Call, Groups, kernel_at, shape_of
 from remanence.compiler.emit_cpu import arrays_of
 from remanence.compiler.kernel import Kernel, launcher
-from remanence.compiler.memory import vectors
+from remanence.compiler.memory import packed_memory
 from remanence.compiler.reading import Reading
 from remanence.compiler.rows import HEAD
 
@@ -50,14 +50,11 @@ class OneStep:
         width = shape.padded["input"]
         self.x = torch.zeros(batch, width, dtype=dtype) if read is None else read
         self.states = {name: torch.zeros(2, batch, shape.padded[step.sizes[name]], dtype=dtype) for name in step.state}
-        packed = torch.zeros(shape.packing(False).size, dtype=dtype)
-        call.pack(tensors, packed, False)
         made = {
-            "w": packed,
             "g": torch.zeros(shape.threads * call.most(False) * shape.width("g"), dtype=dtype),
             "k": torch.zeros(batch * shape.width("k"), dtype=dtype),
             "s": torch.zeros(batch, shape.width("s"), dtype=dtype),
-            **vectors(call, tensors),
+            **packed_memory(call, tensors),
             **{f"x_{name}": value for name, value in self.states.items()},
         }
         # Reversed, a step goes from the last entry of a state to the one before.

@@ -17,7 +17,7 @@ from remanence.compiler.call import Call, call_of
 from remanence.compiler.fitting import check_fit
 from remanence.compiler.gradients import eager_gradients, fused_gradients
 from remanence.compiler.kernel import Kernel
-from remanence.compiler.memory import Memory, Outside, entries, finals, forward_memory, once, traced
+from remanence.compiler.memory import entries, finals, forward_memory, once, traced
 from remanence.compiler.reading import Reading, groups_of
 
 __all__ = ["backward", "forward", "prepare", "run"]
@@ -32,13 +32,11 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, call: Call, inputs: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        outputs, memory = forward(call, inputs, rest, lend=True)
+        outputs, arrays = forward(call, inputs, rest)
         if call.kernel.backward is not None:
             ctx.set_materialize_grads(False)
             ctx.call = call
-            # Leases end with the graph.
-            ctx.arrays = {name: array for name, array in memory.arrays.items() if name not in _PASSING}
-            ctx.leases = [lease for name, lease in memory.leases.items() if name not in _PASSING]
+            ctx.arrays = {name: array for name, array in arrays.items() if name not in _PASSING}
             # The output and traces lie in memory that backward reads: saved too, so that changing them is an error.
             ctx.save_for_backward(inputs, *rest, outputs[0], *outputs[1 + len(call.step.state) :])
         return outputs
@@ -49,26 +47,23 @@ class _Fused(torch.autograd.Function):
         return None, *backward(ctx.call, ctx.arrays, ctx.saved_tensors[: len(wanted)], gradients, wanted)
 
 
-def forward(
-    call: Call, inputs: Tensor, rest: tuple[Tensor, ...], *, lend: bool = False
-) -> tuple[tuple[Tensor, ...], Memory]:
+def forward(call: Call, inputs: Tensor, rest: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
     """Run the forward loop: output, final states, traces; and the memory, of which `backward` reads `kept_shapes`.
 
     Args:
         call: made by `prepare`.
         inputs: `[time, batch, input]`.
         rest: what is given, parameters, states.
-        lend: whether what is kept for backward is borrowed: it is used again once the leases end.
     """
     given, tensors, state = call.sorted(rest)
-    memory = forward_memory(call, tensors, inputs, Outside(given, state, lend))
-    call.start(memory.arrays, {"x_time": inputs.stride(0), "x_row": inputs.stride(1)}, False)
-    output = entries(call, memory.arrays[f"x_{call.step.output}"], True)
+    arrays = forward_memory(call, tensors, inputs, given, state)
+    call.start(arrays, {"x_time": inputs.stride(0), "x_row": inputs.stride(1)}, False)
+    output = entries(call, arrays[f"x_{call.step.output}"], True)
     size = call.shape.true[call.step.sizes[call.step.output]]
     output = output if output.shape[-1] == size else output[:, :, :size]
     values = once(call, tensors) if call.reading.trace else []
-    traces = [_apart(traced(call, memory.arrays, name, values)) for name in call.reading.trace]
-    return (_apart(output), *finals(call, memory.arrays), *traces), memory
+    traces = [_apart(traced(call, arrays, name, values)) for name in call.reading.trace]
+    return (_apart(output), *finals(call, arrays), *traces), arrays
 
 
 def _many_at_once(gradient: Tensor) -> bool:

@@ -90,13 +90,13 @@ def _layer(
     from remanence.compiler import run_cpu
 
     call, inputs, rest = _call(tensors, lengths, (cell, stacks, backwards), train)
-    results, memory = run_cpu.forward(call, inputs, tuple(rest))
+    results, arrays = run_cpu.forward(call, inputs, tuple(rest))
     kept = _kept(call.kernel, tensors, stacks) if train else {}
-    # An operator's results must lie apart; the output lies in the states' memory.
+    # An operator's results must lie apart: the output lies in the states' memory, vectors in that of matrices.
     return [
         results[0].clone(memory_format=torch.contiguous_format),
         *results[1:],
-        *(memory.arrays[name] for name in kept),
+        *(arrays[name].clone() if name == "v" else arrays[name] for name in kept),
     ]
 
 

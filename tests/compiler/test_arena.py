@@ -13,19 +13,19 @@ def test_array_is_used_again_once_nobody_holds_it() -> None:
     arena.release()
     one = arena.borrow((3, 5), torch.float32)
     other = arena.borrow((3, 5), torch.float32)
-    assert one.tensor.data_ptr() != other.tensor.data_ptr()
-    place = one.tensor.data_ptr()
+    assert one.data_ptr() != other.data_ptr()
+    place = one.data_ptr()
     del one
     assert arena.kept_bytes() == 60
-    assert arena.borrow((15,), torch.float64).tensor.data_ptr() != place
-    assert arena.borrow((2, 7), torch.float32).tensor.data_ptr() == place
+    assert arena.borrow((15,), torch.float64).data_ptr() != place
+    assert arena.borrow((2, 7), torch.float32).data_ptr() == place
 
 
 def test_array_of_inference_serves_training() -> None:
     arena.release()
     with torch.inference_mode():
-        place = arena.borrow((3, 5), torch.float32).tensor.data_ptr()
-    again = arena.borrow((3, 5), torch.float32).tensor
+        place = arena.borrow((3, 5), torch.float32).data_ptr()
+    again = arena.borrow((3, 5), torch.float32)
     assert again.data_ptr() == place
     again.zero_()
 
@@ -33,19 +33,33 @@ def test_array_of_inference_serves_training() -> None:
 def test_no_more_is_kept_than_the_cap(monkeypatch) -> None:
     arena.release()
     monkeypatch.setattr(arena, "MOST_BYTES", 100)
-    leases = [arena.borrow((10,), torch.float32) for _ in range(4)] + [arena.borrow((26,), torch.float32)]
-    leases.clear()
+    held = [arena.borrow((10,), torch.float32) for _ in range(4)] + [arena.borrow((26,), torch.float32)]
+    held.clear()
     assert 0 < arena.kept_bytes() <= 100
     arena.release()
     assert arena.kept_bytes() == 0
 
 
-def test_lease_that_ends_while_the_lock_is_held_waits_for_nobody() -> None:
-    lease = [arena.borrow((7,), torch.float32)]
+def test_memory_comes_back_with_the_last_view_of_it() -> None:
+    arena.release()
+    one = arena.borrow((4, 4), torch.float32)
+    place, view = one.data_ptr(), one[1:, 2]
+    del one
+    assert arena.kept_bytes() == 0 and arena.borrow((4, 4), torch.float32).data_ptr() != place
+    del view
+    assert arena.kept_bytes() > 0
+
+
+def test_arrays_begin_at_a_line_of_the_cache() -> None:
+    assert all(arena.borrow((size,), torch.float32).data_ptr() % 64 == 0 for size in (1, 3, 17, 100_003))
+
+
+def test_tensor_that_ends_while_the_lock_is_held_waits_for_nobody() -> None:
+    held = [arena.borrow((7,), torch.float32)]
 
     def end() -> None:
         with arena._lock:
-            lease.clear()
+            held.clear()
 
     thread = threading.Thread(target=end, daemon=True)
     thread.start()

@@ -28,8 +28,6 @@ Step = Callable[[], Any]
 
 def measure(asked: Asked) -> Findings:
     """Time the object that holds a state, the Python call included, beside nn.LSTMCell and ONNX Runtime."""
-    if not hasattr(remanence.nn, "Stepper"):
-        return {f"step/{what}": {"skipped": "remanence.nn has no Stepper yet"} for what in (*HIDDEN, "sessions")}
     found: Findings = {}
     for hidden in HIDDEN:
         given = problem("lstm", "infer", Shape(1, CHECKED, hidden // 2, hidden), asked.threads)
@@ -51,8 +49,7 @@ def measure(asked: Asked) -> Findings:
 
 
 def _ours(given: Problem) -> Callable[[np.ndarray], Any]:
-    made: Any = vars(remanence.nn)["Stepper"](ours.layer(given), given.shape.batch)
-    return made.step
+    return remanence.nn.Stepper(ours.layer(given), given.shape.batch).step
 
 
 def _cell(given: Problem) -> Callable[[np.ndarray], Any]:
