@@ -21,9 +21,11 @@ __all__ = ["MOST_BYTES", "borrow", "kept_bytes", "release"]
 MOST_BYTES = 256 * 2**20
 """What is kept between calls at most."""
 _LINE = 64
-_free: deque[np.ndarray] = deque()
-_returned: deque[np.ndarray] = deque()
 _lock = threading.Lock()
+_returned: deque[np.ndarray] = deque()
+# By size; sizes that were used of late stand last.
+_free: dict[int, list[np.ndarray]] = {}
+_kept = 0
 _DTYPES = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
 
@@ -46,10 +48,25 @@ class _Lent(np.ndarray):
 
 def _settle() -> None:
     """Take in what has come back; the caller holds the lock."""
+    global _kept
     while _returned:
-        _free.append(_returned.popleft())
-    while sum(array.nbytes for array in _free) > MOST_BYTES:
-        _free.popleft()
+        array = _returned.popleft()
+        arrays = _free.pop(array.nbytes, [])
+        arrays.append(array)
+        _free[array.nbytes] = arrays
+        _kept += array.nbytes
+    while _kept > MOST_BYTES:
+        size = next(iter(_free))
+        _free[size].pop()
+        _kept -= size
+        if not _free[size]:
+            del _free[size]
+
+
+def _rounded(size: int) -> int:
+    """A size that others are rounded to as well: at most an eighth larger, whole lines."""
+    step = max(_LINE, 1 << max(size.bit_length() - 4, 0))
+    return -(-size // step) * step
 
 
 def _new(size: int) -> np.ndarray:
@@ -66,18 +83,21 @@ def borrow(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         >>> borrow((2, 3), torch.float32).shape
         torch.Size([2, 3])
     """
+    global _kept
     kind = _DTYPES[dtype]
-    size = math.prod(shape) * kind.itemsize
-    found = None
+    count = math.prod(shape)
+    size = _rounded(count * kind.itemsize)
+    whole = None
     with _lock:
-        _settle()
-        fitting = [place for place, array in enumerate(_free) if size <= array.nbytes <= 2 * size + 4096]
-        if fitting:
-            place = min(fitting, key=lambda place: _free[place].nbytes)
-            found = _free[place]
-            del _free[place]
-    whole = _new(size) if found is None else found
-    lent = whole[:size].view(kind).view(_Lent)
+        if _returned:
+            _settle()
+        if arrays := _free.get(size):
+            whole = arrays.pop()
+            _kept -= size
+            if not arrays:
+                del _free[size]
+    whole = _new(size) if whole is None else whole
+    lent = whole.view(kind)[:count].view(_Lent)
     lent.whole = whole
     return torch.from_numpy(lent).view(shape)
 
@@ -86,11 +106,13 @@ def kept_bytes() -> int:
     """What is kept now."""
     with _lock:
         _settle()
-        return sum(array.nbytes for array in _free)
+        return _kept
 
 
 def release() -> None:
     """Give all that is kept back to the system."""
+    global _kept
     with _lock:
         _settle()
         _free.clear()
+        _kept = 0

@@ -95,6 +95,16 @@ class Shape:
 
     def width(self, array: str, backward: bool = False) -> int:
         """Numbers in a row of an array, as the kernel strides over it."""
+        found = self._widths.get((array, backward))
+        if found is None:
+            found = self._widths[array, backward] = self._width(array, backward)
+        return found
+
+    @cached_property
+    def _widths(self) -> dict[tuple[str, bool], int]:
+        return {}
+
+    def _width(self, array: str, backward: bool) -> int:
         lanes = self.kernel.lanes(array, self.padded, backward)
         return lanes + self.padded[SCALAR] if array in "gd" else lanes
 
@@ -116,10 +126,11 @@ class Shape:
         """The whole batch, all steps."""
         return Rows.deal(self.batch, self.time, None, self.threads, backwards=self.backwards)
 
-    @lru_cache(maxsize=2)  # noqa: B019 (a shape lives as long as the few that are kept)
-    def numbers(self, backward: bool) -> np.ndarray:
-        """The kernel's integers for the whole batch; strides are still to be filled in."""
-        return self.integers(self.rows, backward)
+    @cached_property
+    def numbers(self) -> Mapping[bool, np.ndarray]:
+        """The kernel's integers for the whole batch, by whether backward; strides are still to be filled in."""
+        ways = (False, True) if self.kernel.backward is not None else (False,)
+        return {way: self.integers(self.rows, way) for way in ways}
 
     def integers(self, rows: Rows, backward: bool) -> np.ndarray:
         """The kernel's integers; strides are still to be filled in."""
@@ -132,9 +143,13 @@ class Shape:
             head["z_size"] = self.gradient_size
         return numbers(head, [self.true[name] for name in sizes_of(self.kernel.step)], rows)
 
-    @lru_cache(maxsize=2)  # noqa: B019
-    def packing(self, backward: bool) -> _Packing:
-        """What is packed where."""
+    @cached_property
+    def packing(self) -> Mapping[bool, _Packing]:
+        """What is packed where, by whether backward."""
+        ways = (False, True) if self.kernel.backward is not None else (False,)
+        return {way: self._packed(way) for way in ways}
+
+    def _packed(self, backward: bool) -> _Packing:
         lines, names, start, filled = [], [], 0, 0
         for run in self.kernel.runs[backward].packed:
             wide = sum(self.padded[block] for block in run.blocks)
@@ -235,7 +250,7 @@ class Call:
         """Run a kernel to its end."""
         shape, parts = self.shape, self.rows.parts
         uniform = self.lengths is None
-        whole = shape.numbers(backward).copy() if uniform else shape.integers(self.rows, backward)
+        whole = shape.numbers[backward].copy() if uniform else shape.integers(self.rows, backward)
         for name, value in strides.items():
             whole[_AT[name]] = value
         names = arrays_of(self.step, backward)
@@ -251,7 +266,7 @@ class Call:
 
     def pack(self, tensors: tuple[Tensor, ...], packed: Tensor, backward: bool) -> None:
         """Put the matrices in panels, one run behind the other."""
-        shape, packing = self.shape, self.shape.packing(backward)
+        shape, packing = self.shape, self.shape.packing[backward]
         if packing.gaps:
             packed.zero_()
         table = packing.table.copy()

@@ -54,7 +54,7 @@ def forward_memory(
 
 def packed_memory(call: Call, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
     """Matrices in panels (w), and rows of lanes: vectors that steps read (v), what products with x start from (b)."""
-    packing = call.shape.packing(False)
+    packing = call.shape.packing[False]
     whole = borrow((packing.size,), call.shape.dtype)
     call.pack(tensors, whole, False)
     found = {name: whole.narrow(0, begin, width) for name, (begin, width) in packing.lines.items()}
@@ -173,7 +173,7 @@ def backward_memory(
     batch, parts = shape.batch, call.rows.parts
     arrays = {
         **kept,
-        "w": borrow((shape.packing(True).size,), dtype),
+        "w": borrow((shape.packing[True].size,), dtype),
         "d": borrow((parts * call.most(True) * shape.width("d", True),), dtype),
         "k": borrow((batch * shape.width("k", True),), dtype),
         "a": borrow((parts, shape.width("v")), dtype).zero_(),

@@ -58,7 +58,7 @@ class OneStep:
             **{f"x_{name}": value for name, value in self.states.items()},
         }
         # Reversed, a step goes from the last entry of a state to the one before.
-        self._numbers = [one.numbers(False).copy() for one in shapes]
+        self._numbers = [one.numbers[False].copy() for one in shapes]
         self._pointers = [np.array(_places(kernel, made, self.x, parity), np.int64) for parity in (0, 1)]
         for numbers in self._numbers:
             numbers[_X_ROW] = self.x.shape[-1]

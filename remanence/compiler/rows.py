@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numba import njit
@@ -57,7 +58,7 @@ class Rows:
         """Threads."""
         return len(self.bounds) - 1
 
-    @property
+    @cached_property
     def longest(self) -> int:
         """Rows of the thread that has most."""
         return int(np.diff(self.bounds).max())

@@ -7,6 +7,7 @@ parameters alone. When a second derivative is asked for, or one through a trace,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -103,11 +104,16 @@ def backward(
     return fused_gradients(call, kept, tuple(saved), tuple(gradients[:count]), tuple(wanted))
 
 
+@lru_cache(maxsize=512)
+def _groups(kernel: Kernel, stacks: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    return groups_of(kernel.step, stacks)
+
+
 def prepare(
     kernel: Kernel, parameters: Mapping[str, Tensor], inputs: Tensor, state: Mapping[str, Tensor], reading: Reading
 ) -> tuple[Call, Tensor, list[Tensor]]:
     """What `forward` takes, from the arguments of `run`."""
-    step, groups = kernel.step, groups_of(kernel.step, reading.stacks)
+    step, groups = kernel.step, _groups(kernel, reading.stacks)
     tensors = [parameters[names[0]].contiguous() for names in groups]
     check_fit(kernel, groups, inputs, tensors, state)
     if inputs.stride(2) != 1 and inputs.shape[2] > 1:
