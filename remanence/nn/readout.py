@@ -24,13 +24,18 @@ class Readout(nn.Module):
         dropout: rate of dropout before it, alike at all steps, in training.
         tied: size of the vectors that are given to `forward` as the matrix of answers; None for a matrix of its own.
             Where it differs from `size`, a linear layer leads from one to the other.
+        bias: logits before anything is learnt, where the matrix is its own; None for small random ones.
     """
 
-    def __init__(self, size: int, answers: int, *, dropout: float = 0.0, tied: int | None = None) -> None:
+    def __init__(
+        self, size: int, answers: int, *, dropout: float = 0.0, tied: int | None = None, bias: float | None = None
+    ) -> None:
         super().__init__()
         self.dropout, self.tied = dropout, tied is not None
         self.linear = None if self.tied else nn.Linear(size, answers)
         self.bias = nn.Parameter(torch.zeros(answers)) if self.tied else None
+        if self.linear is not None and bias is not None:
+            nn.init.constant_(self.linear.bias, bias)
         self.project = nn.Linear(size, tied, bias=False) if tied not in (None, size) else None
 
     def forward(self, steps: Sequences, vectors: Tensor | None = None) -> Tensor:

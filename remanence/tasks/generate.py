@@ -29,6 +29,8 @@ __all__ = ["Generate"]
 
 _ANSWERS = 1 << 25
 """Logits of an update, which bound its memory."""
+_SILENT = -3.0
+"""Log-odds of a key before anything is learnt: four of 88 sound."""
 _LARGE = 1 << 20
 """Training steps from which on a model may be larger."""
 
@@ -71,7 +73,10 @@ class Generate(Task):
             drop_recurrent_weights(recurrent, chosen.weight_drop)
         tied = encoder.output_size if symbols is not None and chosen.tied else None
         answers = KEYS if symbols is None else symbols.size
-        return SequenceModel(encoder, recurrent, Readout(recurrent.output_size, answers, dropout=dropout, tied=tied))
+        # Of a piano's keys few sound together; from even odds, hundreds of updates would only learn that.
+        bias = _SILENT if symbols is None else None
+        head = Readout(recurrent.output_size, answers, dropout=dropout, tied=tied, bias=bias)
+        return SequenceModel(encoder, recurrent, head)
 
     def loss(self, output: Tensor, batch: Batch, settings: Settings) -> Tensor:
         """Mean cost of a step (see `metrics_generate`)."""
