@@ -111,8 +111,11 @@ class _Layer(Namesake, nn.RNNBase):
                 flow = self._dropped(given, flow)
         if given.form == "packed" and given.lengths is not None:
             return flow, finals
-        # Programs change outputs in place and view them as contiguous; a kernel's lies among what it saved.
-        return flow.clone(memory_format=torch.contiguous_format) if flow.requires_grad else flow.contiguous(), finals
+        # Programs view outputs as contiguous, and change those of GRUs and RNNs in place; of a plain LSTM torch's own
+        # kernel, too, says at the backward pass that it may not be done: the output is among what it saved.
+        if self.kind != "LSTM" and flow.requires_grad:
+            return flow.clone(memory_format=torch.contiguous_format), finals
+        return flow.contiguous(), finals
 
     def _weights(self, suffix: str) -> dict[str, Tensor]:
         names = ["weight_ih", "weight_hh"] + ["bias_ih", "bias_hh"] * self.bias + ["weight_hr"] * bool(self.proj_size)
