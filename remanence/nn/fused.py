@@ -55,8 +55,6 @@ def choose(
     if torch._C._len_torch_function_stack() and torch.get_default_device().type != "cpu":
         # Arrays that are made without naming a device would not be where kernels look for them.
         why = why or f"torch makes tensors on {torch.get_default_device()} now"
-    if not why and trace and torch.is_grad_enabled() and data is not None and data.requires_grad:
-        why = "a trace of an input that requires a gradient is differentiated step by step"
     if not why and weight is not None and data is not None and not asked and data.shape[1] < SHORTEST:
         why = f"fewer than {SHORTEST} steps take no longer than calling a kernel"
     why = why or _missing()

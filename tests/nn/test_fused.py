@@ -137,3 +137,18 @@ def test_default_device_elsewhere_is_no_place_for_kernels() -> None:
             layer.load_state_dict(eager.state_dict())
             torch.testing.assert_close(layer(data).output, output)
         output.sum().backward()
+
+
+def test_gradients_through_a_trace_are_those_of_the_equations() -> None:
+    layer, eager = _pair()
+    data = torch.randn(3, 9, 3, dtype=torch.float64)
+    found = []
+    for one in (layer, eager):
+        leaf = data.clone().requires_grad_()
+        done = one(leaf, trace=("z",))
+        (done.trace["layer0.forward.z"].square().sum() + done.output.sum()).backward()
+        assert leaf.grad is not None
+        found.append([leaf.grad, *(p.grad for p in one.parameters())])
+    assert layer._choose(("z",), data.requires_grad_())[0] == "cpu-fused"
+    for ours, reference in zip(*found, strict=True):
+        torch.testing.assert_close(ours, reference, rtol=1e-10, atol=1e-12)
