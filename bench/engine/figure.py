@@ -67,6 +67,11 @@ def roofline(results: dict[str, Any]) -> alt.VConcatChart | None:
 def _row(points: list[dict[str, Any]], titles: list[str], shapes: list[str], top: float) -> alt.FacetChart:
     """Panels beside each other; threads one below the other."""
     names = [OURS, *(peer.title for peer in PEERS.values())]
+    # Where a panel has no point, the panels behind it would move into its place.
+    known = {(point["panel"], point["threads"]) for point in points}
+    grid = [(title, threads) for title in titles for threads in sorted({point["threads"] for point in points})]
+    empty = {"shape": shapes[0], "who": OURS, "rate": None, "sgemm": None}
+    points = points + [{**empty, "panel": title, "threads": n} for title, n in grid if (title, n) not in known]
     base = alt.Chart(alt.InlineData(values=points))
     shown = alt.Y("rate:Q", title=None, scale=alt.Scale(domain=[0, top], nice=False))
     lines = base.mark_line(point=alt.OverlayMarkDef(size=30), strokeWidth=1.6).encode(
