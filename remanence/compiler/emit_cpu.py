@@ -33,11 +33,11 @@ from numba import cfunc, types
 
 from remanence.compiler.linking import call, shifted
 from remanence.compiler.pointwise import absolute, exp, log, maximum, minimum, relu, sigmoid, softplus, sqrt, tanh
+from remanence.compiler.tile import ADD, FRESH, START
 from remanence.compiler.vector import add_at, lane_sum, lanes_below, load, splat, store, where_positive
 
 NUMBERS, ARRAYS = types.CPointer(types.int64), types.CPointer(types.CPointer(types.{dtype}))
 one = {one}
-ADD, FRESH, START = 0, 1, 2
 
 
 @cfunc(types.void(types.int64, NUMBERS, ARRAYS), cache=True, error_model="numpy")
@@ -300,8 +300,9 @@ def _lists(sizes: int) -> list[str]:
         "    ids = shifted(numbers, counts + time * parts + numbers[bounds + part])",
         "    own = shifted(numbers, lists)",
     ]
-    names = ("reading", "starting", "following", "places", "keeping", "arriving")
-    return lines + [f"    {name} = shifted(own, most * (1 + part * {LISTS} + {n}))" for n, name in enumerate(names)]
+    return lines + [
+        f"    {name} = shifted(own, most * (1 + part * {len(LISTS)} + {n}))" for n, name in enumerate(LISTS)
+    ]
 
 
 def emit(step: Step, runs: Runs, forward: Layout, layout: Layout, dtype: str) -> str:

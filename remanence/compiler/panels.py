@@ -15,7 +15,7 @@ from numba import njit
 from remanence.compiler.linking import pointed
 from remanence.compiler.vector import MACHINE
 
-__all__ = ["COLLECT", "PACK", "collect", "pack", "packed_size", "padded"]
+__all__ = ["COLLECT", "PACK", "collect", "pack", "padded"]
 
 VECTORS = MACHINE.vectors
 PACK = ("address", "inner", "count", "at", "depth", "columns", "row", "column", "transposed")
@@ -27,15 +27,13 @@ COLLECT = ("address", "at", "width", "inner", "count", "stride", "adding")
 on top of what is there."""
 
 
+_PACK, _COLLECT = len(PACK), len(COLLECT)
+
+
 def padded(size: int, itemsize: int) -> int:
     """Round a number of columns up to whole registers."""
     width = MACHINE.width(itemsize)
     return -(-size // width) * width
-
-
-def packed_size(columns: int, depth: int, itemsize: int) -> int:
-    """Elements of a packed matrix with `columns` columns (before padding) and inner dimension `depth`."""
-    return padded(columns, itemsize) * depth
 
 
 @njit(nogil=True, error_model="numpy")
@@ -43,7 +41,7 @@ def pack(packed, table, lines, width):
     """Copy matrices into panels; `packed` is zero where no matrix comes; `width`: elements of a register."""
     panel_width = VECTORS * width
     for line in range(lines):
-        first = line * 9
+        first = line * _PACK
         matrix = pointed(packed, table[first])
         inner, count, at, depth, columns = (
             table[first + 1],
@@ -73,7 +71,7 @@ def pack(packed, table, lines, width):
 def collect(found, size, threads, table, lines):
     """Add up what threads found (`size` elements each) into torch's tensors."""
     for line in range(lines):
-        first = line * 7
+        first = line * _COLLECT
         to = pointed(found, table[first])
         at, width, inner, count = table[first + 1], table[first + 2], table[first + 3], table[first + 4]
         stride, adding = table[first + 5], table[first + 6]

@@ -30,7 +30,9 @@ HEAD = [
     *("x_time", "x_row", "e_time", "e_row", "want_x", "z_size"),
 ]
 """A kernel's first integers."""
-LISTS = 6
+LISTS = ("reading", "starting", "following", "places", "keeping", "arriving")
+"""Names of the lists, in the order that `fill` writes them."""
+_LISTS = len(LISTS)
 _TIME, _BATCH, _PARTS, _MOST, _SIGN, _KEEP = (HEAD.index(n) for n in ("time", "batch", "parts", "most", "sign", "keep"))
 _X_TIME, _X_ROW, _E_TIME, _E_ROW = (HEAD.index(name) for name in ("x_time", "x_row", "e_time", "e_row"))
 
@@ -84,7 +86,7 @@ def numbers(head: Mapping[str, int], sizes: list[int], rows: Rows) -> np.ndarray
     """A kernel's integers: what `head` does not say is 0; it says `most`, at least the rows of a thread."""
     known, most = {"time": rows.time, "batch": len(rows.order), "parts": rows.parts, **head}, head["most"]
     listed = [np.array([known.get(name, 0) for name in HEAD] + sizes, np.int64), rows.bounds, rows.counts.reshape(-1)]
-    listed += [rows.order, rows.entry, np.arange(most), np.empty(rows.parts * LISTS * most, np.int64)]
+    listed += [rows.order, rows.entry, np.arange(most), np.empty(rows.parts * _LISTS * most, np.int64)]
     return np.concatenate(listed)
 
 
@@ -96,7 +98,7 @@ def fill(numbers, bounds, part, first, last):
     order = counts + time * parts
     rows = order + numbers[bounds + part]
     entry = order + batch
-    at = entry + batch + most * (1 + part * LISTS)
+    at = entry + batch + most * (1 + part * _LISTS)
     sign, keep = numbers[_SIGN], numbers[_KEEP]
     for t in range(first, last):
         for r in range(numbers[counts + t * parts + part]):

@@ -38,7 +38,7 @@ for dtype in (np.float32, np.float64):
             for depth in (1, 2, 5, 33):
                 wide = panels.padded(columns, size)
                 a, d, b, start = whole(rows + 3, depth), whole(rows + 3, wide), whole(columns, depth), whole(wide)
-                packed = np.zeros(3 + panels.packed_size(columns, depth, size), dtype)
+                packed = np.zeros(3 + wide * depth, dtype)
                 for transposed, matrix in ((True, b), (False, np.ascontiguousarray(b.T))):
                     table = np.array([at(matrix), depth, columns, 3, depth, wide, 0, 0, transposed])
                     pack(at(packed), at(table), 1)
