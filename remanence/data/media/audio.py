@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from remanence.data.media.child import UndecodableError
-from remanence.data.media.wire import Decoded
+from remanence.data.media.wire import Decoded, UndecodableError
 
 __all__ = ["decode_audio"]
 

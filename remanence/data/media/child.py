@@ -8,23 +8,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
-from typing import IO, Any
+from typing import IO
 
-from remanence.data.media.wire import Decoded, Refusal, write_array, write_ready, write_refusal
+from remanence.data.media.wire import Decode, Refusal, UndecodableError, write_array, write_ready, write_refusal
 
-__all__ = ["Decode", "UndecodableError", "main", "serve"]
+__all__ = ["main", "serve"]
 
-Decode = Callable[[str, Mapping[str, Any]], Decoded]
 _OPEN_FILES = 64
-
-
-class UndecodableError(Exception):
-    """A file that a decoder refuses, with what to try."""
-
-    def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(message)
-        self.message, self.remedy = message, remedy
 
 
 def serve(decode: Decode, memory_bytes: int, cpu_seconds: int) -> None:

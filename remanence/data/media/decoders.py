@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from remanence.data.media.child import Decode
+from remanence.data.media.wire import Decode
 
 __all__ = ["decoder"]
 

@@ -12,13 +12,24 @@ The parent trusts nothing of an answer: unknown types, sizes over its limit and 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite, prod
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
-__all__ = ["Decoded", "Refusal", "WireError", "read_answer", "write_array", "write_ready", "write_refusal"]
+__all__ = [
+    "Decode",
+    "Decoded",
+    "Refusal",
+    "UndecodableError",
+    "WireError",
+    "read_answer",
+    "write_array",
+    "write_ready",
+    "write_refusal",
+]
 
 _HEADER = struct.Struct("<4sBBBxd4Q")
 _MAGIC = b"RMED"
@@ -52,6 +63,18 @@ class Refusal:
 
     message: str
     remedy: str = field(default="")
+
+
+class UndecodableError(Exception):
+    """A file that a decoder refuses: raised in the child, a `Refusal` in the parent."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message, self.remedy = message, remedy
+
+
+Decode = Callable[[str, Mapping[str, Any]], Decoded]
+"""A decoder: a path and its options → what the file holds."""
 
 
 class WireError(Exception):

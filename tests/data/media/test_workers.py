@@ -26,8 +26,8 @@ from remanence.errors import MachineError
 CHILD = """
 import ctypes, os, sys, time
 import numpy as np
-from remanence.data.media.child import UndecodableError, serve
-from remanence.data.media.wire import Decoded
+from remanence.data.media.child import serve
+from remanence.data.media.wire import Decoded, UndecodableError
 
 def decode(path, options):
     name = os.path.basename(path)
