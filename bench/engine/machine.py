@@ -18,7 +18,7 @@ LIBRARIES = ("torch", "numpy", "numba", "llvmlite", "onnxruntime", "jax", "jaxli
 
 def facts() -> dict[str, Any]:
     """Processor, caches, system and versions."""
-    from remanence.compiler.vector import MACHINE
+    from remanence.compiler.machine import MACHINE
 
     versions = {name: found for name in LIBRARIES if (found := _version(name))}
     return {

@@ -1,6 +1,6 @@
 """The folder of compiled kernels: files named by what shaped them, written whole, never rewritten, capped.
 
-    written(source, key, kind) → a file `kind_key.py`; Numba keeps the machine code beside it, under `__pycache__`
+    written(source, key, kind) → a file `kind_key.py`; `machine_code` keeps an object file beside it, its hash before it
 
 Where the folder cannot be written, this process works in a folder of its own, begun as a copy of what could be read.
 Machine code is loaded from here: the folder must belong to the user alone, and is made so.
@@ -9,21 +9,23 @@ Machine code is loaded from here: the folder must belong to the user alone, and 
 from __future__ import annotations
 
 import atexit
+import hashlib
 import importlib.util
 import os
 import shutil
-import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["MOST_BYTES", "Contents", "cache_folder", "clear", "contents", "loaded", "written"]
+__all__ = ["MOST_BYTES", "Contents", "cache_folder", "clear", "contents", "loaded", "machine_code", "written"]
 
 MOST_BYTES = 256 * 2**20
 """Beyond this, the files unused for longest go when a kernel is added."""
+_DIGEST = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True)
@@ -63,24 +65,44 @@ def written(source: str, key: str, kind: str) -> Path:
     folder = _working(cache_folder())
     path = folder / f"{kind}_{key[:32]}.py"
     if path.is_file() and path.read_text(encoding="utf-8") == source:
-        with suppress(OSError):
-            # Last used now, for `_prune`. Not the source: Numba takes its time for that of what was compiled.
-            for file in (folder / "__pycache__").glob(f"{path.stem}.*"):
-                os.utime(file)
         return path
     _prune(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=folder, suffix=".part")
+    _put(path, source.encode())
+    return path
+
+
+def machine_code(path: Path, compile: Callable[[], bytes]) -> bytes:
+    """The object file of a written source: read, or compiled and kept. One that was cut short or changed is made anew.
+
+    Args:
+        path: of the source.
+        compile: makes the object file.
+    """
+    beside = path.with_suffix(".o")
+    with suppress(OSError):
+        held = beside.read_bytes()
+        if hashlib.sha256(held[_DIGEST:]).digest() == held[:_DIGEST]:
+            # Last used now, for `_prune`.
+            os.utime(beside)
+            return held[_DIGEST:]
+    code = compile()
+    _put(beside, hashlib.sha256(code).digest() + code)
+    return code
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Write a file beside its place and rename it."""
+    handle, beside = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(source)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
     except OSError:
         Path(beside).unlink(missing_ok=True)
         raise
-    return path
 
 
 def loaded(path: Path) -> ModuleType:
@@ -88,8 +110,6 @@ def loaded(path: Path) -> ModuleType:
     specification = importlib.util.spec_from_file_location(f"remanence_{path.stem}", path)
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
-    # Numba's file cache finds the functions of a module by its name.
-    sys.modules[specification.name] = module
     specification.loader.exec_module(module)
     return module
 
@@ -115,7 +135,10 @@ def _working(folder: Path) -> Path:
 def _groups(folder: Path) -> dict[str, list[Path]]:
     """Stem of each kernel → its files, the machine code's first."""
     sources = {path.stem: path for path in folder.glob("*_*.py")}
-    return {stem: [*(folder / "__pycache__").glob(f"{stem}.*"), path] for stem, path in sources.items()}
+    return {
+        stem: [*(folder / "__pycache__").glob(f"{stem}.*"), *folder.glob(f"{stem}.o"), path]
+        for stem, path in sources.items()
+    }
 
 
 def _remove(files: list[Path]) -> None:

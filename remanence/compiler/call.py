@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from remanence.compiler import threads as pool
 from remanence.compiler.emit_cpu import arrays_of, sizes_of
 from remanence.compiler.ir import SCALAR, Step
-from remanence.compiler.kernel import Kernel, Tiles, launcher, most_threads, tiles
+from remanence.compiler.kernel import Kernel, Tiles, tiles
 from remanence.compiler.layout import Home
-from remanence.compiler.panels import PACK
+from remanence.compiler.machine import MACHINE
 from remanence.compiler.reading import Reading
 from remanence.compiler.rows import HEAD, Rows, numbers
-from remanence.compiler.vector import MACHINE
+from remanence.compiler.tables import PACK
 
 __all__ = ["Call", "Groups", "Shape", "call_of", "kernel_at", "shape_of"]
 
@@ -259,10 +259,7 @@ class Call:
         if parts == 1:
             kernel_at(address)(0, whole.ctypes.data, pointers.ctypes.data)
             return
-        before = numba.get_num_threads()
-        numba.set_num_threads(parts)
-        launcher()(address, whole.ctypes.data, pointers.ctypes.data, parts)
-        numba.set_num_threads(before)
+        pool.launch(address, whole.ctypes.data, pointers.ctypes.data, parts)
 
     def pack(self, tensors: tuple[Tensor, ...], packed: Tensor, backward: bool) -> None:
         """Put the matrices in panels, one run behind the other."""
@@ -306,10 +303,10 @@ def shape_of(
         others: sizes that no parameter tells.
     """
     (time, batch), features, parameters = tensors
-    wanted = min(torch.get_num_threads(), batch)
-    threads = min(wanted, most_threads()) if wanted > 1 else 1
+    threads = min(torch.get_num_threads(), batch)
+    threads = threads if threads > 1 and pool.shared() else 1
     sizes = ((time, batch), features, tuple(tensor.shape for tensor in parameters), others)
-    return _shape(kernel, groups, sizes, dtype, max(threads, 1), backwards)
+    return _shape(kernel, groups, sizes, dtype, threads, backwards)
 
 
 def call_of(

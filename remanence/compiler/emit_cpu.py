@@ -15,10 +15,10 @@ from __future__ import annotations
 from remanence.compiler.derive import Back
 from remanence.compiler.ir import SCALAR, Step, render
 from remanence.compiler.layout import SUMS, Home, Layout
+from remanence.compiler.machine import MACHINE
 from remanence.compiler.rows import HEAD, LISTS
 from remanence.compiler.runs import Run, Runs, lanes
 from remanence.compiler.schedule import Compute
-from remanence.compiler.vector import MACHINE
 
 __all__ = ["arrays_of", "emit", "sizes_of", "whole_numbers"]
 
@@ -29,8 +29,9 @@ _MODULE = '''"""Written by remanence from these equations; the cache key covers 
 {equations}
 """
 
-from numba import cfunc, types
+from numba.core import types
 
+from remanence.compiler.compiling import compiled
 from remanence.compiler.linking import call, shifted
 from remanence.compiler.pointwise import absolute, exp, log, maximum, minimum, relu, sigmoid, softplus, sqrt, tanh
 from remanence.compiler.tile import ADD, FRESH, START
@@ -40,7 +41,7 @@ NUMBERS, ARRAYS = types.CPointer(types.int64), types.CPointer(types.CPointer(typ
 one = {one}
 
 
-@cfunc(types.void(types.int64, NUMBERS, ARRAYS), cache=True, error_model="numpy")
+@compiled(types.int64, NUMBERS, ARRAYS)
 '''
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from remanence.compiler.ir import SCALAR
 from remanence.compiler.kernel import Kernel
+from remanence.compiler.machine import MACHINE
 from remanence.compiler.reading import groups_of
-from remanence.compiler.vector import MACHINE
 
 __all__ = ["kept_shapes"]
 

@@ -1,40 +1,37 @@
 """Build a cell's kernels, keep them on disk by content, and say what they do.
 
-    Step → schedule → forward loop → derive → layouts → source → a file named by its hash → Numba
+    Step → schedule → forward loop → derive → layouts → source → a file named by its hash → Numba → an object file
 
 The hash covers the source, the compiler's own run-time files, the versions of Numba and llvmlite, the vector unit
 and the processor. A file is written beside its place and renamed, and never written again, so two processes may
-build at once.
+build at once. Where the object file is there, Numba is not imported.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import llvmlite
 import llvmlite.binding
-import numba
-from numba.core import config
 
-from remanence.compiler import cache, linking, panels, pointwise, rows, tile, vector
+from remanence.compiler import cache
 from remanence.compiler.derive import derive, forward_loop
 from remanence.compiler.emit_cpu import emit, sizes_of
 from remanence.compiler.ir import Step
 from remanence.compiler.layout import Layout, lay_out_backward, lay_out_forward
+from remanence.compiler.machine import MACHINE
+from remanence.compiler.object_code import addresses
 from remanence.compiler.runs import Runs, runs_of
 from remanence.compiler.schedule import Schedule, schedule
+from remanence.compiler.shared import LAUNCH
+from remanence.compiler.shared import TILES as TILES_SOURCE
 
-__all__ = ["Kernel", "Tiles", "build", "launcher", "most_threads", "tiles"]
-
-# One pool with PyTorch: with Numba's own the two fight for the cores. Asked for before any kernel runs.
-if "NUMBA_THREADING_LAYER" not in os.environ:
-    config.THREADING_LAYER = "omp"  # pyright: ignore[reportAttributeAccessIssue] (made when numba is imported)
+__all__ = ["Kernel", "Tiles", "build", "launcher", "tiles"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +69,7 @@ class Kernel:
         known = self.addresses.get((dtype, backward))
         if known is None:
             word = "backward" if backward else "forward"
-            source = self.source(dtype, backward)
-            path = cache.written(source, _key(source), word)
-            known = self.addresses[dtype, backward] = getattr(cache.loaded(path), word).address
+            known = self.addresses[dtype, backward] = _compiled(self.source(dtype, backward), word, (word,))[word]
         return known
 
     def lanes(self, array: str, padded: Mapping[str, int], backward: bool = False) -> int:
@@ -95,7 +90,7 @@ class Kernel:
         width = {array: len(lanes) for array, lanes in self.forward.lanes.items()}
         return "\n".join(
             [
-                f"kernel {self.key()[:12]} on {vector.MACHINE.name}, {len(sizes_of(self.step))} sizes at run time",
+                f"kernel {self.key()[:12]} on {MACHINE.name}, {len(sizes_of(self.step))} sizes at run time",
                 f"  for many steps    {'; '.join(ahead) or 'nothing'}",
                 f"  in the loop       {len(self.forward.loop.instructions)} instructions",
                 f"  products          {'; '.join(products) or 'none'}",
@@ -108,11 +103,25 @@ class Kernel:
         )
 
 
+_RUN_TIME = (
+    "compiling",
+    "filling",
+    "linking",
+    "object_code",
+    "panels",
+    "pointwise",
+    "rows",
+    "tables",
+    "tile",
+    "vector",
+)
+
+
 @lru_cache(maxsize=1)
 def _surroundings() -> bytes:
     """What shapes a kernel besides its source."""
-    parts = [Path(str(module.__file__)).read_bytes() for module in (linking, panels, pointwise, rows, tile, vector)]
-    parts += [numba.__version__.encode(), llvmlite.__version__.encode(), repr(vector.MACHINE).encode()]
+    parts = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in _RUN_TIME]
+    parts += [version("numba").encode(), version("llvmlite").encode(), repr(MACHINE).encode()]
     features = llvmlite.binding.get_host_cpu_features().flatten()
     return b"\0".join([*parts, llvmlite.binding.get_host_cpu_name().encode(), features.encode()])
 
@@ -121,12 +130,24 @@ def _key(source: str) -> str:
     return hashlib.sha256(source.encode() + _surroundings()).hexdigest()
 
 
+def _compiled(source: str, kind: str, names: tuple[str, ...]) -> dict[str, int]:
+    """Where the functions of a source are in memory; compiled, or read from the cache."""
+    path = cache.written(source, _key(source), kind)
+
+    def compile() -> bytes:
+        from remanence.compiler.compiling import object_file
+
+        return object_file(cache.loaded(path), path.stem)
+
+    return addresses(cache.machine_code(path, compile), path.stem, names)
+
+
 TILES = ("spread", "gather", "sums", "fill", "pack", "collect")
 
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """What all kernels of a dtype share: addresses of C functions (see `linking.TILES`)."""
+    """What all kernels of a dtype share: addresses of C functions (see `shared.TILES`)."""
 
     spread: int
     gather: int
@@ -139,31 +160,14 @@ class Tiles:
 @lru_cache(maxsize=2)
 def tiles(dtype: str) -> Tiles:
     """The compiled tiles of a dtype ("float32", "float64")."""
-    source = linking.TILES.format(dtype=dtype, width=vector.MACHINE.width(4 if dtype == "float32" else 8))
-    module = cache.loaded(cache.written(source, _key(source), "tiles"))
-    return Tiles(*(getattr(module, name).address for name in TILES))
+    source = TILES_SOURCE.format(dtype=dtype, width=MACHINE.width(4 if dtype == "float32" else 8))
+    return Tiles(**_compiled(source, "tiles", TILES))
 
 
 @lru_cache(maxsize=1)
-def launcher() -> Any:
-    """`launch(address, numbers, arrays, parts)`: a kernel over all threads of the pool.
-
-    Raises:
-        ValueError: the threading layer is missing on this machine.
-    """
-    launch = cache.loaded(cache.written(linking.LAUNCH, _key(linking.LAUNCH), "launch")).launch
-    launch(0, 0, 0, 0)
-    return launch
-
-
-@lru_cache(maxsize=1)
-def most_threads() -> int:
-    """Threads that may share a kernel: 1 where the layer that shares PyTorch's pool is missing."""
-    try:
-        launcher()
-    except ValueError:
-        return 1
-    return config.NUMBA_NUM_THREADS  # pyright: ignore[reportAttributeAccessIssue] (made when numba is imported)
+def launcher() -> int:
+    """The address of what each thread runs (see `shared.LAUNCH`)."""
+    return _compiled(LAUNCH, "launch", ("launch",))["launch"]
 
 
 _BUILT: dict[tuple[Any, ...], Kernel] = {}

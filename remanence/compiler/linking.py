@@ -1,8 +1,4 @@
-"""Compiled functions that call each other by address: what all kernels share is compiled once, not in each of them.
-
-The tiles are most of the machine code. `TILES` is the module of one dtype's tiles as C functions, `LAUNCH` that of the
-loop over threads; a kernel is given their addresses as integers.
-"""
+"""Compiled functions that call each other by address, and pointers made of integers."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ from numba.core import types
 
 from remanence.compiler.vector import intrinsic
 
-__all__ = ["LAUNCH", "TILES", "call", "pointed", "shifted"]
+__all__ = ["answer", "call", "pointed", "shifted"]
 
 
 @intrinsic
@@ -40,6 +36,18 @@ def call(typing_context: Any, address: Any, arguments: Any) -> Any:
 
 
 @intrinsic
+def answer(typing_context: Any, address: Any) -> Any:
+    """`answer(address)`: what a C function `int f(void)` returns."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        function = ir.FunctionType(ir.IntType(32), [])
+        found = builder.call(builder.inttoptr(args[0], function.as_pointer()), [])
+        return builder.sext(found, ir.IntType(64))
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
 def shifted(typing_context: Any, pointer: Any, count: Any) -> Any:
     """`shifted(pointer, count)`: the pointer, `count` elements further on."""
 
@@ -57,59 +65,3 @@ def pointed(typing_context: Any, like: Any, address: Any) -> Any:
         return builder.inttoptr(args[1], args[0].type)
 
     return like(like, types.int64), generate
-
-
-TILES = '''"""Written by remanence: the tiles of matrix products in one dtype, compiled once for all kernels."""
-
-from numba import cfunc, types
-
-from remanence.compiler import panels, rows, tile
-
-DATA, LIST, LONG = types.CPointer(types.{dtype}), types.CPointer(types.int64), types.int64
-WIDTH = {width}
-
-
-@cfunc(types.void(DATA, LIST, LONG, DATA, LIST, LONG, DATA, DATA, *[LONG] * 4), cache=True, error_model="numpy")
-def spread(c, c_list, c_stride, a, a_list, a_stride, packed, start, count, depth, columns, mode):
-    tile.spread((c, c_list, c_stride), (a, a_list, a_stride), packed, start, WIDTH, (count, depth, columns, mode))
-
-
-@cfunc(types.void(DATA, LONG, DATA, LIST, LONG, DATA, LIST, LONG, *[LONG] * 3), cache=True, error_model="numpy")
-def gather(c, c_stride, a, a_list, a_stride, d, d_list, d_stride, count, units, columns):
-    tile.gather((c, c_stride), (a, a_list, a_stride), (d, d_list, d_stride), WIDTH, (count, units, columns))
-
-
-@cfunc(types.void(DATA, DATA, LIST, LONG, LONG, LONG), cache=True, error_model="numpy")
-def sums(c, d, d_list, d_stride, count, columns):
-    tile.sums(c, (d, d_list, d_stride), WIDTH, (count, columns))
-
-
-@cfunc(types.void(LIST, LONG, LONG, LONG, LONG), cache=True, error_model="numpy")
-def fill(numbers, bounds, part, first, last):
-    rows.fill(numbers, bounds, part, first, last)
-
-
-@cfunc(types.void(DATA, LIST, LONG), cache=True, error_model="numpy")
-def pack(packed, table, lines):
-    panels.pack(packed, table, lines, WIDTH)
-
-
-@cfunc(types.void(DATA, LONG, LONG, LIST, LONG), cache=True, error_model="numpy")
-def collect(found, size, threads, table, lines):
-    panels.collect(found, size, threads, table, lines)
-'''
-"""Source of the module of what all kernels of a dtype share."""
-
-LAUNCH = '''"""Written by remanence: a kernel over all threads of the pool, compiled once for all kernels."""
-
-from numba import njit, prange, types
-
-from remanence.compiler.linking import call
-
-
-@njit(types.void(types.int64, types.int64, types.int64, types.int64), parallel=True, nogil=True, cache=True)
-def launch(kernel, numbers, arrays, parts):
-    for part in prange(parts):
-        call(kernel, (part, numbers, arrays))
-'''
-"""Source of the launcher."""

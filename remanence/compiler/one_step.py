@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from remanence.compiler import threads
 from remanence.compiler.call import Call, Groups, kernel_at, shape_of
 from remanence.compiler.emit_cpu import arrays_of
-from remanence.compiler.kernel import Kernel, launcher
+from remanence.compiler.kernel import Kernel
 from remanence.compiler.memory import packed_memory
 from remanence.compiler.reading import Reading
 from remanence.compiler.rows import HEAD
@@ -73,10 +73,7 @@ class OneStep:
         if self.shape.threads == 1:
             self._call(0, numbers, pointers)
             return
-        before = numba.get_num_threads()
-        numba.set_num_threads(self.shape.threads)
-        launcher()(self._address, numbers, pointers, self.shape.threads)
-        numba.set_num_threads(before)
+        threads.launch(self._address, numbers, pointers, self.shape.threads)
 
 
 def _places(kernel: Kernel, made: Mapping[str, Tensor], x: Tensor, parity: int) -> list[int]:

@@ -5,7 +5,7 @@ The right matrix of a product is packed once per call: columns, padded to whole 
 p · panel_width · depth. So a tile reads memory in one stream. Gradients come from the tiles transposed, one for each
 thread.
 
-Both are driven by tables of integers, one line a matrix, so that a call has one foreign call for all of them.
+Both are driven by `tables`.
 """
 
 from __future__ import annotations
@@ -13,20 +13,12 @@ from __future__ import annotations
 from numba import njit
 
 from remanence.compiler.linking import pointed
-from remanence.compiler.vector import MACHINE
+from remanence.compiler.machine import MACHINE
+from remanence.compiler.tables import COLLECT, PACK
 
-__all__ = ["COLLECT", "PACK", "collect", "pack", "padded"]
+__all__ = ["collect", "pack", "padded"]
 
 VECTORS = MACHINE.vectors
-PACK = ("address", "inner", "count", "at", "depth", "columns", "row", "column", "transposed")
-"""A line of `pack`'s table: the matrix, its inner dimension and its other one; then where its panels begin, their depth
-and columns, and from which row and column on it fills them. Transposed: `[count, inner]` in memory, as torch keeps
-weights; else `[inner, count]`."""
-COLLECT = ("address", "at", "width", "inner", "count", "stride", "adding")
-"""A line of `collect`'s table: `to[j * stride + k] = Σ_thread from[at + k * width + j]`, j < count, k < inner; adding:
-on top of what is there."""
-
-
 _PACK, _COLLECT = len(PACK), len(COLLECT)
 
 
@@ -36,7 +28,7 @@ def padded(size: int, itemsize: int) -> int:
     return -(-size // width) * width
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(inline="always")
 def pack(packed, table, lines, width):
     """Copy matrices into panels; `packed` is zero where no matrix comes; `width`: elements of a register."""
     panel_width = VECTORS * width
@@ -67,7 +59,7 @@ def pack(packed, table, lines, width):
             j = stop
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(inline="always")
 def collect(found, size, threads, table, lines):
     """Add up what threads found (`size` elements each) into torch's tensors."""
     for line in range(lines):

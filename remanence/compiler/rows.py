@@ -7,7 +7,7 @@ A kernel's integers are `HEAD`, one size each, then
     order    [batch]              places in the batch
     entry    [batch]              the entry of a state that a sequence starts from: 0; reversed, its length
     own      [most]               0, 1, 2, …
-    lists    [threads, 6, most]   written by `fill`:
+    lists    [threads, 6, most]   written by `filling.fill`:
 
     reading    offset of the input          starting, following   rows of the states before and after the step
     places     row of a step's arrays       keeping    the same, or one row a sequence where nothing is kept
@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numba import njit
 
-__all__ = ["HEAD", "LISTS", "Rows", "fill", "numbers"]
+__all__ = ["HEAD", "LISTS", "Rows", "numbers"]
 
 HEAD = [
     *("spread", "gather", "sums", "fill", "time", "batch", "parts", "most", "sign", "keep"),
@@ -32,9 +31,6 @@ HEAD = [
 """A kernel's first integers."""
 LISTS = ("reading", "starting", "following", "places", "keeping", "arriving")
 """Names of the lists, in the order that `fill` writes them."""
-_LISTS = len(LISTS)
-_TIME, _BATCH, _PARTS, _MOST, _SIGN, _KEEP = (HEAD.index(n) for n in ("time", "batch", "parts", "most", "sign", "keep"))
-_X_TIME, _X_ROW, _E_TIME, _E_ROW = (HEAD.index(name) for name in ("x_time", "x_row", "e_time", "e_row"))
 
 
 @dataclass(frozen=True)
@@ -86,29 +82,5 @@ def numbers(head: Mapping[str, int], sizes: list[int], rows: Rows) -> np.ndarray
     """A kernel's integers: what `head` does not say is 0; it says `most`, at least the rows of a thread."""
     known, most = {"time": rows.time, "batch": len(rows.order), "parts": rows.parts, **head}, head["most"]
     listed = [np.array([known.get(name, 0) for name in HEAD] + sizes, np.int64), rows.bounds, rows.counts.reshape(-1)]
-    listed += [rows.order, rows.entry, np.arange(most), np.empty(rows.parts * _LISTS * most, np.int64)]
+    listed += [rows.order, rows.entry, np.arange(most), np.empty(rows.parts * len(LISTS) * most, np.int64)]
     return np.concatenate(listed)
-
-
-@njit(nogil=True, error_model="numpy")
-def fill(numbers, bounds, part, first, last):
-    """Write the lists of a thread for the steps from `first` to before `last`; `bounds`: where those begin."""
-    time, batch, parts, most = numbers[_TIME], numbers[_BATCH], numbers[_PARTS], numbers[_MOST]
-    counts = bounds + parts + 1
-    order = counts + time * parts
-    rows = order + numbers[bounds + part]
-    entry = order + batch
-    at = entry + batch + most * (1 + part * _LISTS)
-    sign, keep = numbers[_SIGN], numbers[_KEEP]
-    for t in range(first, last):
-        for r in range(numbers[counts + t * parts + part]):
-            b = numbers[rows + r]
-            start = numbers[entry + b] + sign * t
-            place = min(start, start + sign)
-            numbers[at] = place * numbers[_X_TIME] + b * numbers[_X_ROW]
-            numbers[at + most] = start * batch + b
-            numbers[at + 2 * most] = (start + sign) * batch + b
-            numbers[at + 3 * most] = place * batch + b
-            numbers[at + 4 * most] = place * batch + b if keep else b
-            numbers[at + 5 * most] = place * numbers[_E_TIME] + b * numbers[_E_ROW]
-            at += 1

@@ -26,8 +26,8 @@ from numba import njit
 from numba.core import types
 
 from remanence.compiler.linking import shifted
+from remanence.compiler.machine import MACHINE
 from remanence.compiler.vector import (
-    MACHINE,
     Builder,
     Kind,
     Value,
@@ -273,7 +273,7 @@ def _add_row(typing_context: Any, c: Any, d: Any, m: Any, column: Any) -> Any:
     return types.void(c, d, types.intp, types.intp), generate
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(inline="always")
 def spread(c, a, packed, start, width, shape):
     """Multiply rows by a packed matrix.
 
@@ -298,7 +298,7 @@ def spread(c, a, packed, start, width, shape):
         column += VECTORS * width
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(inline="always")
 def gather(c, a, d, width, shape):
     """Add up the products of rows: `c[i, :] += Σ_m a[m, i] * d[m, :]`.
 
@@ -321,7 +321,7 @@ def gather(c, a, d, width, shape):
         column += VECTORS * width
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(inline="always")
 def sums(c, d, width, shape):
     """Add rows up: `c[:] += Σ_m d[m, :]`; shape (count of rows, columns), columns in whole registers."""
     count, columns = shape

@@ -60,6 +60,26 @@ def test_two_processes_at_once_and_one_from_their_cache_agree_to_the_bit(folder:
     assert not list(folder.glob("*.part"))
 
 
+def test_a_cached_kernel_needs_no_compiler_and_a_damaged_one_is_made_anew(folder: Path) -> None:
+    compiled = _bits()
+    alone = "import sys; sys.modules['numba'] = None\n" + SCRIPT + "print(bits)"
+    run = subprocess.run([sys.executable, "-W", "error", "-c", alone], capture_output=True, text=True, timeout=120)
+    assert (run.returncode, run.stdout) == (0, compiled), run.stderr[-2000:]
+    path, made = next(folder.glob("tiles_*.py")), list[int]()
+    whole = path.with_suffix(".o").read_bytes()
+
+    def compile() -> bytes:
+        made.append(1)
+        return b"code"
+
+    assert cache.machine_code(path, compile) == whole[32:] and not made
+    for damaged in (whole[:-1], whole[:40] + b"?" + whole[41:], b""):
+        path.with_suffix(".o").write_bytes(damaged)
+        assert cache.machine_code(path, compile) == b"code"
+        assert cache.machine_code(path, compile) == b"code"
+    assert len(made) == 3
+
+
 def test_a_file_is_written_once(folder: Path) -> None:
     path = cache.written("value = 1\n", "a" * 64, "forward")
     before = path.stat().st_mtime_ns
@@ -104,6 +124,7 @@ def test_clear_leaves_nothing_and_says_what_was_there(folder: Path) -> None:
     cache.written("value = 1\n", "e" * 64, "tiles")
     (folder / "__pycache__").mkdir(exist_ok=True)
     (folder / "__pycache__" / f"tiles_{'e' * 32}.f.1.nbc").write_bytes(b"1234")
-    assert cache.clear() == cache.Contents(folder, 1, 14)
+    assert cache.machine_code(folder / f"tiles_{'e' * 32}.py", lambda: b"code") == b"code"
+    assert cache.clear() == cache.Contents(folder, 1, 14 + 32 + 4)
     assert cache.contents() == cache.Contents(folder, 0, 0)
     assert not [path for path in folder.rglob("*") if path.is_file()]

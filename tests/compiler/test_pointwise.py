@@ -10,7 +10,8 @@ import pytest
 from numba import njit
 
 from remanence.compiler import pointwise
-from remanence.compiler.vector import MACHINE, load, store
+from remanence.compiler.machine import MACHINE
+from remanence.compiler.vector import load, store
 
 BYTES = MACHINE.bytes
 # Largest absolute error, float32 then float64.

@@ -15,7 +15,7 @@ import sys
 import numpy as np
 from remanence.compiler import panels, tile
 from remanence.compiler.kernel import tiles
-from remanence.compiler.vector import MACHINE
+from remanence.compiler.machine import MACHINE
 
 assert MACHINE.name == sys.argv[1], MACHINE
 draw = np.random.default_rng(0)

@@ -17,8 +17,8 @@ _PLACE, _NUMBER = ctypes.c_void_p, ctypes.c_int64
 def tile_call() -> tuple[Callable[[], Any], float]:
     """A call that multiplies two panels' width through the tile in float32, and its operations."""
     from remanence.compiler import kernel
+    from remanence.compiler.machine import MACHINE
     from remanence.compiler.tile import FRESH
-    from remanence.compiler.vector import MACHINE
 
     columns = 2 * MACHINE.vectors * MACHINE.width(4)
     a = np.ones((ROWS, DEPTH), np.float32)

@@ -1,0 +1,69 @@
+"""Source of what all kernels share: it is compiled once, not in each of them.
+
+The tiles are most of the machine code. `TILES` is the module of one dtype's tiles, `LAUNCH` that of the loop over
+threads; a kernel is given the addresses of the tiles as integers.
+"""
+
+from __future__ import annotations
+
+__all__ = ["LAUNCH", "TILES"]
+
+TILES = '''"""Written by remanence: the tiles of matrix products in one dtype, compiled once for all kernels."""
+
+from numba.core import types
+
+from remanence.compiler import filling, panels, tile
+from remanence.compiler.compiling import compiled
+
+DATA, LIST, LONG = types.CPointer(types.{dtype}), types.CPointer(types.int64), types.int64
+WIDTH = {width}
+
+
+@compiled(DATA, LIST, LONG, DATA, LIST, LONG, DATA, DATA, *[LONG] * 4)
+def spread(c, c_list, c_stride, a, a_list, a_stride, packed, start, count, depth, columns, mode):
+    tile.spread((c, c_list, c_stride), (a, a_list, a_stride), packed, start, WIDTH, (count, depth, columns, mode))
+
+
+@compiled(DATA, LONG, DATA, LIST, LONG, DATA, LIST, LONG, *[LONG] * 3)
+def gather(c, c_stride, a, a_list, a_stride, d, d_list, d_stride, count, units, columns):
+    tile.gather((c, c_stride), (a, a_list, a_stride), (d, d_list, d_stride), WIDTH, (count, units, columns))
+
+
+@compiled(DATA, DATA, LIST, LONG, LONG, LONG)
+def sums(c, d, d_list, d_stride, count, columns):
+    tile.sums(c, (d, d_list, d_stride), WIDTH, (count, columns))
+
+
+@compiled(LIST, LONG, LONG, LONG, LONG)
+def fill(numbers, bounds, part, first, last):
+    filling.fill(numbers, bounds, part, first, last)
+
+
+@compiled(DATA, LIST, LONG)
+def pack(packed, table, lines):
+    panels.pack(packed, table, lines, WIDTH)
+
+
+@compiled(DATA, LONG, LONG, LIST, LONG)
+def collect(found, size, threads, table, lines):
+    panels.collect(found, size, threads, table, lines)
+'''
+"""Source of the module of what all kernels of a dtype share."""
+
+LAUNCH = '''"""Written by remanence: what each thread of the pool runs, compiled once for all kernels."""
+
+from numba.core import types
+
+from remanence.compiler.compiling import compiled
+from remanence.compiler.linking import answer, call
+
+
+@compiled(types.CPointer(types.int64))
+def launch(given):
+    kernel, numbers, arrays, parts = given[0], given[1], given[2], given[3]
+    part, threads = answer(given[4]), answer(given[5])
+    while part < parts:
+        call(kernel, (part, numbers, arrays))
+        part += threads
+'''
+"""Source of the launcher; it is given the kernel's three, the number of parts, and OpenMP's two questions."""

@@ -1,0 +1,62 @@
+"""A kernel over several threads: those of PyTorch's own OpenMP, so that two pools never fight for the cores.
+
+The runtime is asked for by name among what is loaded: `GOMP_parallel` is GNU's, and LLVM's and Intel's know it, too.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from remanence.compiler.kernel import launcher
+
+__all__ = ["launch", "shared"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Pool:
+    """The runtime: how a function runs on all threads, and where each is told its number and how many they are."""
+
+    parallel: Any
+    number: int
+    count: int
+
+
+@lru_cache(maxsize=1)
+def _pool() -> _Pool | None:
+    try:
+        known = ctypes.CDLL(None)
+        parallel = known.GOMP_parallel
+        places = [ctypes.cast(getattr(known, f"omp_get_{name}"), ctypes.c_void_p) for name in _QUESTIONS]
+    except (AttributeError, OSError, TypeError):
+        return None
+    parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    parallel.restype = None
+    number, count = (place.value or 0 for place in places)
+    return _Pool(parallel, number, count)
+
+
+_QUESTIONS = ("thread_num", "num_threads")
+
+
+def shared() -> bool:
+    """Whether there is a pool to share; without one a kernel has one thread."""
+    return _pool() is not None
+
+
+def launch(kernel: int, numbers: int, arrays: int, parts: int) -> None:
+    """Run all parts of a kernel, each on one thread.
+
+    Args:
+        kernel: its address.
+        numbers, arrays: what it takes.
+        parts: how many.
+    """
+    pool = _pool()
+    assert pool is not None
+    given = np.array([kernel, numbers, arrays, parts, pool.number, pool.count], np.int64)
+    pool.parallel(launcher(), given.ctypes.data, parts, 0)
