@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _bits() -> str:
     """Run the script in this process, as if no kernel had been asked for before."""
-    forget = (kernel._BUILT.clear, kernel.tiles.cache_clear, fused._failure.cache_clear)
+    forget = (kernel._BUILT.clear, kernel.tiles.cache_clear, fused._failure.cache_clear, fused._built.cache_clear)
     for each in forget:
         each()
     names: dict[str, list[str]] = {}
