@@ -72,12 +72,12 @@ def written(source: str, key: str, kind: str) -> Path:
     return path
 
 
-def machine_code(path: Path, compile: Callable[[], bytes]) -> bytes:
+def machine_code(path: Path, make: Callable[[], bytes]) -> bytes:
     """The object file of a written source: read, or compiled and kept. One that was cut short or changed is made anew.
 
     Args:
         path: of the source.
-        compile: makes the object file.
+        make: compiles it.
     """
     beside = path.with_suffix(".o")
     with suppress(OSError):
@@ -86,7 +86,7 @@ def machine_code(path: Path, compile: Callable[[], bytes]) -> bytes:
             # Last used now, for `_prune`.
             os.utime(beside)
             return held[_DIGEST:]
-    code = compile()
+    code = make()
     _put(beside, hashlib.sha256(code).digest() + code)
     return code
 

@@ -134,12 +134,12 @@ def _compiled(source: str, kind: str, names: tuple[str, ...]) -> dict[str, int]:
     """Where the functions of a source are in memory; compiled, or read from the cache."""
     path = cache.written(source, _key(source), kind)
 
-    def compile() -> bytes:
+    def make() -> bytes:
         from remanence.compiler.compiling import object_file
 
         return object_file(cache.loaded(path), path.stem)
 
-    return addresses(cache.machine_code(path, compile), path.stem, names)
+    return addresses(cache.machine_code(path, make), path.stem, names)
 
 
 TILES = ("spread", "gather", "sums", "fill", "pack", "collect")
