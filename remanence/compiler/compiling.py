@@ -62,7 +62,7 @@ def object_file(module: ModuleType, stem: str) -> bytes:
 
 def _llvm(function: Callable[..., Any], name: str) -> Any:
     """LLVM's module of a function under a C name."""
-    flags = compiler.Flags()
+    flags: Any = compiler.Flags()
     flags.error_model = "numpy"
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
     done = compiler.compile_extra(
