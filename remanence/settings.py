@@ -42,7 +42,7 @@ class _Frozen(BaseModel):
 class DataSettings(_Frozen):
     """What the file holds, which columns play which part, and how it is split."""
 
-    task: Literal["forecast", "classify", "tag", "generate"] | None = Field(
+    task: Literal["forecast", "classify", "tag", "generate", "translate", "summarise"] | None = Field(
         default=None, description="What to do; guessed from the file."
     )
     valid_file: str | None = Field(default=None, description="A file of its own for validation (instead of a split).")
@@ -72,6 +72,11 @@ class DataSettings(_Frozen):
         default=None,
         description="Column of the class, or of each step's label (tag; of a column file its number).",
     )
+    answer: str | None = Field(
+        default=None,
+        description="Column of the text to write; of parallel files the ending of the other one, such as en.",
+    )
+    columns: Names = Field(default=(), description="Names of the columns of a table without a line of names.")
     sequence: Names = Field(
         default=(), description="Columns naming the sequence a row belongs to (numbers, a row a step)."
     )
@@ -80,6 +85,10 @@ class DataSettings(_Frozen):
         default=None,
         description="How text is cut; characters for Chinese, words for English (to generate, characters for both).",
     )
+    answer_tokens: Literal["characters", "words", "subwords"] | None = Field(
+        default=None, description="How the text to write is cut (translate); characters for Chinese, words for English."
+    )
+    lower: bool = Field(default=False, description="Read and write texts in lower case (translate).")
     ngrams: Annotated[int, Field(ge=1, le=8)] | None = Field(
         default=None,
         description="Runs of up to so many tokens that training texts share get vectors of their own (1: none).",
@@ -160,7 +169,9 @@ class ModelSettings(_Frozen):
     crf: bool | None = Field(
         default=None, description="Score whole sequences of labels, not each alone: a conditional random field (tag)."
     )
-    tied: bool | None = Field(default=None, description="Read and answer tokens by one matrix of vectors (generate).")
+    tied: bool | None = Field(
+        default=None, description="Read and answer tokens by one matrix of vectors (generate, translate)."
+    )
     weight_drop: Fraction | None = Field(
         default=None, description="Dropout of the recurrent weights themselves (generate)."
     )
@@ -176,6 +187,24 @@ class ModelSettings(_Frozen):
     differences: bool | None = Field(default=None, description="Read each step's change beside its numbers (classify).")
     pool: Literal["last", "mean", "max", "mean-max", "attention"] | None = Field(
         default=None, description="How the steps become one vector (classify)."
+    )
+    attention: Literal["none", "additive", "multiplicative"] | None = Field(
+        default=None, description="How each token written finds the steps it comes from (translate)."
+    )
+    input_feeding: bool | None = Field(
+        default=None, description="What was attended to is read again with the next token (translate; slower)."
+    )
+    coverage: Annotated[float, Field(ge=0, le=100)] | None = Field(
+        default=None, description="Remember what was attended to; how dear it is to attend twice (translate; 0: off)."
+    )
+    copy_source: bool | None = Field(
+        default=None, description="Also write tokens of the source as they stand: a pointer (translate)."
+    )
+    beam: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        default=None, description="Beginnings of an answer followed side by side; 1 is greedy (translate)."
+    )
+    length_penalty: Annotated[float, Field(ge=0, le=10)] | None = Field(
+        default=None, description="How much longer answers are preferred among those of a beam (translate; 0: not)."
     )
     normalise: Literal["none", "last", "window"] | None = Field(
         default=None, description="Per window: subtract the last value, or standardise by the window (forecast)."
@@ -216,7 +245,10 @@ class TrainSettings(_Frozen):
         default=None,
         description="How dear it is to miss a span in training: more finds more, and more wrong ones (tag).",
     )
-    smoothing: Fraction | None = Field(default=None, description="Label smoothing (classify).")
+    smoothing: Fraction | None = Field(default=None, description="Label smoothing (classify, tag, translate).")
+    scheduled_sampling: Fraction | None = Field(
+        default=None, description="Share of tokens read in training that the model wrote itself (translate; slower)."
+    )
     noise: Annotated[float, Field(ge=0)] | None = Field(default=None, description="Gaussian noise on scaled numbers.")
     keep: Literal["best", "last"] | None = Field(
         default=None, description="Weights to keep: the best on the validation part, or the last."

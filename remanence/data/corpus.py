@@ -24,6 +24,7 @@ from remanence.data.splits import cut_in_time, split_examples, split_marks
 from remanence.data.streams import DocumentPart, StreamPart
 from remanence.data.symbols import Symbols, learn_symbols
 from remanence.data.tables import open_table
+from remanence.data.text_side import store_texts
 from remanence.data.texts import Documents, LongText, text_column
 from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings
@@ -76,8 +77,10 @@ def reopen_generate(path: str | Path, settings: DataSettings, encoders: Generate
         text = LongText(path)
         return _stream(text, 0, text.characters, encoders)
     documents = Documents(path, settings)
-    tokens, offsets = _tokens_of(documents, encoders.symbols)
-    return DocumentPart(tokens, offsets, np.arange(len(documents)), encoders.symbols, path.name, encoders.longest)
+    store = store_texts(documents.batches(), encoders.symbols.encode)
+    return DocumentPart(
+        store.tokens, store.offsets, np.arange(len(documents)), encoders.symbols, path.name, encoders.longest
+    )
 
 
 def _prepare_stream(path: Path, settings: DataSettings) -> GenerateParts:
@@ -119,9 +122,11 @@ def _prepare_documents(path: Path, settings: DataSettings) -> GenerateParts:
         raise DataError("no training text", path=path, remedy="see --split")
     symbols = _fit(path, lambda: _chosen(main, places[0]), settings, notes)
     encoders = _encoders(settings, symbols, "line", main.column)
-    stores = {file.path: _tokens_of(file, symbols) for file in files}
+    stores = {file.path: store_texts(file.batches(), symbols.encode) for file in files}
     parts = [
-        DocumentPart(*stores[file.path], where, symbols, file.path.name, settings.longest)
+        DocumentPart(
+            stores[file.path].tokens, stores[file.path].offsets, where, symbols, file.path.name, settings.longest
+        )
         for file, where in zip(files, places, strict=True)
     ]
     parts[1] = _thinned(parts[1], notes)
@@ -165,16 +170,6 @@ def _chosen(documents: Documents, places: np.ndarray) -> Iterator[str]:
     for batch in documents.batches():
         yield "\n".join(text for text, kept in zip(batch, inside[row : row + len(batch)], strict=True) if kept)
         row += len(batch)
-
-
-def _tokens_of(documents: Documents, symbols: Symbols) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens of all texts, one after the other, and where each begins."""
-    tokens, lengths = Spill(np.int32), Spill(np.int64)
-    for batch in documents.batches():
-        coded = [symbols.encode(text) for text in batch]
-        lengths.append(np.array([len(numbers) for numbers in coded], np.int64))
-        tokens.append(np.concatenate([np.zeros(0, np.int32), *coded]))
-    return tokens.finish(), np.concatenate([[0], np.cumsum(lengths.finish())]).astype(np.int64)
 
 
 def _prepare_frames(path: Path, kind: str, settings: DataSettings) -> GenerateParts:

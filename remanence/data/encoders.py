@@ -11,10 +11,11 @@ from remanence.data.runs import Runs
 from remanence.data.scalers import Scaler
 from remanence.data.schemes import Scheme
 from remanence.data.symbols import Symbols
+from remanence.data.text_side import TextSide
 from remanence.data.times import Frequency
 from remanence.data.tokens import Vocabulary
 
-__all__ = ["ClassifyEncoders", "ForecastEncoders", "GenerateEncoders", "TagEncoders"]
+__all__ = ["ClassifyEncoders", "ForecastEncoders", "GenerateEncoders", "PairEncoders", "TagEncoders"]
 
 Names = tuple[str, ...]
 
@@ -183,3 +184,24 @@ class GenerateEncoders(_Encoders):
     symbols: Symbols | None = None
     context: int
     longest: int | None = None
+
+
+class PairEncoders(_Encoders):
+    """Everything a model that writes a text for a source needs to read a new file.
+
+    Args:
+        input: the column that is read (`text` for files of lines).
+        answer: the column of the texts to write, or the ending of their file.
+        source: how what is read becomes numbers: one model for each kind of source.
+        target: how texts to write become numbers.
+        longest: steps kept of each source, or None for all.
+        longest_answer: tokens of the longest text to write in the training part: nothing longer is written.
+    """
+
+    kind: Literal["pair"] = "pair"
+    input: Names
+    answer: str
+    source: TextSide
+    target: TextSide
+    longest: int | None = None
+    longest_answer: int

@@ -13,6 +13,7 @@ from remanence.data.frames import is_notes
 from remanence.data.rows import Table, as_number
 from remanence.data.samples import sample_table
 from remanence.data.schema_columns import SEQUENCE, TIME, Column, columns_of, named
+from remanence.data.schema_pairs import name_pairs
 from remanence.data.schema_samples import guess_samples
 from remanence.data.sources import file_format, find
 from remanence.data.tables import open_table
@@ -60,7 +61,11 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
     """
     notes: list[str] = []
     path = find(path)
-    kind, wanted = file_format(path, settings.format), settings.task or task
+    wanted = settings.task or task
+    if wanted in ("translate", "summarise"):
+        chosen = name_pairs(path, settings, notes).model_copy(update={"task": wanted})
+        return Guess(chosen, tuple(notes))
+    kind = file_format(path, settings.format)
     if wanted in (None, "generate") and (found := _to_generate(path, kind, settings, wanted)):
         return found
     if kind == "mat":

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from remanence.data.archive import sibling
+from remanence.data.pairs import Pairs
 from remanence.data.records import Records
 from remanence.data.splits import split_examples, split_groups, split_marks
 from remanence.data.step_records import StepRecords
@@ -18,7 +19,7 @@ from remanence.settings import DataSettings
 
 __all__ = ["Share", "share_out", "split_left", "with_sibling"]
 
-R = TypeVar("R", Records, StepRecords)
+R = TypeVar("R", Records, StepRecords, Pairs)
 _DEFAULT_SPLIT = DataSettings.model_fields["split"].default
 _CARVE = 0.2
 
@@ -66,7 +67,7 @@ def share_out(
                 remedy="give files with the same columns",
             )
     valid, test = given
-    split = split_left(settings, valid, test, notes, by_class=True)
+    split = split_left(settings, valid, test, notes, by_class=len(main.label_names) > 1)
     if settings.split_column and main.marks is not None:
         marks = split_marks(main.marks, main.mark_names, settings.split_column, main.path)
         places = tuple(np.flatnonzero(marks == part) for part in range(3))

@@ -115,18 +115,21 @@ def open_table(path: str | Path, settings: DataSettings) -> Table:
         table = _open_json(path)
     else:
         delimiter = settings.delimiter or ("," if kind == "csv" else "\t")
-        table = _open_csv(path, kind, delimiter)
+        table = _open_csv(path, kind, delimiter, settings.columns)
     if not table.head:
         raise DataError("a header and no rows", path=path, line=1, remedy="expected rows below the header")
     return table
 
 
-def _open_csv(path: Path, kind: str, delimiter: str) -> Table:
+def _open_csv(path: Path, kind: str, delimiter: str, names: tuple[str, ...]) -> Table:
     if len(delimiter) != 1:
         raise DataError(f"the delimiter is one character, came '{delimiter}'", path=path, remedy="--delimiter ','")
     bare = Table(path, kind, (), delimiter, header=False)
     line, first = next(raw_rows(bare), (1, []))
-    if kind == "text":
+    if names:
+        columns = names
+        table = Table(path, kind, columns, delimiter, header=False)
+    elif kind == "text":
         columns = ("text",) if len(first) < 2 else ("label", "text")
         table = Table(path, kind, columns, delimiter, header=False)
     else:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from remanence.data.examples import Batch
 from remanence.errors import SettingError
 from remanence.nn.convolution import Branch
+from remanence.nn.decoder import Decoder
 from remanence.nn.encoders import NumberEncoder, TokenEncoder
 from remanence.nn.heads import ClassifyHead, ForecastHead, StepHead, TagHead
 from remanence.nn.pool import State, latest
@@ -44,7 +45,7 @@ class SequenceModel(nn.Module):
         self,
         encoder: NumberEncoder | TokenEncoder | WordEncoder,
         recurrent: Recurrent,
-        head: ClassifyHead | ForecastHead | StepHead | TagHead | Readout,
+        head: ClassifyHead | ForecastHead | StepHead | TagHead | Readout | Decoder,
         *,
         branch: Branch | None = None,
         layout: InputLayout | None = None,
@@ -87,7 +88,8 @@ class SequenceModel(nn.Module):
         Returns:
             The answer after all steps so far, and the state: logits `[batch, class]`, or a forecast in scaled units
             `[batch, horizon, target]` (with quantiles `[batch, horizon, target, 1 + quantile]`); of a tagger the
-            lattice of these steps alone; of a model that generates, logits of these steps `[batch, time, answer]`.
+            lattice of these steps alone; of a model that generates, logits of these steps `[batch, time, answer]`; of
+            one that writes a text for a whole source, see `nn.written`.
 
         Raises:
             SettingError: chunks for layers that read from both ends.
@@ -113,6 +115,8 @@ class SequenceModel(nn.Module):
         elif isinstance(self.head, Readout):
             vectors = self.encoder.vectors.weight if isinstance(self.encoder, TokenEncoder) else None
             answer, pool = self.head(steps, vectors), {}
+        elif isinstance(self.head, Decoder):
+            answer, pool = self.head(steps, following, inputs, batch.target), {}
         elif isinstance(self.head, ForecastHead):
             answer, pool = self.head(steps, carried, batch.future)
         else:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from remanence.data.batches import order, pieces
 from remanence.data.examples import Batch, Part
@@ -92,8 +91,16 @@ def _restored(part: Part, pool: np.ndarray, answered: Iterator[tuple[Tensor, Bat
     found = {int(at): row for output, batch in answered for at, row in zip(batch.index, output, strict=True)}
     for piece in np.array_split(pool, max(1, -(-len(pool) // EVALUATION_BATCH))):
         if len(piece):
-            # Answers of a label a step are as long as the batch they were computed in.
-            yield pad_sequence([found[int(at)] for at in piece], batch_first=True), part.batch(piece)
+            yield _side_by_side([found[int(at)] for at in piece]), part.batch(piece)
+
+
+def _side_by_side(answers: list[Tensor]) -> Tensor:
+    """Answers as one tensor; those with a row a step are as large as the batch they were computed in, and filled up."""
+    largest = torch.tensor([answer.shape for answer in answers]).amax(0).tolist()
+    whole = answers[0].new_zeros(len(answers), *largest)
+    for row, answer in zip(whole, answers, strict=True):
+        row[tuple(map(slice, answer.shape))] = answer
+    return whole
 
 
 def forward(model: Any, batch: Batch, chunk: int | None) -> Tensor:

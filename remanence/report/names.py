@@ -36,6 +36,12 @@ METRICS = {
     "event_f1": Words("event F1", "事件 F1"),
     "event_iou_f1": Words("event F1 (IoU ≥ ½)", "事件 F1（IoU ≥ ½）"),
     "unseen": Words("labels not seen", "未见标签"),
+    "chrf_error": Words("1 − chrF of a text", "1 − 每句 chrF"),
+    "bleu": Words("BLEU", "BLEU"),
+    "chrf": Words("chrF", "chrF"),
+    "rouge1": Words("ROUGE-1", "ROUGE-1"),
+    "rouge2": Words("ROUGE-2", "ROUGE-2"),
+    "rougeL": Words("ROUGE-L", "ROUGE-L"),
     "error_rate": Words("error rate", "错误率"),
 }
 
@@ -52,6 +58,10 @@ MODELS = {
     "kneser-ney": Words("Kneser–Ney n-gram", "Kneser–Ney n 元模型"),
     "key-frequency": Words("key frequencies", "琴键频率"),
     "key-transitions": Words("each key by itself", "每个琴键单独看"),
+    "frequent-text": Words("commonest text", "最常见的译文"),
+    "copy-source": Words("the source itself", "照抄原文"),
+    "lead": Words("beginning of the source", "原文开头"),
+    "nearest-text": Words("text of the nearest source", "最相近原文的译文"),
     "summary": Words("summary statistics", "汇总统计"),
     "word-label": Words("label of each word", "每词最常见标签"),
     "token-window": Words("regression on a window", "窗口回归"),

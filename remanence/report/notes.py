@@ -107,6 +107,17 @@ _NOTES = (
         "{train} training, {valid} validation, {test} test sequences",
         "训练 {train} 个序列，验证 {valid} 个，测试 {test} 个",
     ),
+    # pairs
+    ("answer: '{column}' (--answer)", "要写的列：“{column}”（--answer）"),
+    ("to read: {count} {kind} (--tokens, --vocabulary)", "要读的词元：{count} 个{kind}（--tokens、--vocabulary）"),
+    (
+        "to write: {count} {kind} (--answer-tokens, --vocabulary)",
+        "要写的词元：{count} 个{kind}（--answer-tokens、--vocabulary）",
+    ),
+    (
+        "{train} training, {valid} validation, {test} test pairs",
+        "训练 {train} 对，验证 {valid} 对，测试 {test} 对",
+    ),
     # labels of steps
     ("tokens: '{column}' (--input)", "词元：“{column}”（--input）"),
     ("tokens: column 1 (--input)", "词元：第 1 列（--input）"),

@@ -69,6 +69,8 @@ def run_page(run: Run, example: Example | None = None) -> Page:
         "classify": ("classifies", "分类"),
         "tag": ("tags", "标注"),
         "generate": ("goes on with", "续写"),
+        "translate": ("translates", "翻译"),
+        "summarise": ("sums up", "概括"),
     }
     doing = words.get(run.task.name, (run.task.name, run.task.name))
     title = Words(f"{cell} {doing[0]} {source}", f"{cell}：{doing[1]} {source}")

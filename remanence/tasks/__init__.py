@@ -12,10 +12,11 @@ from remanence.tasks.forecast import Forecast
 from remanence.tasks.generate import Generate
 from remanence.tasks.tag import Tag
 from remanence.tasks.task import Task
+from remanence.tasks.translate import Summarise, Translate
 
 __all__ = ["TASKS", "Task", "task"]
 
-_EVERY: tuple[Task, ...] = (Forecast(), Classify(), Tag(), Generate())
+_EVERY: tuple[Task, ...] = (Forecast(), Classify(), Tag(), Generate(), Translate(), Summarise())
 TASKS: Mapping[str, Task] = MappingProxyType({each.name: each for each in _EVERY})
 
 

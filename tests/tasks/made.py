@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 
-from remanence.data.encoders import ClassifyEncoders, ForecastEncoders, GenerateEncoders, TagEncoders
+from remanence.data.encoders import ClassifyEncoders, ForecastEncoders, GenerateEncoders, PairEncoders, TagEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.frames import KEYS, FramePart
 from remanence.data.labelled import ClassifyPart
+from remanence.data.pair_part import PairPart, TextSource
 from remanence.data.runs import learn_runs
 from remanence.data.scalers import Scaler
 from remanence.data.step_records import StepRecords
@@ -20,6 +21,7 @@ from remanence.data.streams import DocumentPart, StreamPart
 from remanence.data.symbols import FIRST, Symbols
 from remanence.data.tag_fit import store_of
 from remanence.data.tag_part import TagPart, cut
+from remanence.data.text_side import TextSide, store_texts
 from remanence.data.times import Frequency
 from remanence.data.tokens import Vocabulary
 from remanence.data.windows import ForecastPart
@@ -273,3 +275,30 @@ def made_music() -> Prepared:
         pieces = [(random.random((random.integers(2, 9), KEYS)) < 0.3).astype(np.uint8) for _ in range(count)]
         parts.append(FramePart.of(pieces, "made.mat"))
     return prepared(generate_encoders(input=("notes",), symbols=None), *parts)
+
+
+def pair_encoders(**changes) -> PairEncoders:
+    source = TextSide(symbols=Symbols(kind="characters", tokens=tuple("abcdef")))
+    target = TextSide(symbols=Symbols(kind="characters", tokens=tuple("fedcba.")))
+    values = {"input": ("text",), "answer": "backwards", "source": source, "target": target, "longest_answer": 8}
+    return PairEncoders(**(values | changes))
+
+
+def pair_part(pairs: list[tuple[str, str]], encoders: PairEncoders) -> PairPart:
+    """Sources and answers, as if a file had held them."""
+    source = store_texts([[read for read, _ in pairs]], encoders.source.encode)
+    answers = store_texts([[answer for _, answer in pairs]], encoders.target.encode)
+    return PairPart(
+        TextSource(source, encoders.source), answers, np.arange(len(pairs)), lambda place: f"made, line {place + 1}",
+        encoders.target.symbols.size,
+    )  # fmt: skip
+
+
+def made_pairs() -> Prepared:
+    """A text is to be written backwards, with a full stop behind it."""
+    random = np.random.default_rng(9)
+    encoders, parts = pair_encoders(), []
+    for count in (50, 12, 12):
+        texts = ["".join(random.choice(list("abcdef"), random.integers(1, 8))) for _ in range(count)]
+        parts.append(pair_part([(text, text[::-1] + ".") for text in texts], encoders))
+    return prepared(encoders, *parts)

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from remanence.data.examples import Batch
+from remanence.nn.decoder import Decoder
+from remanence.nn.written import Written
 from remanence.sequences import Sequences
 from remanence.settings import Settings, settings_from
 from remanence.tasks import task
@@ -73,6 +75,16 @@ CASES = {
     "stream-tied": Case("generate", made.made_stream, {"tied": True, "embedding": 3, "layers": 2, "weight_drop": 0.2}),
     "documents": Case("generate", made.made_documents, {"cell": "gru", "tied": True, "embedding": 5}),
     "music": Case("generate", made.made_music, {"cell": "rnn"}),
+    "pairs": Case("translate", made.made_pairs, {"beam": 3}),
+    "pairs-additive": Case("translate", made.made_pairs, {"attention": "additive", "cell": "gru", "beam": 1}),
+    "pairs-without-attention": Case("translate", made.made_pairs, {"attention": "none", "layers": 2, "tied": False}),
+    "pairs-fed": Case(
+        "translate",
+        made.made_pairs,
+        {"input_feeding": True, "coverage": 0.5, "scheduled_sampling": 0.3, "bidirectional": False, "beam": 2},
+    ),
+    "pairs-copied": Case("summarise", made.made_pairs, {"coverage": 1.0, "beam": 2}),
+    "pairs-copied-at-once": Case("summarise", made.made_pairs, {"cell": "rnn", "attention": "multiplicative"}),
 }
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
@@ -97,11 +109,23 @@ def _padded(batch: Batch, steps: int) -> Batch:
 
 def _own(output: torch.Tensor, batch: Batch) -> list[torch.Tensor]:
     """The answer to each example, without the steps beyond its end where each step has an answer."""
+    if output.ndim == 3 and output.shape[2] == 5 + batch.inputs.time:
+        return _own_texts(output, batch)
     if batch.scored is None:
         return list(output)
     # A tagger's answer begins with what it knows of pairs of labels.
     chain = output.shape[1] - batch.inputs.time
     return [row[: chain + length] for row, length in zip(output, batch.inputs.lengths.tolist(), strict=True)]
+
+
+def _own_texts(output: torch.Tensor, batch: Batch) -> list[torch.Tensor]:
+    """What the true text of each source costs, and what was written, without padding of either side."""
+    assert batch.target is not None
+    tokens = Written.read(output).tokens
+    return [
+        torch.cat([row[: int((truth > 0).sum()), :3].flatten(), row[: int((text > 0).sum()), 3 : 5 + length].flatten()])
+        for row, text, truth, length in zip(output, tokens, batch.target, batch.inputs.lengths.tolist(), strict=True)
+    ]
 
 
 @every_case
@@ -138,6 +162,8 @@ def test_chunks_give_the_answer_of_the_whole(case: Case) -> None:
     model, _, data, _ = _model(case)
     if model.recurrent.bidirectional:
         pytest.skip("layers that read from both ends cannot be carried")
+    if isinstance(model.head, Decoder):
+        pytest.skip("what is written needs the whole source")
     batch = data.train.batch(np.arange(7))
     whole, _ = model(batch)
     for size in (1, 2, 5):
@@ -187,7 +213,10 @@ def test_baselines_answer_like_the_model(case: Case) -> None:
     for baseline in baselines:
         baseline.fit(data.train, data.valid)
         answer = baseline.predict(batch)
-        assert answer.shape == model(batch)[0].shape and answer.dtype == torch.float32, baseline.name
+        own = model(batch)[0]
+        # A written text is as long as it is.
+        shape = own.shape if not isinstance(model.head, Decoder) else (len(own), answer.shape[1], own.shape[2])
+        assert answer.shape == shape and answer.dtype == torch.float32, baseline.name
         assert torch.isfinite(answer).all(), baseline.name
         wider = _padded(batch, 3)
         padded = baseline.predict(wider)

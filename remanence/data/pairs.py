@@ -1,0 +1,207 @@
+"""Sources and the texts to write for them, as they stand in files, before anything is fitted.
+
+a table          a row is a pair: the column `input`, the column `answer`
+parallel files   line i of one belongs to line i of the other: `train.de` with the answer "en" is read with `train.en`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from remanence.data.diagnose import line_of_row
+from remanence.data.panel import Codes
+from remanence.data.rows import Kind, Table, refuse_bytes
+from remanence.data.sources import find, open_text, reading
+from remanence.data.spills import Spill
+from remanence.data.tables import chunks, open_table
+from remanence.errors import DataError, SettingError
+from remanence.settings import DataSettings
+
+__all__ = ["Pairs", "is_parallel", "read_pairs"]
+
+_LINES = 1 << 12
+_COMPRESSED = (".xz", ".gz")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs of one table, or of two parallel files.
+
+    Args:
+        path: the file of the sources; `other`, of parallel files, that of the answers.
+        table: the open table; None for parallel files.
+        input, answer: their columns; `answer` is None where answers are not needed.
+        labels: all alike, int64 `[pair]`; pairs have no classes to divide by.
+        groups, marks: codes of `group` and `split_column`, or None; `mark_names` are what marks stand for.
+    """
+
+    path: Path
+    other: Path | None
+    table: Table | None
+    input: str
+    answer: str | None
+    labels: np.ndarray
+    groups: np.ndarray | None = None
+    marks: np.ndarray | None = None
+    mark_names: tuple[str, ...] = ()
+    label_names: tuple[str, ...] = ("pairs",)
+    columns: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that was read."""
+        return (self.path,) if self.other is None else (self.path, self.other)
+
+    def sources(self, places: np.ndarray | None = None) -> Iterator[list[str]]:
+        """What is read, some thousands at a time: texts, or whatever the column names (files of sound, say).
+
+        Args:
+            places: of these pairs alone, in the order of the file.
+        """
+        yield from self._chosen(self.input, self.path, places)
+
+    def answers(self, places: np.ndarray | None = None) -> Iterator[list[str]]:
+        """The texts to write, some thousands at a time."""
+        assert self.answer is not None
+        yield from self._chosen(self.answer, self.other or self.path, places)
+
+    def line(self, place: int) -> int:
+        """Line at which a pair starts."""
+        return place + 1 if self.table is None else line_of_row(self.table, place)
+
+    def where(self, place: int) -> str:
+        """Where a pair stands, for a person."""
+        return f"{self.path.name}, {'line' if self.table is None else 'row'} {place + 1:,}"
+
+    def _chosen(self, column: str, path: Path, places: np.ndarray | None) -> Iterator[list[str]]:
+        kept = None
+        if places is not None:
+            kept = np.zeros(len(self), bool)
+            kept[places] = True
+        row = 0
+        for batch in _lines(path) if self.table is None else _cells(self.table, column):
+            yield (
+                batch
+                if kept is None
+                else [text for text, wanted in zip(batch, kept[row : row + len(batch)], strict=True) if wanted]
+            )
+            row += len(batch)
+
+
+def is_parallel(path: Path, settings: DataSettings) -> bool:
+    """Whether a file is one of two of plain lines: its ending is that of no table, and no columns are named."""
+    suffixes = [suffix for suffix in path.suffixes if suffix not in _COMPRESSED]
+    ending = suffixes[-1] if suffixes else ""
+    tables = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet", ".pq")
+    if settings.columns or settings.input or settings.format not in (None, "text"):
+        return False
+    return ending not in tables
+
+
+def read_pairs(path: str | Path, settings: DataSettings, *, answers: bool = True) -> Pairs:
+    """Read where the pairs of a file stand, and refuse what is no pair.
+
+    Args:
+        settings: with input and answer filled in (see `schema.guess`).
+        answers: they must be there.
+
+    Raises:
+        DataError: an empty text, files of unequal length, no such column: with its line.
+    """
+    path = find(path)
+    if is_parallel(path, settings):
+        return _from_lines(path, settings, answers)
+    table = open_table(path, settings)
+    table.need(settings.input, "input")
+    wanted = [settings.input[0], *([settings.answer] if answers and settings.answer else [])]
+    table.need(wanted[1:], "answer")
+    groups, marks, codes, mark_codes = Spill(np.int32), Spill(np.int32), Codes(), Codes()
+    group, mark = (name if answers else None for name in (settings.group, settings.split_column))
+    for name, flag in ((group, "group"), (mark, "split-column")):
+        table.need([name] if name else [], flag)
+    kinds: dict[str, Kind] = dict.fromkeys([*wanted, *(name for name in (group, mark) if name)], "text")
+    count = 0
+    for chunk in chunks(table, kinds):
+        for column in wanted:
+            _refuse_empty(table, column, [text.strip() for text in chunk[column].to_pylist()], count)
+        count += len(chunk[wanted[0]])
+        if group:
+            groups.append(codes.encode([chunk[group]]))
+        if mark:
+            marks.append(mark_codes.encode([chunk[mark]]))
+    return Pairs(
+        path, None, table, wanted[0], wanted[1] if len(wanted) > 1 else None, np.zeros(count, np.int64),
+        groups.finish() if group else None, marks.finish() if mark else None, tuple(mark_codes.names),
+    )  # fmt: skip
+
+
+def _from_lines(path: Path, settings: DataSettings, answers: bool) -> Pairs:
+    """Pairs of two files of lines, which must have as many of them, and none that is blank."""
+    for name, flag in ((settings.group, "group"), (settings.split_column, "split_column")):
+        if name is not None:
+            raise SettingError("files of lines have no columns", name=flag, remedy="--valid-file and --test-file")
+    count = _count(path)
+    other = None
+    if answers:
+        if settings.answer is None:
+            raise DataError(
+                "the file of the answers is not named", path=path,
+                remedy="its ending, such as --answer en for a file .en beside it; of a table --input and --answer",
+            )  # fmt: skip
+        other = find(_beside(path, settings.answer))
+        came = _count(other)
+        if came != count:
+            short, long = (path, other) if count < came else (other, path)
+            raise DataError(
+                f"{min(count, came):,} lines, but {max(count, came):,} in {long.name}: line i of one is the answer "
+                "to line i of the other",
+                path=short, line=min(count, came) + 1, remedy="give files that belong together",
+            )  # fmt: skip
+    return Pairs(path, other, None, "text", settings.answer if answers else None, np.zeros(count, np.int64))
+
+
+def _beside(path: Path, ending: str) -> Path:
+    """`train.en` for `train.de` and the ending `en`; `.gz` and `.xz` stay behind it."""
+    packed = path.suffix if path.suffix in _COMPRESSED else ""
+    plain = path.with_suffix("") if packed else path
+    return plain.with_suffix(f".{ending.removeprefix('.')}{packed}")
+
+
+def _count(path: Path) -> int:
+    return sum(len(batch) for batch in _lines(path))
+
+
+def _lines(path: Path) -> Iterator[list[str]]:
+    """The lines of a file, some thousands at a time."""
+    held: list[str] = []
+    with reading(path), open_text(path) as file:
+        for number, line in enumerate(file, 1):
+            refuse_bytes(line, path, number)
+            held.append(line.strip())
+            if not held[-1]:
+                raise DataError(
+                    "an empty line", path=path, line=number, remedy="remove it here and in the file beside it"
+                )
+            if len(held) == _LINES:
+                yield held
+                held = []
+    yield held
+
+
+def _cells(table: Table, column: str) -> Iterator[list[str]]:
+    kinds: dict[str, Kind] = {column: "text"}
+    for chunk in chunks(table, kinds):
+        yield [text.strip() for text in chunk[column].to_pylist()]
+
+
+def _refuse_empty(table: Table, column: str, texts: list[str], row: int) -> None:
+    if "" in texts:
+        line = line_of_row(table, row + texts.index(""))
+        raise DataError("an empty text", path=table.path, line=line, column=column, remedy="remove the row")

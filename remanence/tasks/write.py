@@ -1,0 +1,155 @@
+"""What tasks that write a text for a source share: translate, summarise, and others with sources of other kinds."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+from torch import Tensor
+
+from remanence.data.encoders import PairEncoders
+from remanence.data.examples import Batch, Part
+from remanence.data.pair_part import PairPart
+from remanence.data.paired import prepare_pairs, reopen_pairs
+from remanence.data.symbols import PADDING, UNKNOWN
+from remanence.data.text_side import TextSide
+from remanence.errors import SettingError
+from remanence.nn.decoder import Decoder, WritingOptions
+from remanence.nn.encoders import TokenEncoder
+from remanence.nn.model import SequenceModel
+from remanence.nn.recurrent import Recurrent
+from remanence.nn.written import Written, forced_part
+from remanence.settings import DataSettings, Settings
+from remanence.tasks.choices import Choices
+from remanence.tasks.stack import recurrent_stack, token_encoder
+from remanence.tasks.task import Prepared, Task
+
+__all__ = ["Write", "alignment_of"]
+
+
+class Write(Task):
+    """An encoder reads a source, a decoder writes a text, token by token, attending to the source.
+
+    A task of this kind adds its name, what it measures, its simple models and what it chooses.
+    """
+
+    encoders_type: ClassVar[type[BaseModel]] = PairEncoders
+    scored_early: ClassVar[bool] = False
+
+    def prepare(self, path: Path, data: DataSettings) -> Prepared:
+        return prepare_pairs(path, data, self.name)
+
+    def reopen(self, path: Path, data: DataSettings, encoders: BaseModel, *, answers: bool) -> Part:
+        assert isinstance(encoders, PairEncoders)
+        return reopen_pairs(path, data, encoders, answers=answers)
+
+    @abstractmethod
+    def choices(self, prepared: Prepared) -> Choices: ...
+
+    def model(self, encoders: BaseModel, settings: Settings) -> SequenceModel:
+        assert isinstance(encoders, PairEncoders)
+        chosen, dropout = settings.model, settings.model.dropout or 0.0
+        if settings.train.truncate is not None:
+            raise SettingError("an answer needs the whole source", name="truncate", remedy="leave it out")
+        encoder = _source_encoder(encoders, settings)
+        recurrent = recurrent_stack(encoder.output_size, settings)
+        options = _options(encoders, settings)
+        tokens = TokenEncoder(
+            encoders.target.symbols.size, chosen.embedding or 64, token_dropout=chosen.embedding_dropout or 0.0,
+            dropout=dropout,
+        )  # fmt: skip
+        hidden = chosen.hidden or 64
+        writer = Recurrent(
+            chosen.cell or "lstm", tokens.output_size + (recurrent.unit_size if options.input_feeding else 0), hidden,
+            layers=chosen.layers or 1, dropout=dropout,
+        )  # fmt: skip
+        head = Decoder(recurrent, tokens, writer, encoders.target.symbols.size, dropout=dropout, options=options)
+        return SequenceModel(encoder, recurrent, head)
+
+    def loss(self, output: Tensor, batch: Batch, settings: Settings) -> Tensor:
+        """Mean over the tokens of the true texts: −log p, smoothed, and what was attended to twice."""
+        assert batch.target is not None
+        cost, spread, twice = forced_part(output, batch.target.shape[1])
+        smoothing, coverage = settings.train.smoothing or 0.0, settings.model.coverage or 0.0
+        each = (1 - smoothing) * cost + smoothing * spread + coverage * twice
+        inside = batch.target != PADDING
+        return torch.where(inside, each, 0.0).sum() / inside.sum().clamp(min=1)
+
+    def rows(
+        self, output: Tensor, batch: Batch, part: Part, encoders: BaseModel, settings: Settings
+    ) -> Iterator[dict[str, Any]]:
+        """A row a source: where it stands, the text, log p of a token of it, and the alignment as JSON.
+
+        The alignment is a list of the pieces written, a list of the steps of the source, and their weights.
+        """
+        assert isinstance(encoders, PairEncoders) and isinstance(part, PairPart)
+        written = Written.read(output.detach().cpu())
+        for row, index in enumerate(batch.index.tolist()):
+            tokens = written.tokens[row]
+            count = max(1, int((tokens != PADDING).sum()))
+            pieces, steps, weights = alignment_of(output[row], part, index, encoders)
+            found = {"written": pieces, "source": steps, "weights": weights.round(4).tolist()}
+            yield {
+                "example": part.name(index),
+                encoders.answer: encoders.target.decode(tokens.tolist()),
+                "score": float(written.chances[row].double().sum()) / count,
+                "alignment": json.dumps(found, ensure_ascii=False),
+            }
+
+
+def alignment_of(
+    output: Tensor, part: PairPart, index: int, encoders: PairEncoders
+) -> tuple[list[str], list[str], np.ndarray]:
+    """The pieces written for one source, the names of its steps, and the weight of each step for each piece.
+
+    Args:
+        output: the answer to it, a row of what the decoder gives.
+        part, index: where the source stands.
+
+    Returns:
+        Pieces with the sign of the end, steps (numbered from 1 where they have no names), float64 `[piece, step]`.
+    """
+    written = Written.read(output[None].detach().cpu())
+    count, length = int((written.tokens[0] != PADDING).sum()), int(part.lengths[index])
+    pieces = list(encoders.target.pieces(written.tokens[0, :count].tolist()))
+    steps = part.tokens(index)[:length] or [str(step + 1) for step in range(length)]
+    return pieces, steps, written.alignment[0, :count, :length].double().numpy()
+
+
+def _source_encoder(encoders: PairEncoders, settings: Settings) -> TokenEncoder:
+    """What turns a source into features: one way for each kind of source."""
+    return token_encoder(encoders.source.symbols.size, settings)
+
+
+def _options(encoders: PairEncoders, settings: Settings) -> WritingOptions:
+    chosen = settings.model
+    attention = chosen.attention or "multiplicative"
+    needing = {"copy_source": chosen.copy_source, "coverage": chosen.coverage}
+    for name in (name for name, value in needing.items() if value and attention == "none"):
+        raise SettingError("needs attention", name=name, remedy="--attention additive")
+    return WritingOptions(
+        attention=attention,
+        input_feeding=bool(chosen.input_feeding),
+        coverage=bool(chosen.coverage),
+        copied=_copied(encoders.source, encoders.target) if chosen.copy_source else None,
+        sampling=settings.train.scheduled_sampling or 0.0,
+        tied=bool(chosen.tied),
+        beam=chosen.beam or 1,
+        penalty=chosen.length_penalty or 0.0,
+        longest=encoders.longest_answer + 1,
+    )
+
+
+def _copied(source: TextSide, target: TextSide) -> Tensor:
+    """The token to write for each token of the source: the same piece, or the unknown one."""
+    numbers = {target.symbols.name(number): number for number in range(target.symbols.size)}
+    names = (source.symbols.name(number) for number in range(source.symbols.size))
+    found = [numbers.get(name, UNKNOWN) for name in names]
+    found[PADDING] = PADDING
+    return torch.tensor(found)
