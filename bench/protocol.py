@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import lzma
 import tarfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ class Study:
         seeds: how many are trained.
         folds: parts of a cross-validation, whose test parts are scored together; fold `k` is `split_column="fold<k>"`.
         simple: measure the simple models that learn, too, not only those that know no pattern.
+        beside: title → options: also trained with these, one seed, to show beside.
         dynamic: also measure the best seed while it goes on learning, with this step size.
     """
 
@@ -35,6 +36,7 @@ class Study:
     seeds: int = 3
     folds: int = 0
     simple: bool = False
+    beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     dynamic: float | None = None
 
 

@@ -24,6 +24,7 @@ from bench.folds import pooled
 from bench.generate_studies import GENERATE_STUDIES, learning_on, simple_models
 from bench.protocol import Study, decompressed, extract
 from bench.tag_studies import TAG_STUDIES
+from bench.translate_studies import TRANSLATE_STUDIES
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
@@ -130,25 +131,27 @@ STUDIES: dict[str, Study] = {
     "basicmotions": _uea("BasicMotions", "–", 1.00),
     **TAG_STUDIES,
     **GENERATE_STUDIES,
+    **TRANSLATE_STUDIES,
 }
 
 
 def run(name: str, study: Study, extra: dict[str, Any]) -> dict[str, Any]:
     """Train the seeds of one study and score each on the test part."""
-    import remanence
-
     with _workplace(name, study) as scratch:
-        options = study.unpack(DATA / study.source, Path(scratch)) | {"seeds": study.seeds, "threads": 1} | extra
+        options = {"seeds": study.seeds, "threads": 1} | study.unpack(DATA / study.source, Path(scratch)) | extra
         path = options.pop("path")
         began = time.perf_counter()
         if study.folds:
             fitted, seeds = pooled(path, Path(scratch), options, study.folds)
         else:
-            fitted = remanence.fit(path, out=Path(scratch) / "run", beside=(), overwrite=True, **options)
+            fitted = _fitted(path, Path(scratch) / "run", options)
             seeds = fitted.manifest["seeds"]
         simple = {row["name"]: row["test"] for row in fitted.manifest["baselines"]}
         if study.simple:
             simple |= simple_models(fitted)
+        for title, changes in study.beside.items():
+            other = _fitted(path, Path(scratch) / title.replace(" ", "-"), options | {"seeds": 1} | changes)
+            simple[title] = other.manifest["test"]
         if study.dynamic is not None:
             best = next(facts for facts in seeds if facts["seed"] == fitted.manifest["best_seed"])
             best["test"] |= learning_on(fitted, study.dynamic)
@@ -164,6 +167,16 @@ def run(name: str, study: Study, extra: dict[str, Any]) -> dict[str, Any]:
         "settings": fitted.manifest["settings"],
         "versions": fitted.manifest["versions"],
     }
+
+
+def _fitted(path: Path, out: Path, options: dict[str, Any]) -> Any:
+    """Train into a folder; what a killed study had finished there is kept."""
+    import remanence
+    from remanence.run import is_run
+
+    if is_run(out):
+        return remanence.Run.load(out)
+    return remanence.fit(path, out=out, beside=(), overwrite=True, **options)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -27,6 +28,7 @@ from pydantic import BaseModel, ValidationError
 from remanence.cells import CELLS, Cell
 from remanence.data.encoders import GenerateEncoders
 from remanence.data.examples import Part
+from remanence.data.text_side import TextSide
 from remanence.errors import CellError, DataError, RunError, SettingError
 from remanence.prediction.completion import completion, continued, unknown_in
 from remanence.prediction.dynamic import measure_dynamically
@@ -173,6 +175,23 @@ class Run:
         """
         return self.task.reopen(Path(path), self.settings.data, self.encoders, answers=answers)
 
+    def open_text(self, text: str) -> Part:
+        """One text, read as it would be from a file: a part of a single example.
+
+        Raises:
+            SettingError: the run reads numbers.
+        """
+        encoders: Any = self.encoders
+        if all(getattr(encoders, name, None) is None for name in ("vocabulary", "symbols")) and not isinstance(
+            getattr(encoders, "source", None), TextSide
+        ):
+            raise SettingError("this run reads numbers, not texts", name="text", remedy="use --row or --file")
+        plain = {"format": "jsonl", "delimiter": None, "split_column": None, "columns": ()}
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "text.jsonl"
+            path.write_text(json.dumps({encoders.input[0]: text}, ensure_ascii=False) + "\n", encoding="utf-8")
+            return self.task.reopen(path, self.settings.data.model_copy(update=plain), self.encoders, answers=False)
+
     def evaluate(self, path: str | Path | None = None, *, part: str = "test", dynamic: float | None = None) -> Scores:
         """Score the model on a file, or on a part of the data it was trained on.
 
@@ -191,19 +210,35 @@ class Run:
             return measure_dynamically(self.task, self.model, parts, self.encoders, self.settings, rate=dynamic)
         return measure(self.task, self.model, examples, self.encoders, self.settings)[0]
 
-    def predict(self, path: str | Path) -> Iterator[dict[str, Any]]:
+    def predict(
+        self, path: str | Path | None = None, *, text: str | None = None, alignment: bool = False
+    ) -> Iterator[dict[str, Any]]:
         """Answer every example of a file: rows of a table, column → value, in the file's own units.
 
         A forecast's file ends where the forecast begins: each series gives `horizon` rows.
+
+        Args:
+            path: the file.
+            text: one text instead of a file, for runs that read texts.
+            alignment: of runs that write texts, also give which step of the source each piece came from, as JSON.
+
+        Raises:
+            SettingError: neither file nor text, or both; a text for a run that reads numbers.
         """
-        examples = self.open(path)
+        if (path is None) == (text is None):
+            raise SettingError("give either a file or a text", name="text", remedy="leave one of them out")
+        examples = self.open(path) if path is not None else self.open_text(str(text))
+        for row in self._answers(examples):
+            yield row if alignment else {name: value for name, value in row.items() if name != "alignment"}
+
+    def _answers(self, examples: Part) -> Iterator[dict[str, Any]]:
         for output, batch in outputs(self.model, examples, self.settings, in_order=True):
             yield from self.task.rows(output.cpu(), batch, examples, self.encoders, self.settings)
 
-    def write_predictions(self, path: str | Path, out: str | Path) -> int:
+    def write_predictions(self, path: str | Path, out: str | Path, *, alignment: bool = False) -> int:
         """Write the answers for a file as CSV, JSON lines or Parquet, by the suffix of `out`; how many rows."""
         check_suffix(Path(out))
-        return write_rows(self.predict(path), Path(out))
+        return write_rows(self.predict(path, alignment=alignment), Path(out))
 
     def completion(self, text: str, sampling: SamplingSettings, sample: int = 0) -> Iterator[str]:
         """Go on with a text, piece by piece as it is written (see `prediction.completion`).

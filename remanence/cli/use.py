@@ -64,7 +64,15 @@ def evaluate(
 
 def predict(
     run: RunFolder,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="New data, with the columns of the training file.")],
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="New data, with the columns of the training file.")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", metavar="TEXT", help="Answer this text, instead of a file.")
+    ] = None,
+    alignment: Annotated[
+        bool, typer.Option("--alignment", help="Also say which step of the source each piece came from (translate).")
+    ] = False,
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE", help="Write .csv, .jsonl or .parquet; without: CSV here.")
     ] = None,
@@ -81,22 +89,38 @@ def predict(
       remanence predict runs/reviews new.tsv --out answers.parquet
 
       remanence predict runs/reviews new.tsv --json
+
+      remanence predict runs/translator --text 我明天去北京 --alignment
     """
-    from remanence.prediction.writers import write_rows_to_stdout
+    from remanence.prediction.writers import check_suffix, write_rows, write_rows_to_stdout
     from remanence.run import Run
 
     if out is not None and Path(out).exists() and not overwrite:
         raise SettingError(f"{out} exists already", name="out", remedy="--overwrite replaces it, or choose another")
     loaded = Run.load(run)
+    rows = loaded.predict(file, text=text, alignment=alignment)
+    if out is None and text is not None and alignment and not json:
+        _show_alignment(next(rows))
+        return
     if out is None:
-        rows = loaded.predict(file)
         print_json_rows(rows) if json else write_rows_to_stdout(rows)
         return
-    count = loaded.write_predictions(file, out)
+    check_suffix(Path(out))
+    count = write_rows(rows, Path(out))
     if json:
         print_json({"run": run, "out": out, "rows": count})
     elif not quiet:
         print(f"{count} rows in {out}")
+
+
+def _show_alignment(row: dict[str, Any]) -> None:
+    """Print a text that was written, and from which steps of the source each piece of it came."""
+    from remanence.tasks.alignment import Alignment
+
+    if "alignment" not in row:
+        raise SettingError("this run writes no texts", name="alignment", remedy="leave it out")
+    _, text, *_ = row.values()
+    print("\n".join(map(printable, [str(text), *Alignment.from_json(row["alignment"]).lines()])))
 
 
 def explain(

@@ -11,7 +11,7 @@ import numpy as np
 
 from remanence.data.encoders import PairEncoders
 from remanence.data.pair_part import PairPart, TextSource
-from remanence.data.pairs import Pairs, read_pairs
+from remanence.data.pairs import Pairs, is_parallel, read_pairs
 from remanence.data.parts import DataParts
 from remanence.data.schema_pairs import name_pairs
 from remanence.data.shares import Share, share_out
@@ -45,7 +45,7 @@ def prepare_pairs(path: str | Path, settings: DataSettings, task: str) -> PairPa
     answers = stores[id(main)][1]
     assert answers is not None
     encoders = PairEncoders(
-        input=settings.input,
+        input=settings.input or ("text",),
         answer=settings.answer or "answer",
         source=source,
         target=target,
@@ -66,7 +66,9 @@ def reopen_pairs(path: str | Path, settings: DataSettings, encoders: PairEncoder
         answers: the texts to write must be there; else they are not read.
     """
     path = find(path)
-    plain = settings.model_copy(update={"group": None, "split_column": None, "valid_file": None, "test_file": None})
+    plain = settings.model_copy(update={"input": (), "group": None, "split_column": None})
+    if not is_parallel(path, plain):
+        plain = plain.model_copy(update={"input": encoders.input})
     pairs = read_pairs(path, plain, answers=answers)
     return _part(pairs, _stored(pairs, encoders.source, encoders.target), np.arange(len(pairs)), encoders)
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from remanence.data.batches import pieces
+from remanence.data.encoders import PairEncoders
 from remanence.data.examples import Part
 from remanence.explain import figures
 from remanence.explain.words import Words
@@ -15,6 +16,7 @@ from remanence.report.captions import HOW
 from remanence.report.page import Block, Figure, Section, Text
 from remanence.report.tagged import tagged_blocks
 from remanence.report.writings import writings_section
+from remanence.report.written import written_section
 
 __all__ = ["answers_section"]
 
@@ -48,7 +50,7 @@ def answers_section(run: Any) -> Section | None:
         return Section(Words("Labels found", "标注结果"), blocks)
     if run.task.name == "generate":
         return writings_section(run, part)
-    return None
+    return written_section(run, part) if isinstance(run.encoders, PairEncoders) else None
 
 
 def _confusion(run: Any, part: Part) -> tuple[Block, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from remanence.data.encoders import PairEncoders
 from remanence.data.examples import Part
 from remanence.errors import SettingError
 from remanence.explain.example import Example, example_of, typical
@@ -23,6 +22,7 @@ from remanence.report.run_page import models_of
 from remanence.report.sections import memory_section, settings_section
 from remanence.report.tagged import found_words
 from remanence.report.writings import next_words
+from remanence.report.written import alignment_section, written_words
 from remanence.run import Run
 
 __all__ = ["choose_example", "explain_run", "explanation_page", "write_explanation"]
@@ -68,7 +68,7 @@ def choose_example(
     if text is not None:
         if row is not None or file is not None:
             raise SettingError("goes without --row and --file", name="text", remedy="give one or the other")
-        return _example_of_text(run, text)
+        return replace(example_of(run.open_text(text), 0), title=text)
     part = run.open(file) if file is not None else _scored_part(run)
     return example_of(part, typical(part) if row is None else row)
 
@@ -78,25 +78,13 @@ def _scored_part(run: Run) -> Part:
     return run.prepared.test if len(run.prepared.test) else run.prepared.valid
 
 
-def _example_of_text(run: Run, text: str) -> Example:
-    """Read a text as the run would read it from a file."""
-    if all(getattr(run.encoders, name, None) is None for name in ("vocabulary", "symbols")):
-        raise SettingError("this run reads numbers, not texts", name="text", remedy="use --row or --file")
-    column = run.encoders.input[0]  # type: ignore[attr-defined]
-    data = run.settings.data.model_copy(update={"format": "jsonl", "delimiter": None, "split_column": None})
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "text.jsonl"
-        path.write_text(json.dumps({column: text}, ensure_ascii=False) + "\n", encoding="utf-8")
-        example = example_of(run.task.reopen(path, data, run.encoders, answers=False), 0)
-    return replace(example, title=text)
-
-
 def explanation_page(run: Run, example: Example) -> Page:
     """Put the page together."""
     models = models_of(run)
     cell = model_title(str(run.settings.model.cell))
     title = Words(f"What {cell} does with this example", f"{cell} 如何处理这个例子")
-    sections = memory_section(models, example)
+    aligned = alignment_section(run, example)
+    sections = [*([aligned] if aligned else []), *memory_section(models, example)]
     sections.append(
         settings_section({"equations": run.manifest["cell"]["equations"], "settings": run.manifest["settings"]})
     )
@@ -124,6 +112,9 @@ def _verdict(run: Run, models: dict[str, Any], example: Example) -> Words:
     if run.task.name == "tag":
         found = found_words(run, example)
         return Words(f"{found.en} Of an input, {memories.en}.", f"{found.zh}一个输入的留存，{memories.zh}。")
+    if isinstance(run.encoders, PairEncoders):
+        wrote = written_words(run, example)
+        return Words(f"{wrote.en}Of an input, {memories.en}.", f"{wrote.zh}一个输入的留存，{memories.zh}。")
     if run.task.name != "classify":
         return Words(f"Of an input, {memories.en}.", f"一个输入的留存，{memories.zh}。")
     shares = torch.softmax(forward(run.model, example.batch, run.settings.train.truncate)[0].double(), 0)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor
@@ -24,13 +22,14 @@ from remanence.nn.decoder import Decoder, WritingOptions
 from remanence.nn.encoders import TokenEncoder
 from remanence.nn.model import SequenceModel
 from remanence.nn.recurrent import Recurrent
-from remanence.nn.written import Written, forced_part
+from remanence.nn.written import forced_part
 from remanence.settings import DataSettings, Settings
+from remanence.tasks.alignment import answered, step_names
 from remanence.tasks.choices import Choices
 from remanence.tasks.stack import recurrent_stack, token_encoder
 from remanence.tasks.task import Prepared, Task
 
-__all__ = ["Write", "alignment_of"]
+__all__ = ["Write"]
 
 
 class Write(Task):
@@ -84,42 +83,18 @@ class Write(Task):
     def rows(
         self, output: Tensor, batch: Batch, part: Part, encoders: BaseModel, settings: Settings
     ) -> Iterator[dict[str, Any]]:
-        """A row a source: where it stands, the text, log p of a token of it, and the alignment as JSON.
-
-        The alignment is a list of the pieces written, a list of the steps of the source, and their weights.
-        """
+        """A row a source: where it stands, the text, log p of a token of it, and its alignment as JSON."""
         assert isinstance(encoders, PairEncoders) and isinstance(part, PairPart)
-        written = Written.read(output.detach().cpu())
-        for row, index in enumerate(batch.index.tolist()):
-            tokens = written.tokens[row]
-            count = max(1, int((tokens != PADDING).sum()))
-            pieces, steps, weights = alignment_of(output[row], part, index, encoders)
-            found = {"written": pieces, "source": steps, "weights": weights.round(4).tolist()}
+        places = batch.index.tolist()
+        lengths = batch.inputs.lengths.tolist()
+        steps = [step_names(part.tokens(index), length) for index, length in zip(places, lengths, strict=True)]
+        for index, found in zip(places, answered(output, steps, encoders), strict=True):
             yield {
                 "example": part.name(index),
-                encoders.answer: encoders.target.decode(tokens.tolist()),
-                "score": float(written.chances[row].double().sum()) / count,
-                "alignment": json.dumps(found, ensure_ascii=False),
+                encoders.answer: found.text,
+                "score": found.score,
+                "alignment": found.alignment.to_json(),
             }
-
-
-def alignment_of(
-    output: Tensor, part: PairPart, index: int, encoders: PairEncoders
-) -> tuple[list[str], list[str], np.ndarray]:
-    """The pieces written for one source, the names of its steps, and the weight of each step for each piece.
-
-    Args:
-        output: the answer to it, a row of what the decoder gives.
-        part, index: where the source stands.
-
-    Returns:
-        Pieces with the sign of the end, steps (numbered from 1 where they have no names), float64 `[piece, step]`.
-    """
-    written = Written.read(output[None].detach().cpu())
-    count, length = int((written.tokens[0] != PADDING).sum()), int(part.lengths[index])
-    pieces = list(encoders.target.pieces(written.tokens[0, :count].tolist()))
-    steps = part.tokens(index)[:length] or [str(step + 1) for step in range(length)]
-    return pieces, steps, written.alignment[0, :count, :length].double().numpy()
 
 
 def _source_encoder(encoders: PairEncoders, settings: Settings) -> TokenEncoder:

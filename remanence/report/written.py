@@ -1,0 +1,97 @@
+"""What a run writes for sources of the test part, beside the true texts, and from which steps each word came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from remanence.data.encoders import PairEncoders
+from remanence.data.examples import Part
+from remanence.explain.alignment import alignment_heatmap
+from remanence.explain.example import Example, example_of, typical
+from remanence.explain.words import Words
+from remanence.prediction.outputs import forward
+from remanence.report.names import number
+from remanence.report.page import Block, Figure, Section, Table, Text
+from remanence.tasks.alignment import Alignment, answered
+
+__all__ = ["alignment_section", "written_section", "written_words"]
+
+SHOWN = 8
+LONGEST = 300
+"""Characters of a text that are shown."""
+
+HOW = Words(
+    "Sources that were kept aside, evenly spread over the part: what was read, the true text, and what the model "
+    "wrote. The last column is log p of a token written: the nearer to 0, the surer it was.",
+    "从留出部分均匀选取的原文：读到的、真实的文本、模型写出的。"
+    "最后一列是写出的每个词元的对数概率：越接近 0，模型越有把握。",
+)
+HOW_ALIGNED = Words(
+    "Each row is a piece that was written, in order; the dark cells of its row are the steps of the source it attended "
+    "to while writing it. A row sums to 100 %.",
+    "每一行是依次写出的一个片段；行中深色的格子，是写它时模型所注意的原文各步。每行合计 100 %。",
+)
+
+
+def written_section(run: Any, part: Part) -> Section:
+    """Examples of a part, and the alignment of one that shows well."""
+    rows = []
+    for index in np.unique(np.linspace(0, len(part) - 1, SHOWN).round().astype(np.int64)).tolist():
+        example = example_of(part, index)
+        truth = "" if example.batch.target is None else run.encoders.target.decode(example.batch.target[0].tolist())
+        text, score, _ = _written(run, example)
+        rows.append((_short(_read(run, example)), _short(truth), _short(text), number(score)))
+    header = Words("read", "原文"), Words("true", "真实"), Words("written", "写出"), Words("log p", "对数概率")
+    blocks: list[Block] = [Table(header, tuple(rows), (3,)), Text((HOW,), "how")]
+    blocks += _aligned(run, example_of(part, typical(part)))
+    return Section(Words("What it writes", "它写的东西"), tuple(blocks))
+
+
+def alignment_section(run: Any, example: Example) -> Section | None:
+    """What was written for one example, and from which steps; None for runs that write no text."""
+    if not isinstance(run.encoders, PairEncoders):
+        return None
+    blocks = _aligned(run, example)
+    return Section(Words("What it looked at", "它注意了什么"), tuple(blocks)) if blocks else None
+
+
+def written_words(run: Any, example: Example) -> Words:
+    """What is written for one example, as a sentence."""
+    text = _short(_written(run, example)[0])
+    return Words(f"It writes “{text}”. ", f"它写出：“{text}”。")
+
+
+def _aligned(run: Any, example: Example) -> list[Block]:
+    """The figure; nothing where the model has no attention."""
+    text, _, alignment = _written(run, example)
+    if not alignment.weights.any():
+        return []
+    title = _short(_read(run, example), 60)
+    figure = Figure(
+        "alignment",
+        lambda language: alignment_heatmap(alignment, language=language),
+        Words(f"{title} → {_short(text, 60)}", f"{title} → {_short(text, 60)}"),
+        HOW_ALIGNED,
+    )
+    return [figure]
+
+
+def _written(run: Any, example: Example) -> tuple[str, float, Alignment]:
+    """The text for an example, log p of a token of it, its alignment."""
+    output = forward(run.model, example.batch, None)
+    found = next(answered(output, [example.labels], run.encoders))
+    return found.text, found.score, found.alignment
+
+
+def _read(run: Any, example: Example) -> str:
+    """The source: its text, or where it stands."""
+    source = run.encoders.source
+    if example.batch.inputs.data.ndim > 2 or not hasattr(source, "decode"):
+        return example.title
+    return source.decode(example.batch.inputs.data[0].tolist())
+
+
+def _short(text: str, longest: int = LONGEST) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
