@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ CASES = {
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
-def _model(case: Case) -> tuple[torch.nn.Module, Task, Prepared, Settings]:
+def _model(case: Case) -> tuple[Any, Task, Any, Settings]:
     found, data, settings = case.ready()
     torch.manual_seed(0)
     return found.model(data.encoders, settings).eval(), found, data, settings
