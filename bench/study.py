@@ -138,7 +138,9 @@ STUDIES: dict[str, Study] = {
 def run(name: str, study: Study, extra: dict[str, Any]) -> dict[str, Any]:
     """Train the seeds of one study and score each on the test part."""
     with _workplace(name, study) as scratch:
-        options = {"seeds": study.seeds, "threads": 1} | study.unpack(DATA / study.source, Path(scratch)) | extra
+        options: dict[str, Any] = (
+            {"seeds": study.seeds, "threads": 1} | study.unpack(DATA / study.source, Path(scratch)) | extra
+        )
         path = options.pop("path")
         began = time.perf_counter()
         if study.folds:
@@ -150,7 +152,7 @@ def run(name: str, study: Study, extra: dict[str, Any]) -> dict[str, Any]:
         if study.simple:
             simple |= simple_models(fitted)
         for title, changes in study.beside.items():
-            other = _fitted(path, Path(scratch) / title.replace(" ", "-"), options | {"seeds": 1} | changes)
+            other = _fitted(path, Path(scratch) / title.replace(" ", "-"), {**options, "seeds": 1, **changes})
             simple[title] = other.manifest["test"]
         if study.dynamic is not None:
             best = next(facts for facts in seeds if facts["seed"] == fitted.manifest["best_seed"])
