@@ -191,12 +191,15 @@ class _Reverse:
         self.leaves[slot] = leaf
         return slot
 
-    def compute(self, op: str, *operands: int) -> int:
+    def compute(self, op: str, *operands: int, size: str | None = None) -> int:
+        if size is None:
+            found = next((self.sizes[o] for o in operands if self.sizes[o] != SCALAR), SCALAR)
+            size = SCALAR if op == "sum" else found
         for known in self.instructions:
             if isinstance(known, Compute) and (known.op, known.operands) == (op, operands):
-                return known.out
-        size = next((self.sizes[o] for o in operands if self.sizes[o] != SCALAR), SCALAR)
-        slot = self.slot(SCALAR if op == "sum" else size)
+                if self.sizes[known.out] == size:
+                    return known.out
+        slot = self.slot(size)
         self.instructions.append(Compute(op, operands, slot))
         return slot
 
@@ -256,7 +259,7 @@ class _Reverse:
             case "max" | "min":
                 self.extreme(instruction, g)
             case "mean":
-                give(a, compute("share", g, a))
+                give(a, compute("share", g, size=self.sizes[a]))
             case "norm":
                 zero = compute("mul", number(0.0), a)
                 give(a, compute("mul", g, compute("where", compute("add", zero, y), compute("div", a, y), zero)))

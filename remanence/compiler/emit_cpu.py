@@ -54,6 +54,7 @@ class _Rows:
         self.parity = {f"y_{name}" for name in step.state} | {f"x_{name}" for name in layout.passing}
         self.lines: list[str] = []
         self.scalars: set[int] = set()
+        self.inverses: set[int] = set()
         self.masked = {
             s for i in (*self.loop.instructions, *self.loop.after) if isinstance(i, Back) for s in i.operands
         }
@@ -69,7 +70,7 @@ class _Rows:
         if array.startswith("x_"):
             return f"{'following' if home.step else 'starting'}[m + r] * {self.stride(array)}"
         index = {"g": "(m + r)", "d": "(m + r)", "s": "keeping[m + r]", "k": "ids[r]", "u": "places[m + r]"}
-        index |= {"q": "places[m + r]", "v": "0", "a": "part"}
+        index |= {"q": "places[m + r]", "v": "0", "a": "part", "l": "part"}
         return "arriving[m + r]" if array == "e" else f"{index[array]} * {self.stride(array)}"
 
     def rows(self, home: Home, offset: str) -> str:
@@ -135,7 +136,7 @@ class _Rows:
 
     def segment(self, levels: list[int]) -> None:
         """One loop over rows: the levels that no product parts."""
-        self.scalars = set()
+        self.scalars, self.inverses = set(), set()
         inner: list[str] = []
         for level in levels:
             inner += self.single_numbers(level)
@@ -239,12 +240,24 @@ class _Rows:
             assert isinstance(instruction, Compute), f"slot {slot} is nowhere"
             operands = [self._operand(o, instruction.op, here, known, body, before) for o in instruction.operands]
             text = self._operation(instruction, operands)
+            if instruction.op == "div" and not single and self._is_single(instruction.operands[1]):
+                # One division for all units of a row.
+                text = f"{operands[0]} * {self._inverse(instruction.operands[1], operands[1], before)}"
         lines.append(f"v{slot} = {text}")
         if single:
             self.scalars.add(slot)
         else:
             known[slot] = f"v{slot}"
         return f"v{slot}"
+
+    def _is_single(self, slot: int) -> bool:
+        return self.loop.sizes[slot] == SCALAR and slot not in self.loop.numbers
+
+    def _inverse(self, slot: int, value: str, before: list[str]) -> str:
+        if slot not in self.inverses:
+            self.inverses.add(slot)
+            before.append(f"r{slot} = 1.0 / {value}")
+        return f"r{slot}"
 
     def _operand(self, slot: int, op: str, here: tuple[int, str], known: dict, body: list, before: list) -> str:
         if op in _SIGNS and slot in self.loop.numbers:
@@ -260,7 +273,7 @@ class _Rows:
         if op == "neg":
             return f"-{operands[0]}"
         if op == "share":
-            return f"{operands[0]} / n_{self.loop.sizes[instruction.operands[1]]}"
+            return f"{operands[0]} / n_{self.loop.sizes[instruction.out]}"
         if op == "where":
             return f"where_positive({', '.join(operands)})"
         return f"{_FUNCTIONS.get(op, op)}({', '.join(operands)})"
@@ -278,14 +291,14 @@ def whole_numbers(step: Step) -> list[str]:
 
 def arrays_of(step: Step, backward: bool) -> list[str]:
     """Names of a kernel's arrays, in order."""
-    names = ["x", "u", "g", "s", "k", "v", "b", "w", *(f"x_{name}" for name in step.state)]
+    names = ["x", "u", "g", "s", "k", "l", "v", "b", "w", *(f"x_{name}" for name in step.state)]
     return names + ["d", "e", "a", "q", "z", *(f"y_{name}" for name in step.state)] * backward
 
 
 def _strides(step: Step, forward: Layout, layout: Layout) -> dict[str, str]:
     """From one row of an array to the next, as source."""
     strides = {name: lanes(forward.lanes.get(name, [])) for name in "gsuv"}
-    strides |= {name: lanes(layout.lanes.get(name, [])) for name in "kdq"} | {"a": strides["v"]}
+    strides |= {name: lanes(layout.lanes.get(name, [])) for name in "kldq"} | {"a": strides["v"]}
     for name in step.state:
         strides |= {f"x_{name}": step.sizes[name], f"y_{name}": step.sizes[name]}
     # Rows that lie a power of two apart would share few lines of the cache.

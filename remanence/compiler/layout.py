@@ -7,7 +7,8 @@ Arrays, all of one dtype; a lane is one slot's units, padded to whole registers:
     g        [rows, lanes]             products ahead of a few steps; a part of its own for each thread
     d        [rows, lanes]             adjoints of g's lanes and of products, for the same few steps
     s        [time, batch, lanes]      values saved for backward, and what is traced
-    k        [batch, lanes]            what one step needs to remember between its own loops
+    k        [batch, lanes]            what one step needs to remember between its own loops, across a product
+    l        [threads, lanes]          the same where no product comes between: one row is done before the next
     x_NAME   [time + 1, batch, units]  a state; a step starts from one entry and leaves the next (reversed: the last);
                                        [2, batch, units], by parity of the step, where nobody looks back (`passing`)
     y_NAME   [2, batch, units]         its adjoint, by parity of the step
@@ -19,7 +20,7 @@ A level is a number of products and reductions that must come before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from remanence.compiler.derive import Back, Leaf, Loop, reads, writes
@@ -112,6 +113,64 @@ class Layout:
             if slot in self.origin and slot not in self.homes and self.loop.sizes[slot] != size:
                 self.homes[slot] = self.lane("k", slot)
                 self.stored.add(slot)
+
+    def keep_near(self) -> None:
+        """Let what no product parts from its readers live in the lanes of one row."""
+        met = self._met()
+        moved: dict[Home, Home] = {}
+        lanes: dict[str, list[str]] = {"k": [], "l": []}
+        homes = {home: slot for slot, home in self.homes.items() if home.array == "k"}
+        for home in sorted(homes, key=lambda home: len(home.before)):
+            slots = [slot for slot, known in self.homes.items() if known == home]
+            near = all(slot in self.origin and self._is_near(slot, met) for slot in slots)
+            array = "l" if near else "k"
+            moved[home] = Home(array, tuple(lanes[array]))
+            lanes[array].append(self.lanes["k"][len(home.before)])
+        self.homes = {slot: moved.get(home, home) for slot, home in self.homes.items()}
+        self.extra = [(slot, moved.get(home, home), size) for slot, home, size in self.extra]
+        self.lanes |= {array: sizes for array, sizes in lanes.items() if sizes or array in self.lanes}
+
+    def _is_near(self, slot: int, met: Mapping[int, set[int]]) -> bool:
+        instruction = self.origin[slot]
+        if not isinstance(instruction, Compute) or slot in self.merged:
+            return False
+        return met.get(slot, set()) <= {self._stretch(self.level(slot) - (instruction.op in SUMS))}
+
+    def _stretch(self, level: int) -> int:
+        """Which of the loops over rows a level belongs to: products come between them."""
+        products = {self.level(s) for i in self.loop.instructions if not isinstance(i, Compute) for s in writes(i)}
+        return sum(known <= level for known in products)
+
+    def _met(self) -> dict[int, set[int]]:
+        """The loops over rows that read a slot, -1 for a product; also through what they compute again."""
+        found: dict[int, set[int]] = {}
+
+        def meet(slot: int, stretch: int) -> None:
+            if stretch in found.setdefault(slot, set()):
+                return
+            found[slot].add(stretch)
+            instruction = self.origin.get(slot)
+            if slot not in self.homes and isinstance(instruction, Compute):
+                for operand in instruction.operands:
+                    meet(operand, stretch)
+
+        def write(slot: int) -> None:
+            instruction = self.origin.get(slot)
+            if isinstance(instruction, Compute):
+                stretch = self._stretch(self.level(slot) - (instruction.op in SUMS))
+                for operand in instruction.operands:
+                    meet(operand, stretch)
+
+        for instruction in self.loop.instructions:
+            for slot in writes(instruction) if isinstance(instruction, Compute) else ():
+                write(slot)
+            for slot in reads(instruction) if not isinstance(instruction, Compute) else ():
+                meet(slot, -1)
+        for slot in self.stored:
+            write(slot)
+        for slot, _, _ in self.extra:
+            meet(slot, self._stretch(self.level(slot)))
+        return found
 
     def _crosses(self, slot: int, reader: object) -> bool:
         instruction = self.origin.get(slot)
@@ -229,6 +288,7 @@ def lay_out_forward(loop: Loop, back: Loop | None, output: str, kept: Iterable[i
         layout.passing = frozenset(name for array, name in states.items() if name != output and array not in seen)
     layout.levels.clear()
     layout.keep_between_loops()
+    layout.keep_near()
     return layout
 
 
@@ -298,6 +358,7 @@ def lay_out_backward(loop: Loop, forward: Layout) -> Layout:
     # Forward values that are computed again depend on memory alone, so any loop may do it.
     layout.levels.update(dict.fromkeys(range(count), 0))
     layout.keep_between_loops()
+    layout.keep_near()
     return layout
 
 

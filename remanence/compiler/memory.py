@@ -30,6 +30,7 @@ def forward_memory(
         "x": inputs,
         "g": borrow((call.rows.parts * call.most(False) * shape.width("g"),), dtype),
         "k": borrow((batch * shape.width("k"),), dtype),
+        "l": borrow((call.rows.parts * shape.width("l"),), dtype),
         "s": borrow((shape.time if keeping else 1, batch, shape.width("s")), dtype),
         **packed_memory(call, tensors),
     }
@@ -176,6 +177,7 @@ def backward_memory(
         "w": borrow((shape.packing[True].size,), dtype),
         "d": borrow((parts * call.most(True) * shape.width("d", True),), dtype),
         "k": borrow((batch * shape.width("k", True),), dtype),
+        "l": borrow((parts * shape.width("l", True),), dtype),
         "a": borrow((parts, shape.width("v")), dtype).zero_(),
         "z": borrow((parts, shape.gradient_size), dtype).zero_(),
         "q": borrow((shape.time, batch, shape.width("q", True)), dtype),

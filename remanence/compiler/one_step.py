@@ -53,6 +53,7 @@ class OneStep:
         made = {
             "g": torch.zeros(shape.threads * call.most(False) * shape.width("g"), dtype=dtype),
             "k": torch.zeros(batch * shape.width("k"), dtype=dtype),
+            "l": torch.zeros(shape.threads * shape.width("l"), dtype=dtype),
             "s": torch.zeros(batch, shape.width("s"), dtype=dtype),
             **packed_memory(call, tensors),
             **{f"x_{name}": value for name, value in self.states.items()},

@@ -24,7 +24,7 @@ from remanence.compiler.reading import Reading, groups_of
 __all__ = ["backward", "forward", "prepare", "run"]
 
 
-_PASSING = ("b", "g", "k", "w")
+_PASSING = ("b", "g", "k", "l", "w")
 """Arrays that backward does not read."""
 
 

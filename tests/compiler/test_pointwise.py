@@ -21,6 +21,12 @@ BOUNDS = {
     "relu": (lambda a: np.maximum(a, 0), 0.0, 0.0),
     "softplus": (lambda a: np.logaddexp(0, a), 2e-6, 1e-14),
 }
+# Largest error relative to the value itself.
+RELATIVE = {
+    "exp": (np.exp, np.concatenate([np.linspace(-87, 88.5, 64_000), np.linspace(-1e-3, 1e-3, 6_400)])),
+    "log": (np.log, np.concatenate([np.geomspace(1.2e-38, 3e38, 64_000), np.linspace(0.5, 2, 6_400)])),
+    "softplus": (lambda a: np.logaddexp(0, a), np.linspace(-85, 85, 64_000)),
+}
 
 
 def _over(function: Callable[[Any], Any]) -> Callable[[np.ndarray, np.ndarray], None]:
@@ -49,3 +55,33 @@ def test_function_is_close_and_keeps_nan(name: str) -> None:
             expected = reference(odd[:3].astype(np.float64))
         assert np.isnan(y[0])
         assert np.allclose(y[1:3], expected[1:3], atol=4e-7)
+
+
+@pytest.mark.parametrize("name", RELATIVE)
+def test_function_is_close_relative_to_its_value(name: str) -> None:
+    reference, points = RELATIVE[name]
+    run = _over(getattr(pointwise, name))
+    for dtype, bound in ((np.float32, 3e-7), (np.float64, 4e-15)):
+        x = points.astype(dtype)
+        y = np.empty_like(x)
+        run(x, y)
+        expected = reference(x.astype(np.float64))
+        # Near 1 a logarithm is as exact as 1 itself is.
+        apart = np.abs(y - expected) / np.maximum(np.abs(expected), 0.1 if name == "log" else 0)
+        assert apart.max() <= bound
+
+
+@pytest.mark.parametrize("dtype", (np.float32, np.float64))
+def test_exp_and_log_know_the_ends_of_the_line(dtype: type) -> None:
+    tiny = float(np.finfo(dtype).smallest_subnormal)
+    exp_of = [0.0, -0.0, 1000.0, -1000.0, np.inf, -np.inf, np.nan]
+    log_of = [0.0, -0.0, -1.0, -np.inf, np.inf, np.nan, 1.0, 1000 * tiny, float(np.finfo(dtype).max)]
+    for function, values in ((np.exp, exp_of), (np.log, log_of)):
+        x = np.ones(64, dtype)
+        x[: len(values)] = values
+        y = np.empty_like(x)
+        _over(getattr(pointwise, function.__name__))(x, y)
+        with np.errstate(all="ignore"):
+            expected = function(x.astype(np.float64))
+        expected[np.abs(expected) < tiny] = 0
+        np.testing.assert_allclose(y, expected, rtol=3e-7)
