@@ -51,7 +51,15 @@ def judged(results: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for floor in FLOORS:
         cases = _of(floor, results)
         beside = " or ".join(PEERS[peer].title for peer in floor.peers)
-        row = {"title": floor.title, "beside": beside, "floor": _floor(floor), "reached": None, "value": "", "note": ""}
+        row = {
+            "title": floor.title,
+            "beside": beside,
+            "floor": _floor(floor),
+            "reached": None,
+            "value": "",
+            "note": "",
+            "most": "",
+        }
         if not cases:
             why = [PEERS[peer].title for peer in floor.peers if not PEERS[peer].installed()]
             yield row | {"value": "–", "note": f"{', '.join(why)} not installed" if why else "not measured"}
@@ -63,12 +71,13 @@ def judged(results: dict[str, Any]) -> Iterator[dict[str, Any]]:
         lost = sum(_concerns(floor, key) and "ratio" not in case for key, case in results["cases"].items())
         paths = {f"path {case['path']}" for case in cases.values() if case["path"] not in ("", "cpu-fused")}
         row["note"] = ", ".join([*sorted(paths), *[f"{lost} not timed, see below"] * bool(lost)])
+        row["most"] = _most(cases, results["findings"])
         yield row | {"reached": all(checks) and not lost if floor.mean else None}
     for key, found in results["findings"].items():
         name, _, threads = key.partition("@")
         limit = LIMITS.get(name)
         title = limit.title if limit else name
-        row = {"title": title, "beside": "", "floor": "", "reached": None, "note": found.get("note", "")}
+        row = {"title": title, "beside": "", "floor": "", "reached": None, "note": found.get("note", ""), "most": ""}
         if limit is not None and limit.bound is not None:
             row["floor"] = f"{SIGN[limit.sense]} {_number(limit.bound)} {limit.unit}".strip()
         if threads not in ("", "1"):
@@ -82,6 +91,15 @@ def judged(results: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "value": f"{_number(found['value'])}{quartiles} {unit}".strip(),
             "reached": limit.reached(found["value"]) if limit else None,
         }
+
+
+def _most(cases: dict[tuple[str, str], dict[str, Any]], findings: dict[str, dict[str, Any]]) -> str:
+    """The mean of the ratios if our products ran at the tile's rate and all else took no time."""
+    rates = {threads: findings.get(f"rate/tile@{threads}", {}).get("value") for _, threads in cases}
+    if not all(rates.values()):
+        return ""
+    ratios = [float(rates[threads]) / case["theirs_gflops"] for (_, threads), case in cases.items()]  # type: ignore[arg-type]
+    return f"{geometric_mean(ratios):.2f}"
 
 
 def _floor(floor: Floor) -> str:
@@ -111,12 +129,19 @@ def markdown(results: dict[str, Any]) -> str:
         + ("" if results["through"] == "dropin" else " LSTM, GRU and RNN through Recurrent, on the compiled path.")
         + (" A quick run: few cases, few repeats; the numbers are rough." if results["quick"] else ""),
         _rows(
-            ["measure", "beside", "found", "floor", "reached", ""],
+            ["measure", "beside", "found", "floor", "reached", "at most", ""],
             [
-                [row["title"], row["beside"], row["value"], row["floor"], _mark(row["reached"]), row["note"]]
+                [
+                    *(row[n] for n in ("title", "beside", "value", "floor")),
+                    _mark(row["reached"]),
+                    row["most"],
+                    row["note"],
+                ]
                 for row in judged(results)
             ],
         ),
+        "*At most* is the mean that a layer would reach whose products run at the rate of the engine's tile alone, in "
+        "cache, and whose gates, memory and calls take no time: the arithmetic of this machine and this peer.",
         "Ratios are theirs / ours: above 1 we are faster. Every case, the median with the quartiles of its rounds:",
         _cases(results),
     ]

@@ -16,10 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["MOST_BYTES", "borrow", "kept_bytes", "release"]
+__all__ = ["MOST_BYTES", "SMALL_BYTES", "borrow", "kept_bytes", "release"]
 
 MOST_BYTES = 256 * 2**20
 """What is kept between calls at most."""
+SMALL_BYTES = 64 * 2**10
+"""What is no larger comes from the C library, which keeps such pieces itself, and faster than can be done here."""
 _LINE = 64
 _lock = threading.Lock()
 _returned: deque[np.ndarray] = deque()
@@ -84,8 +86,10 @@ def borrow(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         torch.Size([2, 3])
     """
     global _kept
-    kind = _DTYPES[dtype]
     count = math.prod(shape)
+    if count * dtype.itemsize <= SMALL_BYTES:
+        return torch.empty(shape, dtype=dtype)
+    kind = _DTYPES[dtype]
     size = _rounded(count * kind.itemsize)
     whole = None
     with _lock:

@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from remanence.compiler.reading import Reading
 from remanence.compiler.rows import HEAD, Rows, numbers
 from remanence.compiler.tables import PACK
 
-__all__ = ["Call", "Groups", "Shape", "call_of", "kernel_at", "shape_of"]
+__all__ = ["Call", "Groups", "Places", "Shape", "call_of", "kernel_at", "shape_of"]
 
 Groups = tuple[tuple[str, ...], ...]
 """Names of each parameter tensor: one, or those of a stack."""
@@ -38,19 +39,31 @@ _LEAST_ROWS, _MOST_ROWS = 64, 512
 
 
 @dataclass(frozen=True, eq=False)
+class Places:
+    """Where parameters begin: `tensor` of each, and `bytes` from that tensor's beginning, int64."""
+
+    tensor: np.ndarray
+    bytes: np.ndarray
+
+    def addresses(self, tensors: Sequence[Tensor]) -> np.ndarray:
+        """In memory now; the tensors are contiguous."""
+        return np.array([tensor.data_ptr() for tensor in tensors], np.int64)[self.tensor] + self.bytes
+
+
+@dataclass(frozen=True, eq=False)
 class _Packing:
     """What is packed where.
 
     Args:
         table: of `panels.pack`.
-        names: the parameter of each line.
+        places: where the parameter of each line is.
         size: elements in all.
         gaps: whether some stay empty.
         lines: rows of lanes behind the matrices, array → (begin, width); none where they must be computed.
     """
 
     table: np.ndarray
-    names: list[str]
+    places: Places
     size: int
     gaps: bool
     lines: dict[str, tuple[int, int]]
@@ -174,7 +187,8 @@ class Shape:
                 names.append(name)
                 filled += size
             start += width
-        return _Packing(np.array(lines, np.int64).reshape(-1, len(PACK)), names, start, filled < start, rows)
+        table = np.array(lines, np.int64).reshape(-1, len(PACK))
+        return _Packing(table, self.places_of(names), start, filled < start, rows)
 
     def _plain_vectors(self) -> dict[str, list[tuple[str, Home, int]]]:
         """The parameters that rows of lanes are made of; none where they are computed, repeated or added up."""
@@ -197,11 +211,14 @@ class Shape:
         """Which tensor a parameter is in, and at which of its equal parts."""
         return {name: (i, part) for i, names in enumerate(self.groups) for part, name in enumerate(names)}
 
-    def address(self, tensors: tuple[Tensor, ...], name: str) -> int:
-        """Where a parameter begins, in contiguous tensors."""
-        index, part = self.places[name]
-        tensor = tensors[index]
-        return tensor.data_ptr() + part * (tensor.numel() // len(self.groups[index])) * tensor.itemsize
+    def places_of(self, names: Sequence[str]) -> Places:
+        """Where some parameters begin."""
+        found = [self.places[name] for name in names]
+        begins = [
+            part * prod(self.true[axis] for axis in self.kernel.step.parameter(name).axes) * self.dtype.itemsize
+            for name, (_, part) in zip(names, found, strict=True)
+        ]
+        return Places(np.array([index for index, _ in found], np.int64), np.array(begins, np.int64))
 
     def named(self, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """Parameters by name."""
@@ -267,7 +284,7 @@ class Call:
         if packing.gaps:
             packed.zero_()
         table = packing.table.copy()
-        table[:, 0] = [shape.address(tensors, name) for name in packing.names]
+        table[:, 0] = packing.places.addresses(tensors)
         _PACK(shape.tiles.pack)(packed.data_ptr(), table.ctypes.data, len(table))
 
 

@@ -195,10 +195,9 @@ class _Reverse:
         if size is None:
             found = next((self.sizes[o] for o in operands if self.sizes[o] != SCALAR), SCALAR)
             size = SCALAR if op == "sum" else found
-        for known in self.instructions:
-            if isinstance(known, Compute) and (known.op, known.operands) == (op, operands):
-                if self.sizes[known.out] == size:
-                    return known.out
+        for known in (each for each in self.instructions if isinstance(each, Compute)):
+            if (known.op, known.operands, self.sizes[known.out]) == (op, operands, size):
+                return known.out
         slot = self.slot(size)
         self.instructions.append(Compute(op, operands, slot))
         return slot

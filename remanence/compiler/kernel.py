@@ -23,7 +23,8 @@ from remanence.compiler import cache
 from remanence.compiler.derive import derive, forward_loop
 from remanence.compiler.emit_cpu import emit, sizes_of
 from remanence.compiler.ir import Step
-from remanence.compiler.layout import Layout, lay_out_backward, lay_out_forward
+from remanence.compiler.lay_out import lay_out_backward, lay_out_forward
+from remanence.compiler.layout import Layout
 from remanence.compiler.machine import MACHINE
 from remanence.compiler.object_code import addresses
 from remanence.compiler.runs import Runs, runs_of

@@ -1,9 +1,10 @@
 """The functions of the equations on registers: what `tanh(x)` means inside a kernel, by dtype.
 
 Numerics of float32: `tanh` is a rational polynomial of degrees 13 and 6 (the one of Eigen's `ptanh`), absolute error
-below 4e-7, and `sigmoid` the same of half its argument; `exp` is a polynomial on [-ln 2 / 2, ln 2 / 2] and a power of two,
-`log` and `softplus` the series of the inverse hyperbolic tangent, all three within 3e-7 of the value. float64 calls the C
-library for each lane. A NaN stays a NaN: clamping is by comparison, never by an instruction that prefers the other operand.
+below 4e-7, and `sigmoid` the same of half its argument; `exp` is a polynomial on [-ln 2 / 2, ln 2 / 2] and a power of
+two, `log` and `softplus` the series of the inverse hyperbolic tangent, all three within 3e-7 of the value. float64
+calls the C library for each lane. A NaN stays a NaN: clamping is by comparison, never by an instruction that prefers
+the other operand.
 """
 
 from __future__ import annotations

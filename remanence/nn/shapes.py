@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
@@ -41,7 +42,7 @@ def check_finite(what: str, module: nn.Module, result: Tensor) -> None:
     """
     # Only a plain tensor holds numbers to look at; while torch compiles or traces there are none.
     plain = type(result) is Tensor and result.device.type == "cpu" and not torch.compiler.is_compiling()
-    if not plain or torch._C._get_tracing_state() is not None or bool(torch.isfinite(result.detach().sum())):
+    if not plain or torch._C._get_tracing_state() is not None or math.isfinite(result.detach().sum().item()):
         return
     for name, weight in module.named_parameters():
         wrong = (~torch.isfinite(weight)).nonzero()

@@ -225,6 +225,16 @@ def test_table_counts_each_case_against_the_fastest_peer() -> None:
     assert step["value"] == "2.5 µs" and step["floor"] == "≤ 2 µs" and step["reached"] is False
 
 
+def test_table_says_what_arithmetic_allows() -> None:
+    held = made(torch_1x1x1x1=4.0, torch_2x1x1x1=4.0)
+    assert next(row for row in judged(held) if row["title"] == "LSTM, inference")["most"] == ""
+    held["findings"]["rate/tile@1"] = {"value": 12.0}
+    held["cases"]["lstm/infer/torch/2x1x1x1/1"]["theirs_gflops"] = 3.0
+    # Their 2 and 3 GFLOP/s beside the tile's 12: 6 and 4 times.
+    row = next(row for row in judged(held) if row["title"] == "LSTM, inference")
+    assert row["most"] == f"{24**0.5:.2f}" and f"| yes | {24**0.5:.2f} |" in markdown(held)
+
+
 def test_floor_is_not_reached_where_a_case_was_refused() -> None:
     held = made(torch_1x1x1x1=4.0, onnxruntime_1x1x1x1=4.0)
     held["cases"]["lstm/infer/torch/2x1x1x1/1"] = {"wrong": "so"}

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 import torch
 
 from remanence.compiler import arena
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arena, "SMALL_BYTES", 0)
+
+
+def test_small_arrays_are_nothing_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arena, "SMALL_BYTES", 60)
+    arena.release()
+    arena.borrow((3, 5), torch.float32)
+    assert arena.kept_bytes() == 0
+    arena.borrow((4, 4), torch.float32)
+    assert arena.kept_bytes() == 64
 
 
 def test_array_is_used_again_once_nobody_holds_it() -> None:

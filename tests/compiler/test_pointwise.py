@@ -71,7 +71,7 @@ def test_function_is_close_relative_to_its_value(name: str) -> None:
         assert apart.max() <= bound
 
 
-@pytest.mark.parametrize("dtype", (np.float32, np.float64))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_exp_and_log_know_the_ends_of_the_line(dtype: type) -> None:
     tiny = float(np.finfo(dtype).smallest_subnormal)
     exp_of = [0.0, -0.0, 1000.0, -1000.0, np.inf, -np.inf, np.nan]

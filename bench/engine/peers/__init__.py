@@ -23,11 +23,10 @@ class Peer:
     Args:
         title: as the table names it.
         package: what must be installed.
-        module: where it is.
+        module: where `make` is.
         cells: what it can compute; empty: every cell that `plain` knows.
         modes: "train", "infer", "lengths".
         pool: whether it brings threads of its own, which need a moment to fall asleep after a call.
-        function: what makes a contender of a problem.
     """
 
     title: str
@@ -36,7 +35,6 @@ class Peer:
     cells: tuple[str, ...]
     modes: tuple[str, ...]
     pool: bool = False
-    function: str = "make"
 
     def installed(self) -> bool:
         """Whether its package can be imported."""
@@ -49,17 +47,14 @@ class Peer:
         return mode in self.modes and cell in (self.cells or PLAIN)
 
     def load(self) -> Callable[[Any], Any]:
-        """Import what makes a contender of a problem."""
-        return getattr(importlib.import_module(f"bench.engine.peers.{self.module}"), self.function)
+        """Import its `make`."""
+        return importlib.import_module(f"bench.engine.peers.{self.module}").make
 
 
 PEERS = {
     "torch": Peer("torch.nn", "torch", "torch_nn", (*MATRIX, "lstmp"), ("train", "infer", "lengths")),
     "onnxruntime": Peer("ONNX Runtime", "onnxruntime", "onnx_runtime", MATRIX, ("infer",), pool=True),
     "loop": Peer("Python loop in torch", "torch", "loop", (), ("train", "infer")),
-    "hoisted": Peer(
-        "Python loop, input product ahead", "torch", "loop", (), ("train", "infer"), function="hoisted"
-    ),
     "jax": Peer("JAX lax.scan", "jax", "jax_scan", (), ("train", "infer"), pool=True),
     "keras": Peer("Keras on JAX", "keras", "keras_layer", MATRIX, ("train", "infer"), pool=True),
 }

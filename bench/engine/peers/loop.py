@@ -1,12 +1,6 @@
-"""A Python loop over a cell in torch, as people write it for a cell that has no kernel; autograd step by step.
-
-`make` calls the cell with the input and the state of each step, as loops over `torch.nn.LSTMCell` do. `hoisted` forms
-the products with the inputs of all steps as one, before the loop: what an author writes who knows that this is faster.
-"""
+"""A Python loop over a cell in torch, as people write it for a cell that has no kernel; autograd step by step."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -15,7 +9,7 @@ from torch.nn import functional
 from bench.engine.plain import PLAIN
 from bench.engine.problem import Arrays, Contender, Problem, joined, split
 
-__all__ = ["hoisted", "make"]
+__all__ = ["make"]
 
 
 class _Torch:
@@ -39,17 +33,7 @@ class _Torch:
 
 
 def make(asked: Problem) -> Contender:
-    """Compute a problem step by step, the input's product as well."""
-    return _loop(asked, lambda project, inputs: map(project, inputs))
-
-
-def hoisted(asked: Problem) -> Contender:
-    """Compute a problem step by step behind one product with all inputs."""
-    return _loop(asked, lambda project, inputs: project(inputs))
-
-
-def _loop(asked: Problem, ahead: Callable[[Callable[[Tensor], Tensor], Tensor], Iterable[Tensor]]) -> Contender:
-    """A loop over steps; `ahead` gives the input's product of each, from what projects inputs and all inputs."""
+    """Compute a problem step by step. The input's product of all steps is one, before the loop: the faster way."""
     cell = PLAIN[asked.cell]
     weights = {
         name: torch.from_numpy(array).requires_grad_(asked.trains)
@@ -59,13 +43,10 @@ def _loop(asked: Problem, ahead: Callable[[Callable[[Tensor], Tensor], Tensor], 
     gradient = torch.from_numpy(asked.gradient)
     sizes = [asked.gradient.shape[-1]] + [asked.shape.hidden] * (cell.states - 1)
 
-    def project(x: Tensor) -> Tensor:
-        return functional.linear(x, weights["W"], weights.get("b"))
-
     def forward() -> Tensor:
         state = tuple(torch.zeros(asked.shape.batch, size) for size in sizes)
         outputs = []
-        for a in ahead(project, inputs):
+        for a in functional.linear(inputs, weights["W"], weights.get("b")):
             state = cell.step(_Torch, weights, a, state)
             outputs.append(state[0])
         return torch.stack(outputs)
