@@ -240,18 +240,16 @@ class _Rows:
             assert isinstance(instruction, Compute), f"slot {slot} is nowhere"
             operands = [self._operand(o, instruction.op, here, known, body, before) for o in instruction.operands]
             text = self._operation(instruction, operands)
-            if instruction.op == "div" and not single and self._is_single(instruction.operands[1]):
+            below = instruction.operands[-1]
+            if instruction.op == "div" and not single and self.loop.sizes[below] == SCALAR:
                 # One division for all units of a row.
-                text = f"{operands[0]} * {self._inverse(instruction.operands[1], operands[1], before)}"
+                text = f"{operands[0]} * {self._inverse(below, operands[1], before)}"
         lines.append(f"v{slot} = {text}")
         if single:
             self.scalars.add(slot)
         else:
             known[slot] = f"v{slot}"
         return f"v{slot}"
-
-    def _is_single(self, slot: int) -> bool:
-        return self.loop.sizes[slot] == SCALAR and slot not in self.loop.numbers
 
     def _inverse(self, slot: int, value: str, before: list[str]) -> str:
         if slot not in self.inverses:
