@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from remanence.errors import SettingError
+from remanence.settings_media import MediaSettings
 from remanence.validation import first_mistake
 
 __all__ = [
@@ -39,7 +40,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class DataSettings(_Frozen):
+class DataSettings(MediaSettings):
     """What the file holds, which columns play which part, and how it is split."""
 
     task: Literal["forecast", "classify", "tag", "generate", "translate", "summarise"] | None = Field(

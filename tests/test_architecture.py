@@ -31,7 +31,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "table": set(),
     "sequences": {"errors"},
     "validation": set(),
-    "settings": {"errors", "validation"},
+    "settings_media": set(),
+    "settings": {"errors", "settings_media", "validation"},
     "statistics": {"errors"},
     "storage": {"errors"},
     "verdict": {"errors", "statistics"},
@@ -49,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # A run is whole only with its page, so training stands above the report that it calls for.
     "train": PAGES,
     "doctor": PAGES,
-    "cli": PAGES | {"doctor", "export", "serve", "train"},
+    "cli": PAGES | {"doctor", "export", "serve", "settings_media", "train"},
     "__main__": {"cli"},
     "__init__": PAGES | {"export", "train"},
 }

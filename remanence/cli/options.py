@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from remanence.settings import DataSettings, ModelSettings, SamplingSettings, TrainSettings
+from remanence.settings_media import MediaSettings
 
 __all__ = ["SAMPLING", "SETTINGS", "File", "Json", "Out", "Overwrite", "Quiet", "with_settings"]
 
@@ -26,7 +27,12 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes o
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands at --out.")]
 
 Panels = tuple[tuple[str, type[BaseModel]], ...]
-SETTINGS: Panels = (("Data", DataSettings), ("Model", ModelSettings), ("Training", TrainSettings))
+SETTINGS: Panels = (
+    ("Data", DataSettings),
+    ("Sound and video", MediaSettings),
+    ("Model", ModelSettings),
+    ("Training", TrainSettings),
+)
 SAMPLING: Panels = (("Sampling", SamplingSettings),)
 
 
@@ -43,7 +49,8 @@ def with_settings(*without: str, of: Panels = SETTINGS) -> Callable[[Callable[..
             _parameter(name, field, panel)
             for panel, settings in of
             for name, field in settings.model_fields.items()
-            if name not in without
+            # What data settings take from those of media is shown in their panel.
+            if name not in without and (settings is not DataSettings or name not in MediaSettings.model_fields)
         ]
         every = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *made)]
         command.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined]

@@ -1,0 +1,45 @@
+"""Options of files of sound and video that a table names: where they lie, and what is read from a sound.
+
+They are part of `DataSettings`; the command line shows them in a panel of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["MediaSettings"]
+
+
+class MediaSettings(BaseModel):
+    """Where the files lie that a table names, and how a sound becomes numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    folder: str | None = Field(
+        default=None, description="Folder that paths in a table start from (default: that of the table)."
+    )
+    bad: Literal["refuse", "skip"] = Field(
+        default="refuse", description="Files that cannot be decoded: refuse, or skip and name them."
+    )
+    longest_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        default=600.0, description="Longer sounds and videos count as bad."
+    )
+    features: Literal["mel", "mfcc"] | None = Field(
+        default=None, description="What a frame of sound is: log-mel energies, or cepstra (default: mel)."
+    )
+    bands: Annotated[int, Field(ge=2, le=512)] = Field(default=40, description="Mel bands of a frame of sound.")
+    coefficients: Annotated[int, Field(ge=1, le=512)] = Field(
+        default=13, description="Cepstra of a frame of sound, and numbers of a frame in a Sphinx file."
+    )
+    deltas: Annotated[int, Field(ge=0, le=2)] = Field(
+        default=0, description="Also read how features change (1), and how that changes (2)."
+    )
+    centre: bool = Field(default=False, description="Subtract from each feature of a sound its mean over the sound.")
+    frame_ms: Annotated[float, Field(gt=0, le=1000)] = Field(
+        default=25.0, description="Milliseconds of a frame of sound."
+    )
+    hop_ms: Annotated[float, Field(gt=0, le=1000)] = Field(
+        default=10.0, description="Milliseconds from one frame of sound to the next."
+    )
