@@ -2,8 +2,8 @@
 
     mel(f) = 2595 · log10(1 + f / 700)
 
-A frame is windowed and transformed; triangular filters, equally wide in mel, gather its power spectrum; the logarithm of
-each is a log-mel energy, and their cosine transform (DCT-II, orthonormal) the cepstra.
+A frame is windowed and transformed; triangular filters, equally wide in mel, gather its power spectrum; the logarithm
+of each is a log-mel energy, and their cosine transform (DCT-II, orthonormal) the cepstra.
 
 References:
     Davis & Mermelstein 1980, Comparison of parametric representations for monosyllabic word recognition,
@@ -71,7 +71,7 @@ class SoundFrames:
 
 
 def filter_bank(frames: SoundFrames) -> np.ndarray:
-    """Triangles `[bin, band]`: each rises from the centre of the one below to its own, and falls to that of the next."""
+    """Triangles `[bin, band]`: each rises from the centre of the one below to its own, and falls to the next one's."""
     edges = from_mel(np.linspace(to_mel(frames.low_hz), to_mel(frames.high_hz), frames.bands + 2))
     bins = np.arange(frames.transform // 2 + 1) * frames.rate / frames.transform
     rising = (bins[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict
 
 from remanence.data.media.features import SoundFrames, with_deltas
 from remanence.data.media.listing import SOUNDS, Bad
-from remanence.data.media.wire import Decoded, Refusal
-from remanence.data.media.workers import decode_all
+from remanence.data.media.wire import NO_FILE, Decoded, Refusal
+from remanence.data.media.workers import Decoder, decode_all
 from remanence.data.spills import Spill
 from remanence.errors import DataError
 from remanence.settings import DataSettings
@@ -109,7 +109,8 @@ def fit_form(items: Items, settings: DataSettings, complain: Complain) -> SoundF
     for place, item in enumerate(items[:_TRIED]):
         try:
             if sound:
-                answer = next(decode_all("audio", [(item[0], _options(settings.sample_rate, settings))], workers=1))
+                with Decoder("audio") as decoder:
+                    answer = decoder.decode(item[0], _options(settings.sample_rate, settings))
                 rate = _decoded(answer, item[0], place, complain).rate
                 width = settings.coefficients if given["features"] == "mfcc" else settings.bands
                 return SoundForm(kind="sound", rate=rate, width=width, **given)
@@ -151,14 +152,9 @@ def read_frames(items: Items, form: SoundForm, settings: DataSettings, complain:
 def _decoded_items(items: Items, form: SoundForm, settings: DataSettings) -> Iterator[list[Decoded | Refusal]]:
     """What the files of each item hold."""
     options = _options(form.rate, settings)
-    requests = ((path, options) for item in items for path in item if path.is_file())
-    answers = decode_all("audio", requests)
+    answers = decode_all("audio", ((path, options) for item in items for path in item))
     for item in items:
-        if all(path.is_file() for path in item):
-            yield list(islice(answers, len(item)))
-        else:
-            rest = [next(answers) if path.is_file() else Refusal("no such file", "check the path") for path in item]
-            yield rest
+        yield list(islice(answers, len(item)))
 
 
 def _options(rate: float | None, settings: DataSettings) -> dict[str, Any]:
@@ -171,8 +167,6 @@ def _is_sound(item: tuple[Path, ...]) -> bool:
 
 def _decoded(answer: Decoded | Refusal, path: Path, place: int, complain: Complain) -> Decoded:
     if isinstance(answer, Refusal):
-        if not path.is_file():
-            raise complain(place, f"{path.name}: no such file", "check the path, or name its folder with --folder")
         raise complain(place, f"{path.name}: {answer.message}", answer.remedy)
     return answer
 
@@ -190,7 +184,7 @@ def _joined_vectors(item: tuple[Path, ...], form: SoundForm, place: int, complai
 def _vectors(path: Path, width: int, place: int, complain: Complain) -> np.ndarray:
     """Features from a file `[frame, feature]`."""
     if not path.is_file():
-        raise complain(place, f"{path.name}: no such file", "check the path, or name its folder with --folder")
+        raise complain(place, f"{path.name}: {NO_FILE.message}", NO_FILE.remedy)
     try:
         values = _sphinx(path, width) if path.suffix.lower() == ".mfc" else _numpy(path)
     except (ValueError, OSError, EOFError) as error:

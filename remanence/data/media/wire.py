@@ -20,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 __all__ = [
+    "NO_FILE",
     "Decode",
     "Decoded",
     "Refusal",
@@ -63,6 +64,9 @@ class Refusal:
 
     message: str
     remedy: str = field(default="")
+
+
+NO_FILE = Refusal("no such file", "check the path, or name its folder with --folder")
 
 
 class UndecodableError(Exception):

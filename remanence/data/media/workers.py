@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from remanence.data.media.wire import Decoded, Refusal, WireError, read_answer
+from remanence.data.media.wire import NO_FILE, Decoded, Refusal, WireError, read_answer
 from remanence.errors import MachineError
 
 __all__ = ["Decoder", "Limits", "decode_all"]
@@ -77,6 +77,8 @@ class Decoder:
         """
         if self._closed:
             return Refusal("not decoded: the reading was given up")
+        if not Path(path).is_file():
+            return NO_FILE
         child = self._child or self._started()
         request = json.dumps({"path": os.path.abspath(path), "options": dict(options or {})})
         try:

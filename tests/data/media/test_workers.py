@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from remanence.data.media.wire import (
+    NO_FILE,
     Decoded,
     Refusal,
     WireError,
@@ -59,7 +60,10 @@ QUICK = Limits(memory_bytes=256 << 20, cpu_seconds=1, wall_seconds=3, answer_byt
 
 
 @pytest.fixture
-def decoder():
+def decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("good", "refuse", "raise", "print", "hungry", "crash", "exit", "spin", "sleep", "large", "write"):
+        (tmp_path / name).touch()
     with Decoder("audio", QUICK, command=[sys.executable, "-c", CHILD]) as found:
         yield found
 
@@ -106,14 +110,19 @@ def test_a_child_writes_no_file(decoder: Decoder, tmp_path: Path) -> None:
     assert not (tmp_path / "written").stat().st_size
 
 
+def test_no_file_is_told_without_a_child() -> None:
+    with Decoder("audio", QUICK, command=[sys.executable, "-c", "pass"]) as decoder:
+        assert decoder.decode("nowhere") == NO_FILE
+
+
 def test_a_child_that_does_not_start_is_told() -> None:
     with Decoder("audio", QUICK, command=[sys.executable, "-c", "pass"]) as decoder, pytest.raises(MachineError):
-        decoder.decode("good")
+        decoder.decode(__file__)
 
 
 def test_an_unknown_decoder_runs_nothing() -> None:
     with Decoder("os:system", QUICK) as decoder, pytest.raises(MachineError):
-        decoder.decode("good")
+        decoder.decode(__file__)
 
 
 def sounds(folder: Path, count: int) -> list[Path]:
