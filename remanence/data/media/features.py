@@ -130,9 +130,8 @@ def with_deltas(values: np.ndarray, order: int) -> np.ndarray:
     for _ in range(order):
         padded = np.pad(found[-1].astype(np.float64), ((_REACH, _REACH), (0, 0)), mode="edge")
         length = len(values)
-        slope = sum(
-            n * (padded[_REACH + n : _REACH + n + length] - padded[_REACH - n : _REACH - n + length])
-            for n in range(1, _REACH + 1)
-        )
-        found.append((slope / (2 * sum(n * n for n in range(1, _REACH + 1)))).astype(np.float32))
+        slope, reach = np.zeros_like(found[-1], np.float64), range(1, _REACH + 1)
+        for n in reach:
+            slope += n * (padded[_REACH + n : _REACH + n + length] - padded[_REACH - n : _REACH - n + length])
+        found.append((slope / (2 * sum(n * n for n in reach))).astype(np.float32))
     return np.concatenate(found, axis=1)

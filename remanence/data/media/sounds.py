@@ -1,7 +1,7 @@
 """Many sounds as frames of numbers, one after the other, spilled to disk where they are many.
 
 .wav .flac .ogg   decoded in child processes, then log-mel energies or cepstra
-.mfc              Sphinx: the number of floats as an int32, then float32, big-endian (little-endian ones are known by it)
+.mfc              Sphinx: the number of floats as an int32, then float32; big-endian, or little-endian where that fits
 .npy              NumPy: an array `[frame, feature]` of numbers
 """
 
@@ -82,7 +82,7 @@ class FrameStore:
 
     Args:
         values: float32 `[frame, feature]`, mapped from a file where they are many.
-        offsets: where each sound begins, and where the last one ends, int64 `[sound + 1]`; one that is left out is empty.
+        offsets: where each sound begins, and where the last one ends, int64 `[sound + 1]`; a bad one is empty.
     """
 
     values: np.ndarray
