@@ -19,7 +19,8 @@ _NAMES = {
     "scheme": "片段标法", "window": "窗口步数", "margin": "两边多读的步数", "position": "位置列", "motion": "运动特征",
     "motion_steps": "运动跨越的步数", "sample_rate": "采样率",
     "folder": "文件所在目录", "bad": "坏文件", "longest_seconds": "最长秒数", "features": "声音特征",
-    "bands": "梅尔频带数", "coefficients": "倒谱系数个数", "deltas": "差分阶数", "centre": "逐段去均值", "frame_ms": "帧长（毫秒）",
+    "bands": "梅尔频带数", "coefficients": "倒谱系数个数", "deltas": "差分阶数", "centre": "逐段去均值",
+    "frame_ms": "帧长（毫秒）",
     "hop_ms": "帧移（毫秒）",
     # the model
     "characters": "字母读法", "character_size": "字母特征数", "crf": "条件随机场",
