@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from remanence.errors import SettingError
-from remanence.settings_media import MediaSettings
+from remanence.settings_media import ListeningSettings, MediaSettings
 from remanence.validation import first_mistake
 
 __all__ = [
@@ -43,7 +43,7 @@ class _Frozen(BaseModel):
 class DataSettings(MediaSettings):
     """What the file holds, which columns play which part, and how it is split."""
 
-    task: Literal["forecast", "classify", "tag", "generate", "translate", "summarise"] | None = Field(
+    task: Literal["forecast", "classify", "tag", "generate", "translate", "summarise", "transcribe"] | None = Field(
         default=None, description="What to do; guessed from the file."
     )
     valid_file: str | None = Field(default=None, description="A file of its own for validation (instead of a split).")
@@ -147,7 +147,7 @@ class DataSettings(MediaSettings):
         return split
 
 
-class ModelSettings(_Frozen):
+class ModelSettings(ListeningSettings):
     """The recurrent model: encoder → recurrent stack → head."""
 
     cell: str | None = Field(default=None, description="Recurrent cell by name (see `remanence cells`).")
@@ -202,7 +202,7 @@ class ModelSettings(_Frozen):
         default=None, description="Also write tokens of the source as they stand: a pointer (translate)."
     )
     beam: Annotated[int, Field(ge=1, le=64)] | None = Field(
-        default=None, description="Beginnings of an answer followed side by side; 1 is greedy (translate)."
+        default=None, description="Beginnings of an answer followed side by side; 1 is greedy (translate, transcribe)."
     )
     length_penalty: Annotated[float, Field(ge=0, le=10)] | None = Field(
         default=None, description="How much longer answers are preferred among those of a beam (translate; 0: not)."

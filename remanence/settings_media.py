@@ -1,6 +1,7 @@
 """Options of files of sound and video that a table names: where they lie, and what is read from a sound.
 
-They are part of `DataSettings`; the command line shows them in a panel of their own.
+`MediaSettings` are part of `DataSettings`, `ListeningSettings` (how a model reads and writes them down) of
+`ModelSettings`; the command line shows both in a panel of their own.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["MediaSettings"]
+__all__ = ["ListeningSettings", "MediaSettings"]
 
 
 class MediaSettings(BaseModel):
@@ -42,4 +43,29 @@ class MediaSettings(BaseModel):
     )
     hop_ms: Annotated[float, Field(gt=0, le=1000)] = Field(
         default=10.0, description="Milliseconds from one frame of sound to the next."
+    )
+
+
+class ListeningSettings(BaseModel):
+    """How a model hears a sound, and how its text is found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    stack: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        default=None, description="Frames that are read as one step (transcribe)."
+    )
+    look_ahead: Annotated[int, Field(ge=0, le=1024)] | None = Field(
+        default=None, description="Later steps that an answer waits for, of layers that read one way (transcribe)."
+    )
+    mask_steps: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
+        default=None, description="Most frames hidden in one go in training, twice a sound (transcribe; 0: none)."
+    )
+    mask_features: Annotated[int, Field(ge=0, le=512)] | None = Field(
+        default=None, description="Most neighbouring features hidden in training, twice a sound (transcribe; 0: none)."
+    )
+    language: Literal["none", "characters", "words"] | None = Field(
+        default=None, description="Weigh texts by n-grams of the training texts while a beam is searched (transcribe)."
+    )
+    language_order: Annotated[int, Field(ge=1, le=10)] | None = Field(
+        default=None, description="Longest n-gram of --language (transcribe)."
     )

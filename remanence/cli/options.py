@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from remanence.settings import DataSettings, ModelSettings, SamplingSettings, TrainSettings
-from remanence.settings_media import MediaSettings
+from remanence.settings_media import ListeningSettings, MediaSettings
 
 __all__ = ["SAMPLING", "SETTINGS", "File", "Json", "Out", "Overwrite", "Quiet", "with_settings"]
 
@@ -30,9 +30,11 @@ Panels = tuple[tuple[str, type[BaseModel]], ...]
 SETTINGS: Panels = (
     ("Data", DataSettings),
     ("Sound and video", MediaSettings),
+    ("Sound and video", ListeningSettings),
     ("Model", ModelSettings),
     ("Training", TrainSettings),
 )
+_MEDIA = (MediaSettings, ListeningSettings)
 SAMPLING: Panels = (("Sampling", SamplingSettings),)
 
 
@@ -49,8 +51,8 @@ def with_settings(*without: str, of: Panels = SETTINGS) -> Callable[[Callable[..
             _parameter(name, field, panel)
             for panel, settings in of
             for name, field in settings.model_fields.items()
-            # What data settings take from those of media is shown in their panel.
-            if name not in without and (settings is not DataSettings or name not in MediaSettings.model_fields)
+            # What settings take from those of media is shown in their panel.
+            if name not in without and (settings in _MEDIA or not any(name in each.model_fields for each in _MEDIA))
         ]
         every = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *made)]
         command.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined]

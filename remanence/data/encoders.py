@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from remanence.data.motion import motion_names
 from remanence.data.runs import Runs
 from remanence.data.scalers import Scaler
 from remanence.data.schemes import Scheme
+from remanence.data.sound_source import SoundSide
 from remanence.data.symbols import Symbols
 from remanence.data.text_side import TextSide
 from remanence.data.times import Frequency
@@ -196,12 +197,14 @@ class PairEncoders(_Encoders):
         target: how texts to write become numbers.
         longest: steps kept of each source, or None for all.
         longest_answer: tokens of the longest text to write in the training part: nothing longer is written.
+        texts: of the training part, that a language is learnt from (transcribe).
     """
 
     kind: Literal["pair"] = "pair"
     input: Names
     answer: str
-    source: TextSide
+    source: Annotated[TextSide | SoundSide, Field(discriminator="kind")]
     target: TextSide
     longest: int | None = None
     longest_answer: int
+    texts: Names = ()

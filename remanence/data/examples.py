@@ -43,6 +43,7 @@ class Batch:
         series: which of `encoders.series_names` each window belongs to, int64 `[batch]`, -1 for a series that training
             did not see (forecast), or of which recording it is a window (tag); None.
         scored: which steps have an answer of their own, bool `[batch, time]` (tag, generate), or None.
+        ends: whether nothing follows; False of a chunk that others come after.
         past: what was read just before the inputs, tokens int64 `[batch, 16]`, 0 where nothing was (generate), or None.
     """
 
@@ -53,14 +54,15 @@ class Batch:
     series: Tensor | None = None
     scored: Tensor | None = None
     past: Tensor | None = None
+    ends: bool = True
 
     def chunk(self, start: int, stop: int) -> Batch:
         """Steps `start … stop - 1`; the answer too, where each step has its own."""
-        inputs = self.inputs.chunk(start, stop)
+        inputs, ends = self.inputs.chunk(start, stop), self.ends and stop >= self.inputs.time
         if self.scored is None:
-            return replace(self, inputs=inputs)
+            return replace(self, inputs=inputs, ends=ends)
         target = None if self.target is None else self.target[:, start:stop]
-        return replace(self, inputs=inputs, target=target, scored=self.scored[:, start:stop])
+        return replace(self, inputs=inputs, target=target, scored=self.scored[:, start:stop], ends=ends)
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch with its tensors on a device (lengths stay on the CPU)."""

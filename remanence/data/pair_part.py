@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from remanence.data.batches import order
 from remanence.data.examples import Batch, Part
@@ -95,8 +96,11 @@ class PairPart(Part):
         """The pairs at these positions, in this order."""
         index = np.asarray(index, np.int64)
         places = self._places[index]
-        target = None if self._answers is None else self._answers.padded(places, end=True)
-        return Batch(self._source.batch(places), target, None, torch.from_numpy(index))
+        return Batch(self._source.batch(places), self.targets(index), None, torch.from_numpy(index))
+
+    def targets(self, index: np.ndarray) -> Tensor | None:
+        """The texts of the pairs at these positions; no source is read for them."""
+        return None if self._answers is None else self._answers.padded(self._places[index], end=True)
 
     def order(self, batch_size: int, seed: int, epoch: int) -> Sequence[np.ndarray]:
         """Batches of sources of like length; equal ones by the length of their texts."""

@@ -5,16 +5,18 @@ A kind of source other than texts is one more class of `Source`, and one more mo
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from remanence.data.encoders import PairEncoders
-from remanence.data.pair_part import PairPart, TextSource
+from remanence.data.pair_part import PairPart, Source, TextSource
 from remanence.data.pairs import Pairs, is_parallel, read_pairs
 from remanence.data.parts import DataParts
 from remanence.data.schema_pairs import name_pairs
 from remanence.data.shares import Share, share_out
+from remanence.data.sound_source import Sourced, holds_sounds, reopened_sounds, sound_sources
 from remanence.data.sources import find, fingerprint
 from remanence.data.text_side import TextSide, TokenStore, fit_side, store_texts
 from remanence.errors import DataError
@@ -23,13 +25,15 @@ from remanence.settings import DataSettings
 __all__ = ["PairParts", "prepare_pairs", "reopen_pairs"]
 
 PairParts = DataParts[PairEncoders, PairPart]
+_MOST_SPOKEN = 5_000_000
+"""Characters of training texts that a run keeps for its language model."""
 
 
 def prepare_pairs(path: str | Path, settings: DataSettings, task: str) -> PairParts:
     """Read a file, split it, fit both sides on the training part.
 
     Args:
-        task: `translate` or `summarise`, recorded in the settings.
+        task: `translate`, `summarise` or `transcribe`, recorded in the settings.
 
     Raises:
         DataError: the file cannot be used, or its training part is empty.
@@ -39,23 +43,29 @@ def prepare_pairs(path: str | Path, settings: DataSettings, task: str) -> PairPa
     settings = name_pairs(path, settings, notes).model_copy(update={"task": task})
     main = read_pairs(path, settings)
     shares = share_out(main, settings, notes, read_pairs)
-    source = _fit(shares[0], settings, notes, answers=False)
     target = _fit(shares[0], settings, notes, answers=True)
-    stores = {id(share.records): _stored(share.records, source, target) for share in shares}
-    answers = stores[id(main)][1]
-    assert answers is not None
+    sourced = (sound_sources if holds_sounds(main) else _text_sources)(shares, settings, notes)
+    answers = {id(share.records): store_texts(share.records.answers(), target.encode) for share in shares}
+    lengths = answers[id(main)].lengths[sourced.places[0]]
     encoders = PairEncoders(
         input=settings.input or ("text",),
         answer=settings.answer or "answer",
-        source=source,
+        source=sourced.side,
         target=target,
         longest=settings.longest,
-        longest_answer=int(answers.lengths[shares[0].places].max(initial=0)),
+        longest_answer=int(lengths.max(initial=0)),
+        texts=_spoken(main, sourced.places[0]) if task == "transcribe" else (),
     )
-    parts = [_part(share.records, stores[id(share.records)], share.places, encoders) for share in shares]
+    parts = [
+        _part(share.records, sourced.sources, answers[id(share.records)], places, encoders)
+        for share, places in zip(shares, sourced.places, strict=True)
+    ]
     notes.append(f"{len(parts[0])} training, {len(parts[1])} validation, {len(parts[2])} test pairs")
-    files = dict.fromkeys(file for share in shares for file in share.records.files)
-    data = settings.model_copy(update={"tokens": source.symbols.kind, "answer_tokens": target.symbols.kind})
+    files = dict.fromkeys([*(file for share in shares for file in share.records.files), *sourced.files])
+    kinds = {"answer_tokens": target.symbols.kind}
+    if isinstance(sourced.side, TextSide):
+        kinds["tokens"] = sourced.side.symbols.kind
+    data = settings.model_copy(update=kinds)
     return DataParts(data, encoders, parts[0], parts[1], parts[2], tuple(notes), fingerprint(*files))
 
 
@@ -70,7 +80,35 @@ def reopen_pairs(path: str | Path, settings: DataSettings, encoders: PairEncoder
     if not is_parallel(path, plain):
         plain = plain.model_copy(update={"input": encoders.input})
     pairs = read_pairs(path, plain, answers=answers)
-    return _part(pairs, _stored(pairs, encoders.source, encoders.target), np.arange(len(pairs)), encoders)
+    stored = None if pairs.answer is None else store_texts(pairs.answers(), encoders.target.encode)
+    if isinstance(encoders.source, TextSide):
+        stores = store_texts(pairs.sources(), encoders.source.encode)
+        source: Source = TextSource(stores, encoders.source, encoders.longest)
+        return _part(pairs, {id(pairs): source}, stored, np.arange(len(pairs)), encoders)
+    sourced = reopened_sounds(pairs, plain, encoders.source, encoders.longest)
+    return _part(pairs, sourced.sources, stored, sourced.places[0], encoders)
+
+
+def _text_sources(shares: Sequence[Share[Pairs]], settings: DataSettings, notes: list[str]) -> Sourced:
+    """Texts to read, cut as the training part was."""
+    side = _fit(shares[0], settings, notes, answers=False)
+    sources = {
+        id(share.records): TextSource(store_texts(share.records.sources(), side.encode), side, settings.longest)
+        for share in shares
+    }
+    return Sourced(side, sources, tuple(share.places for share in shares), ())
+
+
+def _spoken(pairs: Pairs, places: np.ndarray) -> tuple[str, ...]:
+    """Training texts that a language is learnt from, as many as are worth keeping in a run."""
+    kept: list[str] = []
+    held = 0
+    for text in (text for batch in pairs.answers(places) for text in batch):
+        held += len(text)
+        if held > _MOST_SPOKEN:
+            break
+        kept.append(text)
+    return tuple(kept)
 
 
 def _fit(train: Share[Pairs], settings: DataSettings, notes: list[str], *, answers: bool) -> TextSide:
@@ -91,14 +129,7 @@ def _fit(train: Share[Pairs], settings: DataSettings, notes: list[str], *, answe
     return side
 
 
-def _stored(pairs: Pairs, source: TextSide, target: TextSide) -> tuple[TokenStore, TokenStore | None]:
-    """The tokens of both sides of a file."""
-    answers = None if pairs.answer is None else store_texts(pairs.answers(), target.encode)
-    return store_texts(pairs.sources(), source.encode), answers
-
-
 def _part(
-    pairs: Pairs, stores: tuple[TokenStore, TokenStore | None], places: np.ndarray, encoders: PairEncoders
+    pairs: Pairs, sources: Mapping[int, Source], answers: TokenStore | None, places: np.ndarray, encoders: PairEncoders
 ) -> PairPart:
-    source = TextSource(stores[0], encoders.source, encoders.longest)
-    return PairPart(source, stores[1], places, pairs.where, encoders.target.symbols.size)
+    return PairPart(sources[id(pairs)], answers, places, pairs.where, encoders.target.symbols.size)

@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from remanence.data.diagnose import line_of_row
+from remanence.data.media.listing import SOUNDS, VECTORS
+from remanence.data.media.sphinx import is_list, read_list
 from remanence.data.panel import Codes
 from remanence.data.rows import Kind, Table, refuse_bytes
 from remanence.data.sources import find, open_text, reading
@@ -36,6 +39,7 @@ class Pairs:
         table: the open table; None for parallel files.
         input, answer: their columns; `answer` is None where answers are not needed.
         labels: all alike, int64 `[pair]`; pairs have no classes to divide by.
+        held: sources and answers that stand in no table: lists of sounds, a sound alone.
         groups, marks: codes of `group` and `split_column`, or None; `mark_names` are what marks stand for.
     """
 
@@ -50,6 +54,7 @@ class Pairs:
     mark_names: tuple[str, ...] = ()
     label_names: tuple[str, ...] = ("pairs",)
     columns: tuple[str, ...] = field(default=())
+    held: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -86,13 +91,18 @@ class Pairs:
             kept = np.zeros(len(self), bool)
             kept[places] = True
         row = 0
-        for batch in _lines(path) if self.table is None else _cells(self.table, column):
+        for batch in self._batches(path, column):
             yield (
                 batch
                 if kept is None
                 else [text for text, wanted in zip(batch, kept[row : row + len(batch)], strict=True) if wanted]
             )
             row += len(batch)
+
+    def _batches(self, path: Path, column: str) -> Iterator[list[str]]:
+        if self.held is not None:
+            return iter([list(self.held[0 if column == self.input else 1])])
+        return _lines(path) if self.table is None else _cells(self.table, column)
 
 
 def is_parallel(path: Path, settings: DataSettings) -> bool:
@@ -116,6 +126,8 @@ def read_pairs(path: str | Path, settings: DataSettings, *, answers: bool = True
         DataError: an empty text, files of unequal length, no such column: with its line.
     """
     path = find(path)
+    if (listed := _listed(path, settings, answers)) is not None:
+        return listed
     if is_parallel(path, settings):
         return _from_lines(path, settings, answers)
     table = open_table(path, settings)
@@ -140,6 +152,21 @@ def read_pairs(path: str | Path, settings: DataSettings, *, answers: bool = True
         path, None, table, wanted[0], wanted[1] if len(wanted) > 1 else None, np.zeros(count, np.int64),
         groups.finish() if group else None, marks.finish() if mark else None, tuple(mark_codes.names),
     )  # fmt: skip
+
+
+def _listed(path: Path, settings: DataSettings, answers: bool) -> Pairs | None:
+    """A sound alone, or a list of sounds with their texts beside it; None for other files."""
+    if is_list(path):
+        names, texts, speakers = read_list(path, settings, answers=answers)
+        codes = Codes()
+        groups = codes.encode([pa.array(speakers)]) if settings.group and answers else None
+        labels = np.zeros(len(names), np.int64)
+        return Pairs(path, None, None, "file", "text" if answers else None, labels, groups, held=(names, texts))
+    if path.suffix.lower() not in (*SOUNDS, *VECTORS):
+        return None
+    if answers:
+        raise DataError("a sound without its text", path=path, remedy="give a table with a column of files and texts")
+    return Pairs(path, None, None, "file", None, np.zeros(1, np.int64), held=((path.name,), ()))
 
 
 def _from_lines(path: Path, settings: DataSettings, answers: bool) -> Pairs:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from remanence.data.media.listing import SOUNDS, VECTORS, names_files
+from remanence.data.media.sphinx import is_list
 from remanence.data.pairs import is_parallel
 from remanence.data.rows import Table
 from remanence.data.schema_columns import Column, columns_of, named
@@ -14,6 +16,7 @@ from remanence.settings import DataSettings
 
 __all__ = ["name_pairs"]
 
+_SPOKEN = ("text", "transcript", "transcription", "sentence", "文本", "文字", "转写")
 _READ = ("source", "src", "input", "text", "article", "document", "abstract", "原文", "源文", "摘要", "正文", "文本")
 _WRITTEN = ("target", "tgt", "answer", "translation", "summary", "title", "headline", "caption", "译文", "标题", "总结")
 
@@ -24,6 +27,8 @@ def name_pairs(path: Path, settings: DataSettings, notes: list[str]) -> DataSett
     Raises:
         DataError: fewer than two columns of texts, or several inputs.
     """
+    if is_list(path) or path.suffix.lower() in (*SOUNDS, *VECTORS):
+        return settings.model_copy(update={"input": ("file",), "answer": settings.answer or "text"})
     if is_parallel(path, settings):
         return settings
     return settings.model_copy(update=_columns(open_table(path, settings), settings, notes))
@@ -38,6 +43,14 @@ def _columns(table: Table, settings: DataSettings, notes: list[str]) -> dict[str
     spoken = {*settings.input, settings.answer, settings.split_column}
     texts = [column for column in columns_of(table) if not column.number and column.name not in spoken]
     chosen, answer = settings.input[0] if settings.input else None, settings.answer
+    sounds = [column for column in texts if names_files(column.values, (*SOUNDS, *VECTORS))]
+    if chosen is None and sounds:
+        chosen = sounds[0].name
+        notes.append(f"input: files in '{chosen}' (--input)")
+        texts = [column for column in texts if column not in sounds]
+    if answer is None and (told := named(texts, _SPOKEN) if chosen else None):
+        answer = told.name
+        notes.append(f"answer: '{answer}' (--answer)")
     if answer is None:
         answer = _pick(table, texts, _WRITTEN, 0 if chosen else 1, "answer")
         notes.append(f"answer: '{answer}' (--answer)")

@@ -19,6 +19,7 @@ from remanence.nn.heads import ClassifyHead, ForecastHead, StepHead, TagHead
 from remanence.nn.pool import State, latest
 from remanence.nn.readout import Readout
 from remanence.nn.recurrent import Recurrent, RecurrentOutput
+from remanence.nn.sound import CTCHead, SoundEncoder, stacked_lengths
 from remanence.nn.window import InputLayout, denormalise, normalise, window_state
 from remanence.nn.words import WordEncoder
 from remanence.sequences import Sequences
@@ -43,9 +44,9 @@ class SequenceModel(nn.Module):
 
     def __init__(
         self,
-        encoder: NumberEncoder | TokenEncoder | WordEncoder,
+        encoder: NumberEncoder | TokenEncoder | WordEncoder | SoundEncoder,
         recurrent: Recurrent,
-        head: ClassifyHead | ForecastHead | StepHead | TagHead | Readout | Decoder,
+        head: ClassifyHead | ForecastHead | StepHead | TagHead | Readout | Decoder | CTCHead,
         *,
         branch: Branch | None = None,
         layout: InputLayout | None = None,
@@ -117,6 +118,10 @@ class SequenceModel(nn.Module):
             answer, pool = self.head(steps, vectors), {}
         elif isinstance(self.head, Decoder):
             answer, pool = self.head(steps, following, inputs, batch.target), {}
+        elif isinstance(self.head, CTCHead):
+            answer, pool = self.head(steps, carried, ends=batch.ends)
+            if batch.ends and not state:
+                answer = self.head.with_text(answer, steps.lengths)
         elif isinstance(self.head, ForecastHead):
             answer, pool = self.head(steps, carried, batch.future)
         else:
@@ -130,10 +135,20 @@ class SequenceModel(nn.Module):
 
     def chunks(self, batch: Batch, size: int) -> list[Batch]:
         """The batch cut along time into chunks of `size` steps; at least one."""
+        if isinstance(self.encoder, SoundEncoder):
+            size = max(1, size // self.encoder.stack) * self.encoder.stack
         return [batch.chunk(at, at + size) for at in range(0, max(batch.inputs.time, 1), size)]
 
-    def joined(self, answers: list[Tensor]) -> Tensor:
+    @property
+    def answers_steps(self) -> bool:
+        """Whether a chunk is answered step by step, so that all of its answers must be kept."""
+        return isinstance(self.head, Readout | TagHead | CTCHead)
+
+    def joined(self, answers: list[Tensor], batch: Batch) -> Tensor:
         """The answer to a whole batch from those to its chunks: the last one, or every step's."""
+        if isinstance(self.head, CTCHead):
+            stack = self.encoder.stack if isinstance(self.encoder, SoundEncoder) else 1
+            return self.head.with_text(torch.cat(answers, dim=1), stacked_lengths(batch.inputs.lengths, stack))
         if isinstance(self.head, Readout):
             return torch.cat(answers, dim=1)
         if not isinstance(self.head, TagHead):
@@ -151,7 +166,7 @@ class SequenceModel(nn.Module):
         cell_state = {name: value for name, value in state.items() if "." not in name}
         read = self.recurrent(encoded, cell_state or None)
         following.update(read.state)
-        return encoded, Sequences(read.output, inputs.lengths), following
+        return encoded, Sequences(read.output, encoded.lengths), following
 
     def _recur(self, vector: Tensor, last: Tensor, future: Tensor | None, state: State) -> Tensor:
         """Forecast one step, feed it back, and so on: `[batch, horizon, …]`."""

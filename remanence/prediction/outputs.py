@@ -121,8 +121,8 @@ def _read(model: Any, batch: Batch, chunk: int | None, state: State) -> tuple[Te
         answers = []
         for piece in model.chunks(batch, chunk):
             answer, state = model(piece, state)
-            answers = [*answers, answer] if piece.scored is not None else [answer]
-        return model.joined(answers), state
+            answers = [*answers, answer] if model.answers_steps else [answer]
+        return model.joined(answers, batch), state
 
 
 def measure(task: Task, model: Any, part: Part, encoders: BaseModel, settings: Settings) -> tuple[Scores, float]:

@@ -20,7 +20,9 @@ _NAMES = {
     "motion_steps": "运动跨越的步数", "sample_rate": "采样率",
     "folder": "文件所在目录", "bad": "坏文件", "longest_seconds": "最长秒数", "features": "声音特征",
     "bands": "梅尔频带数", "coefficients": "倒谱系数个数", "deltas": "差分阶数", "centre": "逐段去均值",
-    "frame_ms": "帧长（毫秒）",
+    "frame_ms": "帧长（毫秒）", "stack": "几帧合一步",
+    "look_ahead": "向后多看的步数", "mask_steps": "遮盖的帧数", "mask_features": "遮盖的特征数", "language": "语言模型",
+    "language_order": "语言模型阶数",
     "hop_ms": "帧移（毫秒）",
     # the model
     "characters": "字母读法", "character_size": "字母特征数", "crf": "条件随机场",

@@ -12,11 +12,12 @@ from remanence.tasks.forecast import Forecast
 from remanence.tasks.generate import Generate
 from remanence.tasks.tag import Tag
 from remanence.tasks.task import Task
+from remanence.tasks.transcribe import Transcribe
 from remanence.tasks.translate import Summarise, Translate
 
 __all__ = ["TASKS", "Task", "task"]
 
-_EVERY: tuple[Task, ...] = (Forecast(), Classify(), Tag(), Generate(), Translate(), Summarise())
+_EVERY: tuple[Task, ...] = (Forecast(), Classify(), Tag(), Generate(), Translate(), Summarise(), Transcribe())
 TASKS: Mapping[str, Task] = MappingProxyType({each.name: each for each in _EVERY})
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from remanence.data.encoders import PairEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.symbols import END, PADDING
+from remanence.data.text_side import TextSide
 from remanence.nn.written import Written, packed
 from remanence.sequences import Sequences
 from remanence.tasks.sample import thinned
@@ -68,6 +69,7 @@ class CopySource(Baseline):
         return _answer([self._written(text) for text in _read(batch.inputs)], batch)
 
     def _written(self, source: list[int]) -> tuple[int, ...]:
+        assert isinstance(self._encoders.source, TextSide)
         target = self._encoders.target.encode(self._encoders.source.decode(source))
         return (*target.tolist()[: self._encoders.longest_answer], END)
 

@@ -119,6 +119,10 @@ class Task(ABC):
     def model(self, encoders: BaseModel, settings: Settings) -> Any:
         """A `remanence.nn.model.SequenceModel` with fresh weights from torch's global generator."""
 
+    def settle(self, model: Any, prepared: Prepared, settings: Settings) -> None:
+        """Choose, once the weights are trained, what they do not decide; by default there is nothing."""
+        return None
+
     @abstractmethod
     def loss(self, output: Tensor, batch: Batch, settings: Settings) -> Tensor:
         """Mean loss over the batch, a scalar."""

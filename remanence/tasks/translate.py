@@ -7,6 +7,7 @@ from typing import ClassVar, final
 from pydantic import BaseModel
 
 from remanence.data.encoders import PairEncoders
+from remanence.data.text_side import TextSide
 from remanence.settings import Settings
 from remanence.tasks.baselines_write import CopySource, FrequentText, Lead, NearestText
 from remanence.tasks.choices import Choices
@@ -35,6 +36,8 @@ class Translate(Write):
     def baselines(self, prepared: Prepared, settings: Settings) -> tuple[Baseline, ...]:
         encoders = prepared.encoders
         assert isinstance(encoders, PairEncoders)
+        if not isinstance(encoders.source, TextSide):
+            return (FrequentText(),)
         return FrequentText(), CopySource(encoders), NearestText(encoders.source.symbols.size)
 
 
@@ -54,6 +57,8 @@ class Summarise(Write):
     def baselines(self, prepared: Prepared, settings: Settings) -> tuple[Baseline, ...]:
         encoders = prepared.encoders
         assert isinstance(encoders, PairEncoders)
+        if not isinstance(encoders.source, TextSide):
+            return (FrequentText(),)
         return FrequentText(), Lead(encoders), NearestText(encoders.source.symbols.size)
 
 

@@ -15,11 +15,12 @@ from remanence.data.encoders import PairEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.pair_part import PairPart
 from remanence.data.paired import prepare_pairs, reopen_pairs
+from remanence.data.sound_source import SoundSide
 from remanence.data.symbols import PADDING, UNKNOWN
 from remanence.data.text_side import TextSide
 from remanence.errors import SettingError
 from remanence.nn.decoder import Decoder, WritingOptions
-from remanence.nn.encoders import TokenEncoder
+from remanence.nn.encoders import NumberEncoder, TokenEncoder
 from remanence.nn.model import SequenceModel
 from remanence.nn.recurrent import Recurrent
 from remanence.nn.written import forced_part
@@ -97,8 +98,14 @@ class Write(Task):
             }
 
 
-def _source_encoder(encoders: PairEncoders, settings: Settings) -> TokenEncoder:
+def _source_encoder(encoders: PairEncoders, settings: Settings) -> TokenEncoder | NumberEncoder:
     """What turns a source into features: one way for each kind of source."""
+    if isinstance(encoders.source, SoundSide):
+        chosen = settings.model
+        return NumberEncoder(
+            len(encoders.source.form.columns), convolution=chosen.convolution or 0, causal=not chosen.bidirectional,
+            noise=settings.train.noise or 0.0,
+        )  # fmt: skip
     return token_encoder(encoders.source.symbols.size, settings)
 
 
@@ -112,7 +119,7 @@ def _options(encoders: PairEncoders, settings: Settings) -> WritingOptions:
         attention=attention,
         input_feeding=bool(chosen.input_feeding),
         coverage=bool(chosen.coverage),
-        copied=_copied(encoders.source, encoders.target) if chosen.copy_source else None,
+        copied=_copied(encoders) if chosen.copy_source else None,
         sampling=settings.train.scheduled_sampling or 0.0,
         tied=bool(chosen.tied),
         beam=chosen.beam or 1,
@@ -121,8 +128,15 @@ def _options(encoders: PairEncoders, settings: Settings) -> WritingOptions:
     )
 
 
-def _copied(source: TextSide, target: TextSide) -> Tensor:
-    """The token to write for each token of the source: the same piece, or the unknown one."""
+def _copied(encoders: PairEncoders) -> Tensor:
+    """The token to write for each token of the source: the same piece, or the unknown one.
+
+    Raises:
+        SettingError: the source has no tokens.
+    """
+    source, target = encoders.source, encoders.target
+    if not isinstance(source, TextSide):
+        raise SettingError("only texts can be copied from", name="copy_source", remedy="leave it out")
     numbers = {target.symbols.name(number): number for number in range(target.symbols.size)}
     names = (source.symbols.name(number) for number in range(source.symbols.size))
     found = [numbers.get(name, UNKNOWN) for name in names]

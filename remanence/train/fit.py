@@ -183,6 +183,7 @@ class _Fitting:
             hooks = Hooks(self.progress, interrupt, session.log, session.mark, session.rewind)
             job = Job(opened.task, opened.prepared, settings, seed, f"{settings.model.cell}, seed {seed}")
             trained = train(job, session.begin(label), events.told_by(hooks) if events else hooks)
+        opened.task.settle(trained.model, opened.prepared, settings)
         facts = trained.facts() | _scored(opened, trained.model, settings)
         self.interrupted = trained.stopped == "interrupted"
         session.keep(label, facts, trained.model.state_dict(), done=not self.interrupted)
