@@ -115,6 +115,9 @@ def _fit(train: Share[Pairs], settings: DataSettings, notes: list[str], *, answe
     """Fit one side on the training part."""
     pairs, places = train.records, train.places
     kind = settings.answer_tokens if answers else settings.tokens
+    if answers and kind is None and settings.task == "transcribe":
+        # What is heard is spelled: letters have sounds of their own, words thousands.
+        kind = "characters"
     side = fit_side(
         lambda: (pairs.answers if answers else pairs.sources)(places), kind,
         limit=settings.vocabulary, lower=settings.lower,

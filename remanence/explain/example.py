@@ -10,7 +10,7 @@ import numpy as np
 from remanence.data.examples import Batch, Part
 from remanence.errors import DataError, SettingError
 
-__all__ = ["Example", "example_of", "model_of", "typical"]
+__all__ = ["Example", "example_of", "model_of", "step_labels", "typical"]
 
 GOOD_LENGTH = 24
 """Steps of an example that shows well: long enough to forget something, short enough to read."""
@@ -37,6 +37,16 @@ class Example:
             raise SettingError(f"expected one example, came {self.batch.inputs.batch}", name="example")
         if not self.labels:
             raise DataError("the example has no step", remedy="choose another --row")
+
+
+def step_labels(labels: tuple[str, ...], steps: int) -> tuple[str, ...]:
+    """What so many steps of the recurrent layers are called, where each holds several of the example's: by its first.
+
+    Example:
+        >>> step_labels(("1", "2", "3", "4", "5"), 3)
+        ('1', '3', '5')
+    """
+    return labels[:: -(-len(labels) // max(1, steps))]
 
 
 def example_of(part: Part, index: int) -> Example:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from remanence.compiler.ir import Operation
-from remanence.explain.example import Example, model_of
+from remanence.explain.example import Example, model_of, step_labels
 
 __all__ = ["Gates", "gates"]
 
@@ -64,7 +64,7 @@ def gates(run: Any, example: Example, quantities: tuple[str, ...] = ("*",)) -> G
     model = model_of(run).eval()
     with torch.no_grad():
         traced = model.trace(example.batch, quantities).trace
-    length = len(example.labels)
+    length = int(model.encode(example.batch).lengths[0])
     values = {name: value[0, :length].double().cpu().numpy() for name, value in traced.items()}
     cell = model.recurrent.cell
     functions = {
@@ -72,4 +72,4 @@ def gates(run: Any, example: Example, quantities: tuple[str, ...] = ("*",)) -> G
         for equation in cell.step.equations
         if isinstance(equation.value, Operation) and equation.value.op in ("sigmoid", "tanh")
     }
-    return Gates(cell.name, example.labels, values, functions)
+    return Gates(cell.name, step_labels(example.labels, length), values, functions)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from remanence.compiler import emit_torch
 from remanence.errors import SettingError
-from remanence.explain.example import Example, model_of
+from remanence.explain.example import Example, model_of, step_labels
 
 __all__ = ["Memory", "Sensitivity", "half_life", "kept_along_path", "memory", "sensitivity", "shown_steps"]
 
@@ -255,10 +255,10 @@ def memory(
     """
     model = model_of(run).eval()
     layers = model.recurrent
-    length = len(example.labels)
-    steps = shown_steps(length, most)
     with torch.no_grad():
-        inputs = model.encode(example.batch).data[0, :length]
+        encoded = model.encode(example.batch)
+    length = int(encoded.lengths[0])
+    inputs, steps, labels = encoded.data[0, :length], shown_steps(length, most), step_labels(example.labels, length)
     unit = layers.output_size // len(layers.directions)
     found = sensitivity(
         lambda copies: layers(copies).output[..., :unit],
@@ -276,7 +276,7 @@ def memory(
     units = None if factors is None else kept_along_path(factors, steps)
     return Memory(
         model=name or layers.cell.name,
-        labels=tuple(example.labels[step] for step in steps),
+        labels=tuple(labels[step] for step in steps),
         steps=steps,
         length=length,
         reach=reach,
