@@ -93,7 +93,8 @@ class NearestTranscript(Baseline):
 
 def _joined(inputs: Sequences) -> tuple[np.ndarray, np.ndarray]:
     """The mean of every four frames `[sound, joined, feature]`, and how many there are of each sound."""
-    data, lengths = inputs.data.double().numpy(), inputs.lengths.numpy()
+    lengths = inputs.lengths.numpy()
+    data = np.where(inputs.mask()[..., None].numpy(), inputs.data.double().numpy(), 0.0)
     count = -(-lengths // _JOINED)
     padded = np.pad(data, ((0, 0), (0, -data.shape[1] % _JOINED), (0, 0)))
     sums = padded.reshape(len(data), -1, _JOINED, data.shape[2]).sum(2)

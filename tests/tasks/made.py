@@ -13,9 +13,11 @@ from remanence.data.encoders import ClassifyEncoders, ForecastEncoders, Generate
 from remanence.data.examples import Batch, Part
 from remanence.data.frames import KEYS, FramePart
 from remanence.data.labelled import ClassifyPart
+from remanence.data.media.sounds import FrameStore, SoundForm
 from remanence.data.pair_part import PairPart, TextSource
 from remanence.data.runs import learn_runs
 from remanence.data.scalers import Scaler
+from remanence.data.sound_source import SoundSide, SoundSource
 from remanence.data.step_records import StepRecords
 from remanence.data.streams import DocumentPart, StreamPart
 from remanence.data.symbols import FIRST, Symbols
@@ -301,4 +303,30 @@ def made_pairs() -> Prepared:
     for count in (50, 12, 12):
         texts = ["".join(random.choice(list("abcdef"), random.integers(1, 8))) for _ in range(count)]
         parts.append(pair_part([(text, text[::-1] + ".") for text in texts], encoders))
+    return prepared(encoders, *parts)
+
+
+def made_sounds() -> Prepared:
+    """Each letter of a text sounds for three to five frames in a feature of its own, a pause between two."""
+    random = np.random.default_rng(8)
+    texts = ["".join(random.choice(list("abc d"), 4)).strip() or "a" for _ in range(70)]
+    sounds = []
+    for text in texts:
+        frames = [np.eye(5)[[4] * 2]]
+        for letter in text:
+            frames += [np.eye(5)[["abc d".index(letter)] * int(random.integers(3, 6))], np.eye(5)[[4] * 2]]
+        sounds.append(np.concatenate(frames) + 0.1 * random.normal(size=(sum(map(len, frames)), 5)))
+    offsets = np.concatenate([[0], np.cumsum([len(sound) for sound in sounds])])
+    form = SoundForm(kind="vectors", width=5)
+    side = SoundSide(form=form, scaler=Scaler(columns=form.columns, mean=(0.2,) * 5, scale=(0.4,) * 5))
+    source = SoundSource(FrameStore(np.concatenate(sounds).astype(np.float32), offsets), side)
+    target = TextSide(symbols=Symbols(kind="characters", tokens=tuple("abc d")))
+    answers = store_texts([texts], target.encode)
+    encoders = PairEncoders(
+        input=("file",), answer="text", source=side, target=target, longest_answer=4, texts=tuple(texts[:40])
+    )
+    parts = (
+        PairPart(source, answers, np.arange(*span), "sounds.csv:{}".format, target.symbols.size)
+        for span in ((0, 40), (40, 55), (55, 70))
+    )
     return prepared(encoders, *parts)
