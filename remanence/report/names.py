@@ -42,6 +42,11 @@ METRICS = {
     "rouge1": Words("ROUGE-1", "ROUGE-1"),
     "rouge2": Words("ROUGE-2", "ROUGE-2"),
     "rougeL": Words("ROUGE-L", "ROUGE-L"),
+    "wer": Words("word error rate", "词错误率"),
+    "cer": Words("character error rate", "字错误率"),
+    "text_error": Words("texts not wholly right", "未全对的文本"),
+    "greedy_wer": Words("word error rate, likeliest path", "词错误率（最可能路径）"),
+    "greedy_cer": Words("character error rate, likeliest path", "字错误率（最可能路径）"),
     "error_rate": Words("error rate", "错误率"),
 }
 

@@ -109,6 +109,12 @@ _NOTES = (
     ),
     # pairs
     ("answer: '{column}' (--answer)", "要写的列：“{column}”（--answer）"),
+    ("input: files in '{column}' (--input)", "输入：“{column}”列所指的文件（--input）"),
+    (
+        "sounds: {made} every {hop} ms at {rate} Hz (--features, --sample-rate)",
+        "声音：{rate} Hz，每 {hop} 毫秒一帧：{made}（--features、--sample-rate）",
+    ),
+    ("{count} of {total} {what} left out: {named}", "{total} 个文件中有 {count} 个（{what}）没有用：{named}"),
     ("to read: {count} {kind} (--tokens, --vocabulary)", "要读的词元：{count} 个{kind}（--tokens、--vocabulary）"),
     (
         "to write: {count} {kind} (--answer-tokens, --vocabulary)",
@@ -170,7 +176,7 @@ _NOTES = (
 )
 
 _OWN_WORDS = {
-    "task": {"forecast": "预测", "classify": "分类", "tag": "标注", "generate": "生成", "translate": "翻译"},
+    "task": {"forecast": "预测", "classify": "分类", "tag": "标注", "generate": "生成", "translate": "翻译", "transcribe": "转写"},
     "part": {"train": "训练", "valid": "验证", "validation": "验证", "test": "测试"},
     "kind": {"characters": "字", "words": "词", "subwords": "子词", "tokens": "词元"},
     "blanks": {"tabs": "制表符", "blanks": "空格"},
