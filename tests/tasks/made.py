@@ -288,6 +288,7 @@ def pair_encoders(**changes) -> PairEncoders:
 
 def pair_part(pairs: list[tuple[str, str]], encoders: PairEncoders) -> PairPart:
     """Sources and answers, as if a file had held them."""
+    assert isinstance(encoders.source, TextSide)
     source = store_texts([[read for read, _ in pairs]], encoders.source.encode)
     answers = store_texts([[answer for _, answer in pairs]], encoders.target.encode)
     return PairPart(

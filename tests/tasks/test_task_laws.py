@@ -12,7 +12,7 @@ import torch
 
 from remanence.data.examples import Batch
 from remanence.nn.decoder import Decoder
-from remanence.nn.sound import CTCHead, stacked_lengths
+from remanence.nn.sound import CTCHead, SoundEncoder, stacked_lengths
 from remanence.nn.written import Written
 from remanence.sequences import Sequences
 from remanence.settings import Settings, settings_from
@@ -150,7 +150,8 @@ def _own_texts(output: torch.Tensor, batch: Batch) -> list[torch.Tensor]:
 
 
 def _stack(model: torch.nn.Module) -> int | None:
-    return model.encoder.stack if isinstance(model.head, CTCHead) else None
+    encoder = model.encoder
+    return encoder.stack if isinstance(encoder, SoundEncoder) else None
 
 
 @every_case

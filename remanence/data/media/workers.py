@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -189,7 +189,7 @@ def decode_all(
     *,
     workers: int | None = None,
     limits: Limits | None = None,
-) -> Iterator[Decoded | Refusal]:
+) -> Generator[Decoded | Refusal, None, None]:
     """Decode files in their order; no more than a few are held at once.
 
     Args:

@@ -167,7 +167,11 @@ def test_giving_up_leaves_no_child(tmp_path: Path) -> None:
 def test_answers_are_read_back() -> None:
     stream = io.BytesIO()
     write_ready(stream)
-    for values in (np.zeros((2, 0, 3), np.uint8), np.float32([[1.5]]), np.arange(24, dtype=np.int16).reshape(2, 3, 4)):
+    for values in (
+        np.zeros((2, 0, 3), np.uint8),
+        np.array([[1.5]], np.float32),
+        np.arange(24, dtype=np.int16).reshape(2, 3, 4),
+    ):
         write_array(stream, Decoded(values, 8000.0))
     write_refusal(stream, Refusal("不行 " * 900, "试试"))
     stream.seek(0)
