@@ -15,6 +15,7 @@ import random
 import re
 import sys
 import tarfile
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,7 +27,7 @@ HERE = Path(__file__).parent / "data"
 def main(originals: Path) -> None:
     made = (
         seattle_weather, beijing_pm25, japanese_vowels, snips_intents, snips_slots, tang_couplets, gaze_windows,
-        gaze_samples, tang_poems, shakespeare,
+        gaze_samples, tang_poems, shakespeare, tatoeba_pairs, csl_titles,
     )  # fmt: skip
     for make in made:
         path = make(originals)
@@ -131,6 +132,39 @@ def shakespeare(originals: Path) -> Path:
     with lzma.open(originals / "generate/tinyshakespeare.txt.xz", "rt", encoding="utf-8") as file:
         text = file.read(300_000)
     return write("shakespeare.txt", text[: text.rindex("\n\n") + 1])
+
+
+def tatoeba_pairs(originals: Path) -> Path:
+    """Draw pairs of a short Chinese sentence and an English one of words that stand in at least eight sentences."""
+    with lzma.open(originals / "translate/tatoeba-cmn-eng.txt.xz", "rt", encoding="utf-8") as file:
+        # Two lines lack a tab between the languages.
+        rows = [cells for line in file if len(cells := line.rstrip("\n").split("\t")) == 3]
+    words = [set(re.findall(r"[a-z']+", english.lower())) for english, _, _ in rows]
+    counts = Counter(word for each in words for word in each)
+    fitting = [
+        place for place, (_, chinese, _) in enumerate(rows)
+        if len(chinese) <= 10 and all(counts[word] >= 8 for word in words[place])
+    ]  # fmt: skip
+    chosen = sorted(random.Random("tatoeba").sample(fitting, 4000))
+    lines = ["english\tchinese\tattribution\n"]
+    for english, chinese, attribution in (rows[place] for place in chosen):
+        lines.append(f"{english}\t{chinese}\t{attribution.partition('Attribution: ')[2]}\n")
+    return write("tatoeba-zh-en.tsv", "".join(lines))
+
+
+def csl_titles(originals: Path) -> Path:
+    """Keep abstracts of up to 200 characters with their titles: 400 to train, 50 to validate, 60 to test."""
+    parts = {"train": ("dev", 0, 400), "valid": ("dev", 400, 450), "test": ("test", 0, 60)}
+    lines = []
+    for part, (source, start, stop) in parts.items():
+        text = member(originals / "summarize/csl-title.tar.xz", f"./benchmark/ts/{source}.tsv")
+        rows = [line.split("\t")[1:] for line in text.split("\n") if line.count("\t") == 2]
+        short = [(abstract, title) for abstract, title in rows if len(abstract) <= 200][start:stop]
+        lines += [
+            json.dumps({"abstract": abstract, "title": title, "split": part}, ensure_ascii=False)
+            for abstract, title in short
+        ]
+    return write("csl-titles.jsonl", "\n".join(lines) + "\n")
 
 
 def gaze_windows(originals: Path) -> Path:

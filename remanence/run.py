@@ -18,6 +18,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -175,8 +176,9 @@ class Run:
         """
         return self.task.reopen(Path(path), self.settings.data, self.encoders, answers=answers)
 
-    def open_text(self, text: str) -> Part:
-        """One text, read as it would be from a file: a part of a single example.
+    @contextmanager
+    def reading_text(self, text: str) -> Iterator[Part]:
+        """One text, read as it would be from a file: a part of a single example, good inside the `with`.
 
         Raises:
             SettingError: the run reads numbers.
@@ -190,7 +192,7 @@ class Run:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "text.jsonl"
             path.write_text(json.dumps({encoders.input[0]: text}, ensure_ascii=False) + "\n", encoding="utf-8")
-            return self.task.reopen(path, self.settings.data.model_copy(update=plain), self.encoders, answers=False)
+            yield self.task.reopen(path, self.settings.data.model_copy(update=plain), self.encoders, answers=False)
 
     def evaluate(self, path: str | Path | None = None, *, part: str = "test", dynamic: float | None = None) -> Scores:
         """Score the model on a file, or on a part of the data it was trained on.
@@ -227,9 +229,10 @@ class Run:
         """
         if (path is None) == (text is None):
             raise SettingError("give either a file or a text", name="text", remedy="leave one of them out")
-        examples = self.open(path) if path is not None else self.open_text(str(text))
-        for row in self._answers(examples):
-            yield row if alignment else {name: value for name, value in row.items() if name != "alignment"}
+        with self.reading_text(text) if text is not None else nullcontext(self.open(str(path))) as examples:
+            for row in self._answers(examples):
+                named = {"example": text} if text is not None and "example" in row else {}
+                yield {name: value for name, value in (row | named).items() if alignment or name != "alignment"}
 
     def _answers(self, examples: Part) -> Iterator[dict[str, Any]]:
         for output, batch in outputs(self.model, examples, self.settings, in_order=True):

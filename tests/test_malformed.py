@@ -267,7 +267,68 @@ USES = {
         {CSV: daily()}, ["compare", "d.csv", "--cells", "lstm,gruu", "--out", "c"], ("gruu", "gru")
     ),
 }  # fmt: skip
-TABLE = {**FILES, **OPTIONS, **USES}
+
+
+def lines(count: int, changes: Mapping[int, str] | None = None) -> str:
+    return "".join(f"{(changes or {}).get(line, f'wort {line % 5}')}\n" for line in range(1, count + 1))
+
+
+TRANSLATE = ["fit", "t.de", "--task", "translate", *TINY, "--out", "run"]
+PAIRS = ["fit", CSV, "--task", "translate", "--input", "source", *TINY, "--out", "run"]
+ROWS = "source,answer\n" + "".join(f"wort {row % 5},word {row % 5}\n" for row in range(30))
+TRANSLATIONS = {
+    "fewer answers than sources": Case(
+        {"t.de": lines(30), "t.en": lines(28)}, TRANSLATE, ("t.en:29: 28 lines, but 30 in t.de", "belong together"),
+        ["--answer", "en"],
+    ),
+    "fewer sources in a test file": Case(
+        {"t.de": lines(30), "t.en": lines(30), "u.de": lines(5), "u.en": lines(6)}, TRANSLATE,
+        ("u.de:6: 5 lines, but 6 in u.en", "belong together"), ["--answer", "en", "--test-file", "u.de"],
+    ),
+    "an empty line": Case(
+        {"t.de": lines(30), "t.en": lines(30, {7: ""})}, TRANSLATE, ("t.en:7: an empty line", "remove it here and"),
+        ["--answer", "en"],
+    ),
+    "a line that is not UTF-8": Case(
+        {"t.de": lines(30).encode().replace(b"wort 4\n", b"w\xf6rt\n", 1), "t.en": lines(30)}, TRANSLATE,
+        ("t.de:4: not UTF-8", "save"), ["--answer", "en"],
+    ),
+    "no file of answers": Case(
+        {"t.de": lines(30)}, TRANSLATE, ("t.en: no such file", "did you mean t.de"), ["--answer", "en"]
+    ),
+    "answers not named": Case({"t.de": lines(30)}, TRANSLATE, ("t.de: the file of the answers", "--answer en")),
+    "an empty answer": Case(
+        {CSV: ROWS.replace("word 2", "", 1)}, PAIRS, ("d.csv:4, column 'answer'", "an empty text", "remove the row"),
+        ["--answer", "answer"],
+    ),
+    "no such answer": Case({CSV: ROWS}, PAIRS, ("'anwser'", "did you mean 'answer'"), ["--answer", "anwser"]),
+    "one column of texts": Case(
+        {CSV: "source,number\n" + "wort,1\n" * 30}, PAIRS, ("two columns of texts", "--answer", "--columns")
+    ),
+    "a line with a cell less": Case(
+        {"t.txt": "a\tb\n" * 9 + "a b\n"}, ["fit", "t.txt", "--task", "translate", "--out", "run"],
+        ("t.txt:10: expected 2 cells, came 1", "delimiter"), ["--columns", "source,answer"],
+    ),
+    "two inputs": Case({CSV: ROWS}, PAIRS, ("one column is read", "--input"), ["--input", "source,answer"]),
+    "copying without attention": Case(
+        {CSV: ROWS}, PAIRS, ("--copy-source: needs attention", "--attention"), ["--copy-source", "--attention", "none"]
+    ),
+    "an answer before the end": Case(
+        {CSV: ROWS}, PAIRS, ("--truncate: an answer needs the whole source", "leave it out"), ["--truncate", "5"]
+    ),
+    "alignment of a forecast": Case(
+        {"old": run_folder("classify")}, ["predict", "old", "--text", "a film", "--alignment"],
+        ("--alignment: this run writes no texts", "leave it out"),
+    ),
+    "a file and a text": Case(
+        {CSV: reviews(), "old": run_folder("classify")}, ["predict", "old", CSV, "--text", "a film"],
+        ("--text: give either a file or a text", "leave one of them out"),
+    ),
+    "a text for numbers": Case(
+        {"old": run_folder("forecast")}, ["predict", "old", "--text", "a film"], ("reads numbers, not texts", "--row")
+    ),
+}  # fmt: skip
+TABLE = {**FILES, **OPTIONS, **USES, **TRANSLATIONS}
 
 
 @pytest.fixture(scope="module", autouse=True)

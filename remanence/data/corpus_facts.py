@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,11 +13,12 @@ from remanence.data.sources import file_format, find
 from remanence.data.texts import Documents, LongText
 from remanence.settings import DataSettings
 
-__all__ = ["corpus_facts"]
+__all__ = ["corpus_facts", "quantiles", "survey_texts"]
 
 _LEVELS = (("least", 0.0), ("median", 0.5), ("95 %", 0.95), ("most", 1.0))
 _CODES = 0x110000
 _REMEMBERED = 1_000_000
+_HEAD = 1000
 
 
 def corpus_facts(path: str | Path, settings: DataSettings) -> tuple[dict[str, Any], list[str]]:
@@ -42,7 +44,7 @@ def _music(path: Path, settings: DataSettings) -> dict[str, Any]:
         "a sequence is": "a piece",
         "pieces": len(pieces),
         "frames": int(frames.sum()),
-        "lengths": _quantiles(frames),
+        "lengths": quantiles(frames),
         "keys a frame": round(float(keys) / max(1, int(frames.sum())), 2),
     }
 
@@ -70,25 +72,42 @@ def _long_text(path: Path, settings: DataSettings) -> tuple[dict[str, Any], list
 
 def _documents(path: Path, settings: DataSettings) -> tuple[dict[str, Any], list[str]]:
     documents = Documents(path, settings)
-    lengths: list[int] = []
-    seen: set[int] = set()
-    again = 0
-    for batch in documents.batches():
-        lengths += map(len, batch)
-        codes = [hash(text) for text in batch]
-        again += len(codes) - len(set(codes) - seen)
-        if len(seen) < _REMEMBERED:
-            seen.update(codes)
+    found = survey_texts(documents.batches())
     facts = {
         "a step is": f"one of the {settings.tokens or 'characters'} of '{documents.column}'",
         "a sequence is": "a line" if documents.table is None else f"the text in '{documents.column}' of a row",
         "texts": len(documents),
-        "lengths": _quantiles(np.array(lengths)),
+        "lengths": quantiles(found.lengths),
         "lengths are in": "characters",
     }
-    suspicious = [f"{again} texts stand in the file more than once: they may fall on both sides of a split"]
-    return facts, suspicious if again else []
+    suspicious = [f"{found.again} texts stand in the file more than once: they may fall on both sides of a split"]
+    return facts, suspicious if found.again else []
 
 
-def _quantiles(lengths: np.ndarray) -> dict[str, float]:
+class Survey(NamedTuple):
+    """Many texts: the length of each in characters, how many had come before, and the first of them."""
+
+    lengths: np.ndarray
+    again: int
+    head: list[str]
+
+
+def survey_texts(texts: Iterable[list[str]]) -> Survey:
+    """Look through texts that come some at a time."""
+    lengths: list[int] = []
+    head: list[str] = []
+    seen: set[int] = set()
+    again = 0
+    for batch in texts:
+        lengths += map(len, batch)
+        head += batch[: max(0, _HEAD - len(head))]
+        codes = [hash(text) for text in batch]
+        again += len(codes) - len(set(codes) - seen)
+        if len(seen) < _REMEMBERED:
+            seen.update(codes)
+    return Survey(np.array(lengths, np.int64), again, head)
+
+
+def quantiles(lengths: np.ndarray) -> dict[str, float]:
+    """The least, middle and largest lengths by name; nothing where there are none."""
     return {name: float(np.quantile(lengths, level)) for name, level in _LEVELS} if len(lengths) else {}

@@ -12,6 +12,7 @@ import numpy as np
 from remanence.data import times as timing
 from remanence.data.columns import column_lines, number_facts, survey
 from remanence.data.corpus_facts import corpus_facts
+from remanence.data.pair_facts import pair_facts
 from remanence.data.panel import Panel, open_panel
 from remanence.data.records import Records, read_records
 from remanence.data.schema import guess
@@ -93,9 +94,11 @@ def describe(path: str | Path, settings: DataSettings | None = None) -> Descript
         "classify": _describe_records,
         "tag": _describe_steps,
         "generate": _describe_corpus,
+        "translate": _describe_pairs,
+        "summarise": _describe_pairs,
     }
     kinds[task](path, guessed.settings, findings)
-    if task != "generate" and not findings.columns and file_format(Path(path), guessed.settings.format) in _TABLES:
+    if task not in _OF_TEXTS and not findings.columns and file_format(Path(path), guessed.settings.format) in _TABLES:
         _describe_columns(path, guessed.settings, findings)
     notes = (*guessed.notes, *findings.notes)
     return Description(str(path), task, findings.facts, notes, tuple(findings.suspicious), findings.columns)
@@ -239,11 +242,19 @@ def _describe_steps(path: str | Path, settings: DataSettings, found: _Findings) 
     _suspect_classes(labels, found)
 
 
+_OF_TEXTS = ("generate", "translate", "summarise")
+"""Tasks whose columns are texts, which need no survey of their numbers."""
 _TABLES = ("csv", "tsv", "jsonl", "parquet", "text")
 _REMEMBERED = 1_000_000
 """Texts remembered when looking for repeated ones."""
 
 _LEVELS = (("least", 0.0), ("median", 0.5), ("95 %", 0.95), ("most", 1.0))
+
+
+def _describe_pairs(path: str | Path, settings: DataSettings, found: _Findings) -> None:
+    facts, suspicious = pair_facts(path, settings)
+    found.facts |= facts
+    found.suspicious += suspicious
 
 
 def _describe_corpus(path: str | Path, settings: DataSettings, found: _Findings) -> None:

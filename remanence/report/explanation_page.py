@@ -68,7 +68,8 @@ def choose_example(
     if text is not None:
         if row is not None or file is not None:
             raise SettingError("goes without --row and --file", name="text", remedy="give one or the other")
-        return replace(example_of(run.open_text(text), 0), title=text)
+        with run.reading_text(text) as part:
+            return replace(example_of(part, 0), title=text)
     part = run.open(file) if file is not None else _scored_part(run)
     return example_of(part, typical(part) if row is None else row)
 
