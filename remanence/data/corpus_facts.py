@@ -13,7 +13,7 @@ from remanence.data.sources import file_format, find
 from remanence.data.texts import Documents, LongText
 from remanence.settings import DataSettings
 
-__all__ = ["corpus_facts", "quantiles", "survey_texts"]
+__all__ = ["Survey", "corpus_facts", "quantiles", "survey_texts"]
 
 _LEVELS = (("least", 0.0), ("median", 0.5), ("95 %", 0.95), ("most", 1.0))
 _CODES = 0x110000

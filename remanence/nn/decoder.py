@@ -118,7 +118,9 @@ class Decoder(nn.Module):
         )
         self.attention = None
         if chosen.attention != "none":
-            self.attention = Attention(chosen.attention, size, read, size, coverage=chosen.coverage)
+            # A comparison of half the size tells steps apart as well, and takes half the time.
+            compared = max(1, size // 2)
+            self.attention = Attention(chosen.attention, size, read, compared, coverage=chosen.coverage)
             self.join = nn.Linear(read + size, size, bias=False)
         self.gate = nn.Linear(read + size + tokens.output_size, 1) if chosen.copied is not None else None
         # Follows from the encoders, so it is no part of the weights.
