@@ -19,7 +19,7 @@ DATA = Path(__file__).parent / "data" / "tatoeba-zh-en.tsv"
 def main(out: str = "runs/zh-en", **budget: int) -> None:
     run = remanence.fit(
         DATA, task="translate", input="chinese", answer="english", group="english", split="0.9,0.05,0.05", beside=(),
-        threads=1, out=out, **budget,
+        threads=1, out=out, **(budget or {"epochs": 14}),
     )  # fmt: skip
     print(dict(run.evaluate().metrics))
     for sentence in ("我明天去北京。", "他不喜欢喝咖啡。", "你今天忙吗？"):

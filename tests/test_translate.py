@@ -16,7 +16,7 @@ from remanence.tasks.alignment import Alignment
 
 PAIRS = EXAMPLE_DATA / "tatoeba-zh-en.tsv"
 TITLES = EXAMPLE_DATA / "csl-titles.jsonl"
-TINY = ("--steps", 3, "--hidden", 4, "--embedding", 4, "--threads", 1, "--quiet")
+TINY = ("--steps", "3", "--hidden", "4", "--embedding", "4", "--threads", "1", "--quiet")
 COLUMNS = ("--task", "translate", "--input", "chinese", "--answer", "english", "--group", "english")
 
 
