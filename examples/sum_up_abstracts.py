@@ -9,13 +9,14 @@ sum up well, so the beginning of the abstract (`lead`) stands beside as what is 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import remanence
 
 DATA = Path(__file__).parent / "data" / "csl-titles.jsonl"
 
 
-def main(out: str = "runs/titles", **budget: int) -> None:
+def main(out: str = "runs/titles", **budget: Any) -> None:
     run = remanence.fit(DATA, task="summarise", split_column="split", beside=(), threads=1, out=out, **budget)
     print(dict(run.evaluate().metrics))
     for model in run.manifest["baselines"]:

@@ -9,6 +9,7 @@ what was read. Pairs that share their English side stay on one side of the split
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import remanence
 from remanence.tasks.alignment import Alignment
@@ -16,7 +17,7 @@ from remanence.tasks.alignment import Alignment
 DATA = Path(__file__).parent / "data" / "tatoeba-zh-en.tsv"
 
 
-def main(out: str = "runs/zh-en", **budget: int) -> None:
+def main(out: str = "runs/zh-en", **budget: Any) -> None:
     run = remanence.fit(
         DATA, task="translate", input="chinese", answer="english", group="english", split="0.9,0.05,0.05", beside=(),
         threads=1, out=out, **(budget or {"epochs": 14}),
