@@ -19,11 +19,12 @@ class Study:
     Args:
         source: file below ../shared/data.
         unpack: (source, empty folder) → options of `remanence.fit`, `path` among them.
-        metrics: name → (what to reach, "at most" or "at least").
+        metrics: name → (what to reach, "at most" or "at least"; empty where nothing is asked).
         seeds: how many are trained.
         folds: parts of a cross-validation, whose test parts are scored together; fold `k` is `split_column="fold<k>"`.
         simple: measure the simple models that learn, too, not only those that know no pattern.
         beside: title → options: also trained with these, one seed, to show beside.
+        sentences: texts whose answers are shown with their alignment.
         dynamic: also measure the best seed while it goes on learning, with this step size.
     """
 
@@ -37,6 +38,7 @@ class Study:
     folds: int = 0
     simple: bool = False
     beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sentences: tuple[str, ...] = ()
     dynamic: float | None = None
 
 

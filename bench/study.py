@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import statistics
 import sys
@@ -24,7 +25,7 @@ from bench.folds import pooled
 from bench.generate_studies import GENERATE_STUDIES, learning_on, simple_models
 from bench.protocol import Study, decompressed, extract
 from bench.tag_studies import TAG_STUDIES
-from bench.translate_studies import TRANSLATE_STUDIES
+from bench.translate_studies import TRANSLATE_STUDIES, shown_sentences, with_gain
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
@@ -154,18 +155,21 @@ def run(name: str, study: Study, extra: dict[str, Any]) -> dict[str, Any]:
         for title, changes in study.beside.items():
             other = _fitted(path, Path(scratch) / title.replace(" ", "-"), {**options, "seeds": 1, **changes})
             simple[title] = other.manifest["test"]
+            with_gain(seeds, other.manifest["test"])
+        shown = shown_sentences(fitted, study.sentences)
         if study.dynamic is not None:
             best = next(facts for facts in seeds if facts["seed"] == fitted.manifest["best_seed"])
             best["test"] |= learning_on(fitted, study.dynamic)
         seconds = time.perf_counter() - began
-    shown = {key: value for key, value in options.items() if not str(value).startswith(scratch)}
+    plain = {key: value for key, value in options.items() if not str(value).startswith(scratch)}
     return {
         "name": name,
-        "options": shown,
+        "options": plain,
         "seeds": seeds,
         "seconds": round(seconds, 1),
         "parameters": fitted.manifest["parameters"],
         "simple": simple,
+        "shown": shown,
         "settings": fitted.manifest["settings"],
         "versions": fitted.manifest["versions"],
     }
@@ -219,18 +223,44 @@ def table(results: dict[str, dict[str, Any]]) -> str:
             spread = statistics.stdev(values) if len(values) > 1 else 0.0
             cells = [
                 study.title,
-                study.protocol,
+                study.protocol + _stopped(found),
                 metric,
                 f"{statistics.mean(values):.4f} ± {spread:.4f} ({len(values)} seeds)",
                 _simple(found.get("simple", {}), metric),
-                f"{sense} {bound}",
+                f"{sense} {bound}" if sense else "–",
                 study.published,
                 f"{found['parameters']:,}",
                 f"{found['seconds']:.0f}",
                 f"`make study NAME={name}`",
             ]
             lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    shown = [line for name in STUDIES for line in _sentences(name, results.get(name, {}))]
+    return "\n".join([*lines, *shown]) + "\n"
+
+
+def _stopped(found: dict[str, Any]) -> str:
+    """What a result must say that was taken before its training had ended."""
+    stopped = [seed for seed in found["seeds"] if seed.get("stopped") == "interrupted"]
+    if not stopped:
+        return ""
+    return f"; stopped in epoch {stopped[0]['epochs']} of {found['options'].get('epochs')}"
+
+
+def _sentences(name: str, found: dict[str, Any]) -> list[str]:
+    """Texts that a study's model wrote, and where each piece looked."""
+    if not found.get("shown"):
+        return []
+    lines = [
+        "",
+        f"## What the model of `{name}` writes, and the steps it looked at",
+        "",
+        "| read | written | looked at |",
+    ]
+    lines.append("|---|---|---|")
+    for row in found["shown"]:
+        looked = "; ".join(re.sub(r" +← ", " ← ", line) for line in row["lines"])
+        lines.append(f"| {row['source']} | {row['text']} | {looked} |")
+    return lines
 
 
 def _values(found: dict[str, Any], metric: str) -> list[float]:
