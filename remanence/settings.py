@@ -132,8 +132,8 @@ class DataSettings(MediaSettings):
         default="refuse", description="Two rows at one time: refuse, or keep which."
     )
     sort: bool = Field(default=False, description="Sort rows by time instead of refusing unsorted ones.")
-    format: Literal["csv", "tsv", "jsonl", "parquet", "ts", "arff", "text", "conllu", "conll", "mat"] | None = Field(
-        default=None, description="File format; guessed from the name."
+    format: Literal["csv", "tsv", "jsonl", "parquet", "ts", "arff", "text", "conllu", "conll", "mat", "npz"] | None = (
+        Field(default=None, description="File format; guessed from the name.")
     )
     delimiter: str | None = Field(default=None, description="Column separator of a CSV (default comma) or column file.")
 
@@ -251,6 +251,12 @@ class TrainSettings(_Frozen):
         default=None, description="Share of tokens read in training that the model wrote itself (translate; slower)."
     )
     noise: Annotated[float, Field(ge=0)] | None = Field(default=None, description="Gaussian noise on scaled numbers.")
+    stretch: Fraction | None = Field(
+        default=None, description="Make training sequences longer or shorter by up to this share (classify numbers)."
+    )
+    input_dropout: Fraction | None = Field(
+        default=None, description="Dropout of a number of all steps of a sequence, in training (classify numbers)."
+    )
     keep: Literal["best", "last"] | None = Field(
         default=None, description="Weights to keep: the best on the validation part, or the last."
     )

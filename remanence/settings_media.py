@@ -1,4 +1,4 @@
-"""Options of files of sound and video that a table names: where they lie, and what is read from a sound.
+"""Options of files of sound and video that a table names: where they lie, and what is read from them.
 
 `MediaSettings` are part of `DataSettings`, `ListeningSettings` (how a model reads and writes them down) of
 `ModelSettings`; the command line shows both in a panel of their own.
@@ -14,7 +14,7 @@ __all__ = ["ListeningSettings", "MediaSettings"]
 
 
 class MediaSettings(BaseModel):
-    """Where the files lie that a table names, and how a sound becomes numbers."""
+    """Where the files lie that a table names, and how a sound or a video becomes numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -44,6 +44,13 @@ class MediaSettings(BaseModel):
     hop_ms: Annotated[float, Field(gt=0, le=1000)] = Field(
         default=10.0, description="Milliseconds from one frame of sound to the next."
     )
+    frame_rate: Annotated[float, Field(gt=0, le=1000)] = Field(
+        default=5.0, description="Frames a second that are taken from a video."
+    )
+    frame_size: tuple[Annotated[int, Field(ge=2, le=1024)], ...] = Field(
+        default=(32, 32), description="Height and width that frames of a video are scaled to; one number for both."
+    )
+    colour: Literal["grey", "rgb"] = Field(default="grey", description="Colours of a video's frames.")
 
 
 class ListeningSettings(BaseModel):

@@ -14,7 +14,8 @@ from remanence.data.columns import column_lines, number_facts, survey
 from remanence.data.corpus_facts import corpus_facts
 from remanence.data.pair_facts import pair_facts
 from remanence.data.panel import Panel, open_panel
-from remanence.data.records import Records, read_records
+from remanence.data.record_files import read_records
+from remanence.data.records import Records
 from remanence.data.schema import guess
 from remanence.data.schemes import guess_scheme
 from remanence.data.sources import file_format
@@ -185,7 +186,9 @@ def _describe_records(path: str | Path, settings: DataSettings, found: _Findings
         found.suspicious.append(f"refused: {error}")
     counts = np.bincount(records.labels, minlength=len(records.label_names))
     classes = {name: int(count) for name, count in zip(records.label_names, counts, strict=True)}
-    if records.values is None:
+    if records.form is not None:
+        lengths = _describe_films(records, settings, found)
+    elif records.values is None:
         lengths = _describe_texts(records, settings, found)
     else:
         lengths = np.diff(records.offsets) if records.offsets is not None else np.zeros(0)
@@ -205,6 +208,18 @@ def _describe_records(path: str | Path, settings: DataSettings, found: _Findings
         "classes": dict(sorted(classes.items(), key=lambda item: -item[1])),
     }
     _suspect_classes(classes, found)
+
+
+def _describe_films(records: Records, settings: DataSettings, found: _Findings) -> np.ndarray:
+    form = records.form
+    assert form is not None and records.offsets is not None
+    found.facts |= {
+        "a row is": "one video",
+        "a step is": f"a frame of {form.height} × {form.width} ({form.colour}), {form.rate:g} a second",
+        "a sequence is": f"the video whose file '{settings.input[0]}' names",
+    }
+    found.notes += records.notes
+    return np.diff(records.offsets)
 
 
 def _describe_steps(path: str | Path, settings: DataSettings, found: _Findings) -> None:

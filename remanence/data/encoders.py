@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from remanence.data.clips import Clip
 from remanence.data.motion import motion_names
 from remanence.data.runs import Runs
 from remanence.data.scalers import Scaler
@@ -90,7 +91,8 @@ class ClassifyEncoders(_Encoders):
         labels: names of the classes, sorted; a class index points here.
         vocabulary: tokens of texts, or None for numbers.
         runs: runs of tokens that training texts share, or None.
-        scaler: of number columns, or None for texts.
+        scaler: of number columns, or None for texts and videos.
+        clip: what is seen of videos, whose paths stand in the column `input`; None for texts and numbers.
         missing: how empty cells are treated; `mask` adds one flag input for each number column.
         longest: steps kept of each sequence, or None for all.
     """
@@ -104,12 +106,13 @@ class ClassifyEncoders(_Encoders):
     vocabulary: Vocabulary | None = None
     runs: Runs | None = None
     scaler: Scaler | None = None
+    clip: Clip | None = None
     missing: Literal["refuse", "mask", "fill"] = "refuse"
     longest: int | None = None
 
     @property
     def features(self) -> Names:
-        """Names of the inputs of one step; empty for texts."""
+        """Names of the inputs of one step; empty for texts and videos."""
         if self.scaler is None:
             return ()
         flags = tuple(f"{column} missing" for column in self.input) if self.missing == "mask" else ()

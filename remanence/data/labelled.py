@@ -1,121 +1,38 @@
-"""Labelled sequences: texts, or numbers step by step."""
+"""Labelled sequences: texts, numbers step by step, or videos frame by frame."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import torch
 
-from remanence.data.arrow import compute
-from remanence.data.diagnose import line_of_row
 from remanence.data.encoders import ClassifyEncoders
-from remanence.data.examples import SCORED_STEPS, Batch, Part
+from remanence.data.examples import SCORED_STEPS
+from remanence.data.label_part import ClassifyPart, LabelStore, texts_of
+from remanence.data.media.films import fit_clip
 from remanence.data.parts import DataParts
-from remanence.data.records import Records, read_records
+from remanence.data.record_files import read_records
+from remanence.data.records import Records
 from remanence.data.runs import learn_runs
 from remanence.data.scalers import Moments, Scaler
 from remanence.data.schema import guess
 from remanence.data.shares import Share, share_out, with_sibling
 from remanence.data.sources import fingerprint
-from remanence.data.spills import Spill, drop_pages, gather
-from remanence.data.tables import chunks
-from remanence.data.tokens import UNKNOWN, TokenKind, Vocabulary, choose_kind, learn
+from remanence.data.spills import Spill, drop_pages
+from remanence.data.tokens import TokenKind, Vocabulary, choose_kind, learn
 from remanence.errors import DataError
-from remanence.sequences import Sequences
 from remanence.settings import DataSettings
 
-__all__ = ["ClassifyPart", "prepare_classify", "reopen_classify"]
+__all__ = ["prepare_classify", "reopen_classify"]
 
 _SLAB_STEPS = 1 << 18
 _RUNS_FROM = 2000
 """Training texts from which on runs of tokens are worth vectors of their own, unless `ngrams` says otherwise."""
 _LONGEST_RUN = 3
-
-
-@dataclass(frozen=True)
-class _Store:
-    """Every sequence of one file as a model reads it: tokens `[step]` or float32 numbers `[step, feature]`."""
-
-    records: Records
-    flat: np.ndarray
-    offsets: np.ndarray
-    classes: np.ndarray
-
-
-class ClassifyPart(Part):
-    """Sequences of one side of a split. `batch` fills inputs (tokens or numbers), target and index.
-
-    Args:
-        store: the sequences of a file.
-        encoders: what was fitted.
-        places: which of the file's sequences belong to this part, int64 `[sequence]`.
-        answers: whether labels are known.
-    """
-
-    def __init__(self, store: _Store, encoders: ClassifyEncoders, places: np.ndarray, *, answers: bool = True) -> None:
-        self.encoders = encoders
-        self._store, self._places, self._answers = store, places, answers
-        lengths = store.offsets[1:][places] - store.offsets[:-1][places]
-        self.lengths = lengths if encoders.longest is None else np.minimum(lengths, encoders.longest)
-
-    def batch(self, index: np.ndarray) -> Batch:
-        """The sequences at these positions, in this order."""
-        index = np.asarray(index, np.int64)
-        lengths = np.ascontiguousarray(self.lengths[index])
-        steps = np.arange(int(lengths.max(initial=0)))
-        rows = self._store.offsets[self._places[index]][:, None] + steps
-        inside = steps < lengths[:, None]
-        flat = self._store.flat
-        values = (
-            gather(flat, np.minimum(rows, len(flat) - 1))
-            if len(flat)
-            else np.zeros((*rows.shape, *flat.shape[1:]), flat.dtype)
-        )
-        if flat.ndim == 1:
-            data = torch.from_numpy(np.where(inside, values, 0).astype(np.int64))
-        else:
-            data = torch.from_numpy(np.where(inside[..., None], values, np.float32(0)))
-        return Batch(Sequences(data, torch.from_numpy(lengths)), self.targets(index), None, torch.from_numpy(index))
-
-    def targets(self, index: np.ndarray) -> torch.Tensor | None:
-        """The classes of the sequences at these positions; no sequence is read for them."""
-        return torch.from_numpy(self._store.classes[self._places[index]]) if self._answers else None
-
-    def at(self, index: np.ndarray) -> ClassifyPart:
-        """A part of the sequences at these positions."""
-        return ClassifyPart(self._store, self.encoders, self._places[index], answers=self._answers)
-
-    def name(self, index: int) -> str:
-        """Where a sequence stands: `data.csv:812`, or `data.csv, sequence A`."""
-        return self._store.records.where(int(self._places[index]))
-
-    def label(self, index: int) -> str | None:
-        """Name of the class of a sequence, or None where it is not known."""
-        code = int(self._store.classes[self._places[index]])
-        return self.encoders.labels[code] if self._answers and code >= 0 else None
-
-    def tokens(self, index: int) -> list[str]:
-        """Tokens of a text, unknown ones in the text's own letters; empty for numbers."""
-        vocabulary, place = self.encoders.vocabulary, int(self._places[index])
-        if vocabulary is None:
-            return []
-        numbers = self._numbers(index)
-        if not (numbers == UNKNOWN).any():
-            return [vocabulary.name(int(number)) for number in numbers]
-        return vocabulary.pieces(_text(self._store.records, self.encoders.input[0], place))[: len(numbers)]
-
-    def unknown(self, index: int) -> list[bool]:
-        """Which tokens of a text training did not see: to a model they are all alike; empty for numbers."""
-        return [] if self.encoders.vocabulary is None else (self._numbers(index) == UNKNOWN).tolist()
-
-    def _numbers(self, index: int) -> np.ndarray:
-        start = int(self._store.offsets[self._places[index]])
-        return self._store.flat[start : start + int(self.lengths[index])]
 
 
 def _thinned(valid: ClassifyPart, notes: list[str]) -> ClassifyPart:
@@ -153,6 +70,7 @@ def prepare_classify(path: str | Path, settings: DataSettings) -> DataParts[Clas
     parts = [ClassifyPart(stores[share.records.path], encoders, share.places) for share in shares]
     parts[1] = _thinned(parts[1], notes)
     notes.append(f"{len(parts[0])} training, {len(parts[1])} validation, {len(parts[2])} test sequences")
+    read = [file for records in files.values() for file in (records.path, *records.media)]
     settings = settings.model_copy(
         update={
             "tokens": encoders.vocabulary.kind if encoders.vocabulary else None,
@@ -160,7 +78,7 @@ def prepare_classify(path: str | Path, settings: DataSettings) -> DataParts[Clas
             "task": "classify",
         }
     )
-    return DataParts(settings, encoders, parts[0], parts[1], parts[2], tuple(notes), fingerprint(*files))
+    return DataParts(settings, encoders, parts[0], parts[1], parts[2], tuple(notes), fingerprint(*read))
 
 
 def reopen_classify(
@@ -173,6 +91,8 @@ def reopen_classify(
     """
     names = ("input", "label", "sequence", "time", "missing", "longest")
     update = {name: getattr(encoders, name) for name in names} | {"split_column": None, "group": None}
+    if (clip := encoders.clip) is not None:
+        update |= {"frame_rate": clip.rate, "frame_size": (clip.height, clip.width), "colour": clip.colour}
     records = read_records(path, settings.model_copy(update=update), answers=answers)
     if records.columns and len(records.columns) != len(encoders.input):
         raise DataError(
@@ -180,6 +100,9 @@ def reopen_classify(
             path=path,
             remedy="give a file with the same columns",
         )
+    if (records.form is None) != (encoders.clip is None):
+        wanted = "videos" if encoders.clip else "texts" if encoders.vocabulary else "numbers"
+        raise DataError(f"the model reads {wanted}", path=path, remedy="give a file like the training file")
     every = Share(records, np.arange(len(records)))
     if answers:
         _refuse_unknown(every, encoders.labels, settings)
@@ -216,8 +139,14 @@ def _refuse_unknown(share: Share[Records], labels: tuple[str, ...], settings: Da
 
 def _fit(train: Share[Records], settings: DataSettings, labels: tuple[str, ...], notes: list[str]) -> ClassifyEncoders:
     records = train.records
-    vocabulary, scaler = None, None
-    if records.values is None:
+    vocabulary, scaler, clip = None, None, None
+    if records.form is not None and records.values is not None:
+        clip = fit_clip(records.form, records.values, _steps_inside(train))
+        notes.append(
+            f"videos: {clip.rate:g} frames a second, {clip.height} × {clip.width}, {clip.colour} "
+            "(--frame-rate, --frame-size, --colour)"
+        )
+    elif records.values is None:
         kind = settings.tokens or _kind(train, settings, notes)
         vocabulary = learn(_training_texts(train, settings.input[0]), kind, settings.vocabulary)
         if not vocabulary.tokens:
@@ -229,17 +158,18 @@ def _fit(train: Share[Records], settings: DataSettings, labels: tuple[str, ...],
         input=settings.input,
         label=settings.label or "label",
         sequence=settings.sequence,
-        time=settings.time if records.values is not None else None,
+        time=settings.time if scaler is not None else None,
         labels=labels,
         vocabulary=vocabulary,
         scaler=scaler,
+        clip=clip,
         missing=settings.missing,
         longest=settings.longest,
     )
 
 
 def _with_runs(
-    encoders: ClassifyEncoders, store: _Store, places: np.ndarray, settings: DataSettings, notes: list[str]
+    encoders: ClassifyEncoders, store: LabelStore, places: np.ndarray, settings: DataSettings, notes: list[str]
 ) -> ClassifyEncoders:
     """Learn which runs of tokens the training texts share; by default only from many texts."""
     longest = settings.ngrams or (_LONGEST_RUN if len(places) >= _RUNS_FROM else 1)
@@ -249,7 +179,7 @@ def _with_runs(
     return encoders.model_copy(update={"runs": learn_runs(_slabs(store, places, encoders.longest), longest)})
 
 
-def _slabs(store: _Store, places: np.ndarray, longest: int | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _slabs(store: LabelStore, places: np.ndarray, longest: int | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Tokens of the texts at these places, and the text of each, a slab at a time."""
     lengths = np.diff(store.offsets)[places]
     lengths = lengths if longest is None else np.minimum(lengths, longest)
@@ -277,49 +207,26 @@ def _training_texts(train: Share[Records], column: str) -> Iterator[pa.Array]:
     inside = np.zeros(len(train.records), bool)
     inside[train.places] = True
     row = 0
-    for texts in _texts(train.records, column):
+    for texts in texts_of(train.records, column):
         chosen = inside[row : row + len(texts)]
         row += len(texts)
         if chosen.any():
             yield texts.filter(pa.array(chosen))
 
 
-def _texts(records: Records, column: str) -> Iterator[pa.Array]:
-    """Texts of a file without white space at their ends; an empty one is refused."""
-    if records.table is None:
-        raise DataError("no table of texts", path=records.path, remedy="check --input")
-    row = 0
-    for chunk in chunks(records.table, {column: "text"}):
-        texts = compute.utf8_trim_whitespace(chunk[column])
-        if compute.any(empty := compute.equal(compute.binary_length(texts), 0)).as_py():
-            at = row + int(np.argmax(empty.to_numpy(zero_copy_only=False)))
-            raise DataError(
-                "an empty text",
-                path=records.path,
-                line=line_of_row(records.table, at),
-                column=column,
-                remedy="remove the row",
-            )
-        row += len(texts)
-        yield texts
-
-
-def _text(records: Records, column: str, place: int) -> str:
-    """One text of a file, which is read up to there."""
-    for texts in _texts(records, column):
-        if place < len(texts):
-            return texts[place].as_py()
-        place -= len(texts)
-    raise DataError("is shorter than it was", path=records.path, remedy="leave the file alone while it is read")
+def _steps_inside(train: Share[Records]) -> np.ndarray:
+    """Which steps of a file belong to the training part, bool `[step]`."""
+    assert train.records.offsets is not None
+    inside = np.zeros(len(train.records), bool)
+    inside[train.places] = True
+    return np.repeat(inside, np.diff(train.records.offsets))
 
 
 def _scaler(train: Share[Records], notes: list[str]) -> Scaler:
     records = train.records
     if records.values is None or records.offsets is None:
         raise DataError("no numbers to scale", path=records.path, remedy="check --input")
-    inside = np.zeros(len(records), bool)
-    inside[train.places] = True
-    steps = np.repeat(inside, np.diff(records.offsets))
+    steps = _steps_inside(train)
     moments = Moments(len(records.columns))
     for start in range(0, len(steps), _SLAB_STEPS):
         chosen = steps[start : start + _SLAB_STEPS]
@@ -331,23 +238,25 @@ def _scaler(train: Share[Records], notes: list[str]) -> Scaler:
     return moments.scaler(records.columns)
 
 
-def _store(records: Records, encoders: ClassifyEncoders) -> _Store:
+def _store(records: Records, encoders: ClassifyEncoders) -> LabelStore:
     known = {name: code for code, name in enumerate(encoders.labels)}
     table = np.array([known.get(name, -1) for name in records.label_names] or [-1], np.int64)
     classes = np.where(records.labels >= 0, table[np.maximum(records.labels, 0)], -1)
     if encoders.vocabulary is not None:
         flat, offsets = _tokenised(records, encoders, encoders.vocabulary)
-        return _Store(records, flat, offsets, classes)
+        return LabelStore(records, flat, offsets, classes)
+    if records.form is not None and records.values is not None and records.offsets is not None:
+        return LabelStore(replace(records, values=None), records.values, records.offsets, classes)
     flat = _scaled(records, encoders)
     # The numbers as they stood in the file are not needed any more.
     offsets = records.offsets if records.offsets is not None else np.zeros(1, np.int64)
-    return _Store(replace(records, values=None), flat, offsets, classes)
+    return LabelStore(replace(records, values=None), flat, offsets, classes)
 
 
 def _tokenised(records: Records, encoders: ClassifyEncoders, vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
     # Two bytes a token, where they hold all numbers: a large file of texts is as large in tokens.
     spill, lengths = Spill(np.uint16 if vocabulary.size <= 1 << 16 else np.int32), Spill(np.int64)
-    for texts in _texts(records, encoders.input[0]):
+    for texts in texts_of(records, encoders.input[0]):
         ids, length = vocabulary.encode(texts)
         if encoders.longest is not None:
             first = np.repeat(np.cumsum(length) - length, length)

@@ -10,11 +10,13 @@ from typing import Any
 
 from remanence.data.diagnose import number_remedy
 from remanence.data.frames import is_notes
+from remanence.data.media.listing import VIDEOS, names_files
 from remanence.data.rows import Table, as_number
 from remanence.data.samples import sample_table
 from remanence.data.schema_columns import SEQUENCE, TIME, Column, columns_of, named
 from remanence.data.schema_pairs import name_pairs
 from remanence.data.schema_samples import guess_samples
+from remanence.data.skeletons import LABELS, given_parts
 from remanence.data.sources import file_format, find
 from remanence.data.tables import open_table
 from remanence.errors import DataError
@@ -70,6 +72,10 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
         return found
     if kind == "mat":
         raise DataError("music, not a table", path=path, remedy="--task generate")
+    if kind == "video":
+        raise DataError("one video, expected a table of them", path=path, remedy="a column of paths, and one of labels")
+    if kind == "npz":
+        return _skeletons(path, settings, wanted)
     if kind in ("conllu", "conll"):
         if wanted not in (None, "tag"):
             raise DataError("a file of tokens with a label each", path=path, remedy="--task tag")
@@ -118,6 +124,19 @@ def _to_generate(path: Path, kind: str, settings: DataSettings, wanted: str | No
         if prose or (kind == "jsonl" and any(is_notes(table, column) for column in table.columns)):
             return Guess(chosen, ("task: generate (--task)",))
     return None
+
+
+def _skeletons(path: Path, settings: DataSettings, wanted: str | None) -> Guess:
+    """Key points with a label a sequence; the split that the file gives, unless another is asked for."""
+    if wanted not in (None, "classify"):
+        raise DataError("key points with a label a sequence", path=path, remedy="--task classify")
+    update = {"task": "classify", "label": settings.label or LABELS}
+    notes = ()
+    asked = settings.split_column or settings.group or settings.valid_file or settings.test_file
+    if (parts := given_parts(path)) and not asked:
+        update["split_column"] = "part"
+        notes = (f"split: {', '.join(parts)} as the file gives them (--split-column)",)
+    return Guess(settings.model_copy(update=update), notes)
 
 
 def _refuse_other_digits(table: Table, columns: list[Column]) -> None:
@@ -250,6 +269,10 @@ def _classify(table: Table, columns: list[Column], settings: DataSettings, notes
     taken = {label, settings.group, settings.split_column, settings.time, *settings.sequence}
     free = [column for column in columns if column.name not in taken]
     texts = [column for column in free if not column.number and column.time_format is None]
+    videos = next((column for column in texts if names_files(column.values, VIDEOS)), None)
+    if not settings.input and videos is not None:
+        notes.append(f"input: videos '{videos.name}' (--input)")
+        return {"label": label, "input": (videos.name,)}
     if settings.input:
         numeric = all(column.number for column in columns if column.name in settings.input)
         numeric = bool(settings.sequence) or (len(settings.input) > 1) or (numeric and bool(named(free, SEQUENCE)))

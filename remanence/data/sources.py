@@ -41,6 +41,8 @@ FORMATS = {
     ".iob": "conll",
     ".iob2": "conll",
     ".mat": "mat",
+    ".npz": "npz",
+    **dict.fromkeys((".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif"), "video"),
 }
 _COMPRESSED = (".xz", ".gz")
 

@@ -15,6 +15,7 @@ from remanence.errors import SettingError
 from remanence.nn.convolution import Branch
 from remanence.nn.decoder import Decoder
 from remanence.nn.encoders import NumberEncoder, TokenEncoder
+from remanence.nn.frames import FrameEncoder
 from remanence.nn.heads import ClassifyHead, ForecastHead, StepHead, TagHead
 from remanence.nn.pool import State, latest
 from remanence.nn.readout import Readout
@@ -44,7 +45,7 @@ class SequenceModel(nn.Module):
 
     def __init__(
         self,
-        encoder: NumberEncoder | TokenEncoder | WordEncoder | SoundEncoder,
+        encoder: NumberEncoder | TokenEncoder | WordEncoder | SoundEncoder | FrameEncoder,
         recurrent: Recurrent,
         head: ClassifyHead | ForecastHead | StepHead | TagHead | Readout | Decoder | CTCHead,
         *,

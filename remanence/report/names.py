@@ -68,6 +68,7 @@ MODELS = {
     "lead": Words("beginning of the source", "原文开头"),
     "nearest-text": Words("text of the nearest source", "最相近原文的译文"),
     "summary": Words("summary statistics", "汇总统计"),
+    "mean-frame": Words("mean of the frames", "各帧平均"),
     "word-label": Words("label of each word", "每词最常见标签"),
     "token-window": Words("regression on a window", "窗口回归"),
     "sample-window": Words("regression on a window", "窗口回归"),

@@ -25,6 +25,15 @@ _NOTES = (
     ("input: text '{column}' (--input)", "输入：文本“{column}”（--input）"),
     ("input: {columns} (--input)", "输入：{columns}（--input）"),
     ("sequence: '{column}' (--sequence)", "序列：“{column}”（--sequence）"),
+    (
+        "split: {parts} as the file gives them (--split-column)",
+        "划分：按文件自带的 {parts}（--split-column）",
+    ),
+    ("input: videos '{column}' (--input)", "输入：视频“{column}”（--input）"),
+    (
+        "videos: {rate} frames a second, {height} × {width}, {colour} (--frame-rate, --frame-size, --colour)",
+        "视频：每秒 {rate} 帧，{height} × {width}，{colour}（--frame-rate、--frame-size、--colour）",
+    ),
     ("test file: {file}, found beside {other} (--test-file)", "测试文件：{file}，在 {other} 旁边找到（--test-file）"),
     (
         "{part}: {share} of the training file, by class (--split, {flag})",
@@ -180,6 +189,8 @@ _OWN_WORDS = {
              "transcribe": "转写"},
     "part": {"train": "训练", "valid": "验证", "validation": "验证", "test": "测试"},
     "kind": {"characters": "字", "words": "词", "subwords": "子词", "tokens": "词元"},
+    "parts": {"train": "训练", "valid": "验证", "test": "测试"},
+    "colour": {"grey": "灰度", "rgb": "彩色"},
     "blanks": {"tabs": "制表符", "blanks": "空格"},
     "motion": {"speed": "速度", "direction": "方向", "acceleration": "加速度"},
     "per": {"second": "秒", "step": "步"},

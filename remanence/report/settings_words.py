@@ -24,6 +24,7 @@ _NAMES = {
     "look_ahead": "向后多看的步数", "mask_steps": "遮盖的帧数", "mask_features": "遮盖的特征数", "language": "语言模型",
     "language_order": "语言模型阶数",
     "hop_ms": "帧移（毫秒）",
+    "frame_rate": "每秒帧数", "frame_size": "画面高宽", "colour": "颜色",
     # the model
     "characters": "字母读法", "character_size": "字母特征数", "crf": "条件随机场",
     "cell": "循环单元", "hidden": "每层单元数", "layers": "层数", "bidirectional": "双向", "dropout": "随机丢弃",
@@ -39,7 +40,8 @@ _NAMES = {
     "batch_size": "批大小", "learning_rate": "学习率", "schedule": "学习率变化", "weight_decay": "权重衰减",
     "clip": "梯度上限", "average": "权重平均", "loss": "损失函数", "smoothing": "标签平滑",
     "scheduled_sampling": "计划采样",
-    "recall": "漏掉片段的代价", "noise": "噪声",
+    "recall": "漏掉片段的代价", "noise": "噪声", "stretch": "时间伸缩",
+    "input_dropout": "输入丢弃（全序列同一掩码）",
     "keep": "保留的权重", "evaluate_every": "评估间隔", "patience": "耐心", "truncate": "截断步数", "threads": "线程数",
     "device": "设备", "tensorboard": "TensorBoard", "figures": "图片格式",
     # where and how

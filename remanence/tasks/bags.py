@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from remanence.data.clips import Clip
 from remanence.data.examples import Batch, Part
 from remanence.sequences import Sequences
 from remanence.tasks.sample import thinned
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-__all__ = ["BagOfPairs", "BagOfWords", "SummaryStatistics"]
+__all__ = ["BagOfPairs", "BagOfWords", "MeanFrame", "SummaryStatistics"]
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 MOST_EXAMPLES = 50_000
 _FLOOR = 1e-12
+_SQUARES = 16
 
 
 class _Logistic(Baseline):
@@ -181,6 +183,44 @@ class SummaryStatistics(_Logistic):
     def features(self, batch: Batch) -> Any:
         assert self._scaler is not None
         return self._scaler.transform(_statistics(batch.inputs))
+
+
+@final
+class MeanFrame(_Logistic):
+    """The mean of a video's frames, and how much each place changes from frame to frame, in 16 × 16 squares at most.
+
+    Neither knows the order of the frames.
+    """
+
+    name: ClassVar[str] = "mean-frame"
+
+    def __init__(self, classes: int, clip: Clip) -> None:
+        super().__init__(classes)
+        self.clip = clip
+        self._scaler: StandardScaler | None = None
+
+    def learn(self, train: Part) -> None:
+        from sklearn.preprocessing import StandardScaler
+
+        self._scaler = StandardScaler().fit(
+            np.concatenate([self._frames(batch.inputs) for batch in thinned(train, MOST_EXAMPLES)])
+        )
+
+    def features(self, batch: Batch) -> Any:
+        assert self._scaler is not None
+        return self._scaler.transform(self._frames(batch.inputs))
+
+    def _frames(self, inputs: Sequences) -> np.ndarray:
+        """Mean frame and mean change `[batch, 2 × channel × square]`."""
+        channels, height, width = self.clip.shape
+        data = torch.where(inputs.mask()[..., None], inputs.data, 0).to(torch.float64) / 255
+        inside = inputs.mask()[:, 1:, None]
+        moves = torch.where(inside, (data[:, 1:] - data[:, :-1]).abs(), 0.0)
+        count = inputs.lengths.clamp(min=1)[:, None]
+        both = torch.stack([data.sum(1) / count, moves.sum(1) / count], dim=1)
+        size = (min(height, _SQUARES), min(width, _SQUARES))
+        squares = torch.nn.functional.adaptive_avg_pool2d(both.reshape(-1, channels, height, width), size)
+        return squares.reshape(inputs.batch, -1).numpy()
 
 
 def _regression(strength: float, inputs: Any, labels: np.ndarray) -> LogisticRegression:

@@ -14,11 +14,19 @@ from torch import Tensor
 from remanence.data.encoders import ClassifyEncoders
 from remanence.data.examples import Batch, Part
 from remanence.settings import Settings
-from remanence.tasks.bags import BagOfPairs, BagOfWords, SummaryStatistics
+from remanence.tasks.bags import BagOfPairs, BagOfWords, MeanFrame, SummaryStatistics
 from remanence.tasks.neighbours import NearestNeighbour
 from remanence.tasks.task import Baseline
 
-__all__ = ["BagOfPairs", "BagOfWords", "Majority", "NearestNeighbour", "SummaryStatistics", "classify_baselines"]
+__all__ = [
+    "BagOfPairs",
+    "BagOfWords",
+    "Majority",
+    "MeanFrame",
+    "NearestNeighbour",
+    "SummaryStatistics",
+    "classify_baselines",
+]
 
 _BATCH = 1 << 16
 
@@ -29,6 +37,8 @@ def classify_baselines(encoders: ClassifyEncoders, settings: Settings) -> tuple[
     if encoders.vocabulary is not None:
         size = encoders.vocabulary.size
         return Majority(classes), BagOfWords(classes, size), BagOfPairs(classes, size)
+    if encoders.clip is not None:
+        return Majority(classes), MeanFrame(classes, encoders.clip)
     return Majority(classes), SummaryStatistics(classes), NearestNeighbour(classes)
 
 

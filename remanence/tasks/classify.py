@@ -1,4 +1,4 @@
-"""Name the class of a sequence: a text, or numbers step by step."""
+"""Name the class of a sequence: a text, numbers step by step, or a video."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from torch import Tensor
 from remanence.data.encoders import ClassifyEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.labelled import prepare_classify, reopen_classify
+from remanence.nn.augment import varied
 from remanence.nn.convolution import Branch
 from remanence.nn.encoders import NumberEncoder, TokenEncoder
+from remanence.nn.frames import FrameEncoder
 from remanence.nn.heads import ClassifyHead
 from remanence.nn.model import SequenceModel
 from remanence.settings import DataSettings, Settings
@@ -22,7 +24,7 @@ from remanence.tasks.baselines_classify import classify_baselines
 from remanence.tasks.choices import Choices
 from remanence.tasks.defaults import classify_choices
 from remanence.tasks.metrics import ClassifyMeter
-from remanence.tasks.stack import recurrent_stack, token_encoder
+from remanence.tasks.stack import frame_encoder, recurrent_stack, token_encoder
 from remanence.tasks.task import Baseline, Meter, Prepared, Task
 
 __all__ = ["Classify"]
@@ -30,7 +32,7 @@ __all__ = ["Classify"]
 
 @final
 class Classify(Task):
-    """One label a sequence; texts by tokens, numbers by step, of any length."""
+    """One label a sequence; texts by tokens, numbers by step, videos by frame, of any length."""
 
     name: ClassVar[str] = "classify"
     encoders_type: ClassVar[type[BaseModel]] = ClassifyEncoders
@@ -66,6 +68,9 @@ class Classify(Task):
             branch = Branch(len(encoders.features), chosen.branch, causal=not bidirectional)
         return SequenceModel(encoder, recurrent, head, branch=branch)
 
+    def vary(self, batch: Batch, settings: Settings) -> Batch:
+        return varied(batch, settings.train.stretch or 0.0, settings.train.input_dropout or 0.0)
+
     def loss(self, output: Tensor, batch: Batch, settings: Settings) -> Tensor:
         """Cross entropy, with label smoothing if set."""
         assert batch.target is not None
@@ -93,8 +98,10 @@ class Classify(Task):
         return classify_baselines(prepared.encoders, settings)
 
 
-def _encoder(encoders: ClassifyEncoders, settings: Settings) -> NumberEncoder | TokenEncoder:
+def _encoder(encoders: ClassifyEncoders, settings: Settings) -> NumberEncoder | TokenEncoder | FrameEncoder:
     chosen = settings.model
+    if encoders.clip is not None:
+        return frame_encoder(encoders.clip, settings)
     if encoders.vocabulary is not None:
         return token_encoder(encoders.vocabulary.size, settings, encoders.runs)
     return NumberEncoder(

@@ -5,6 +5,7 @@ Why each is what it is:
     forecast            windows relative to themselves, wherever that predicts the training part better than its mean
                         does: a level that drifts on after training is the most common way a forecast goes wrong
     texts               vectors learnt from scratch overfit first: tokens dropped whole, averaged weights, few epochs
+    videos              a small network on each frame, and as many epochs as few clips need
     numbers, few        a hundred sequences carry a small net, strong decay, smoothing, noise, many epochs
 """
 
@@ -67,6 +68,8 @@ def classify_choices(prepared: Prepared) -> Choices:
     assert isinstance(prepared.encoders, ClassifyEncoders)
     if prepared.encoders.vocabulary is not None:
         return _text_choices(prepared)
+    if prepared.encoders.clip is not None:
+        return _video_choices(prepared)
     return _number_choices(prepared)
 
 
@@ -88,6 +91,30 @@ def _text_choices(prepared: Prepared) -> Choices:
         "smoothing": 0.1 if large else 0.0,
     }
     return Choices(model, train, {"epochs": 5 if large else 30})
+
+
+def _video_choices(prepared: Prepared) -> Choices:
+    examples = len(prepared.train)
+    few = examples < 1000
+    model = {
+        "hidden": 64,
+        "bidirectional": True,
+        "dropout": 0.3,
+        # Of a frame: channels of its first convolution, and the features that are left of it.
+        "convolution": 16,
+        "embedding": 64,
+        "pool": "mean-max",
+    }
+    train = {
+        "batch_size": 16 if few else 32,
+        "learning_rate": 2e-3,
+        "weight_decay": 1e-2,
+        "average": 0.98,
+        "smoothing": 0.1,
+        "noise": 0.1,
+        "patience": 20,
+    }
+    return Choices(model, train, {"epochs": min(60, max(10, 20_000 // max(examples, 1)))})
 
 
 def _number_choices(prepared: Prepared) -> Choices:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from remanence.data.clips import Clip
 from remanence.data.runs import Runs
 from remanence.nn.encoders import TokenEncoder
+from remanence.nn.frames import FrameEncoder
 from remanence.nn.recurrent import Recurrent, RecurrentOptions
 from remanence.settings import Settings
 
-__all__ = ["recurrent_stack", "token_encoder"]
+__all__ = ["frame_encoder", "recurrent_stack", "token_encoder"]
 
 
 def recurrent_stack(input_size: int, settings: Settings, *, locked: bool = False) -> Recurrent:
@@ -46,4 +48,16 @@ def token_encoder(
         runs=runs,
         locked=locked,
         dropout=0.0 if locked else chosen.dropout or 0.0,
+    )
+
+
+def frame_encoder(clip: Clip, settings: Settings) -> FrameEncoder:
+    """A convolutional network over each frame of a video, with fresh weights."""
+    chosen = settings.model
+    return FrameEncoder(
+        clip,
+        channels=chosen.convolution or 16,
+        size=chosen.embedding or 64,
+        noise=settings.train.noise or 0.0,
+        dropout=(chosen.dropout or 0.0) / 2,
     )

@@ -123,6 +123,10 @@ class Task(ABC):
         """Choose, once the weights are trained, what they do not decide; by default there is nothing."""
         return None
 
+    def vary(self, batch: Batch, settings: Settings) -> Batch:
+        """A batch to learn from, changed at random where the settings ask for it; by default as it is."""
+        return batch
+
     @abstractmethod
     def loss(self, output: Tensor, batch: Batch, settings: Settings) -> Tensor:
         """Mean loss over the batch, a scalar."""

@@ -61,7 +61,8 @@ class Updater:
             group["lr"] = learning_rate
         self.model.train()
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self._backward(batch.to(self.device))
+        varied = self.job.task.vary(batch, self.job.settings)
+        loss = self._backward(varied.to(self.device))
         norm = self._clipped_norm() if np.isfinite(loss) else loss
         if not (np.isfinite(loss) and np.isfinite(norm)):
             self.optimiser.zero_grad(set_to_none=True)

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from remanence.data.encoders import ClassifyEncoders
-from remanence.data.labelled import ClassifyPart, prepare_classify, reopen_classify
+from remanence.data.label_part import ClassifyPart
+from remanence.data.labelled import prepare_classify, reopen_classify
 from remanence.errors import DataError
 from remanence.settings import DataSettings
 

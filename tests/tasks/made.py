@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 
+from remanence.data.clips import Clip
 from remanence.data.encoders import ClassifyEncoders, ForecastEncoders, GenerateEncoders, PairEncoders, TagEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.frames import KEYS, FramePart
-from remanence.data.labelled import ClassifyPart
+from remanence.data.label_part import ClassifyPart
 from remanence.data.media.sounds import FrameStore, SoundForm
 from remanence.data.pair_part import PairPart, TextSource
 from remanence.data.runs import learn_runs
@@ -173,6 +174,28 @@ def made_numbers() -> Prepared:
             sequences.append(np.stack([x, random.standard_normal(steps)], axis=1).astype(np.float32))
         parts.append(MadeClassify(number_encoders(), sequences, labels))
     return prepared(number_encoders(), *parts)
+
+
+def clip_encoders(colour: str = "rgb") -> ClassifyEncoders:
+    channels = 3 if colour == "rgb" else 1
+    clip = Clip(rate=5.0, height=7, width=9, colour=colour, mean=(0.4,) * channels, scale=(0.3,) * channels)
+    return ClassifyEncoders(input=("video",), label="label", labels=("left", "right"), clip=clip)
+
+
+def made_clips(colour: str = "rgb") -> Prepared:
+    """A bright column that moves to the left or to the right over noise."""
+    random, encoders = np.random.default_rng(9), clip_encoders(colour)
+    assert encoders.clip is not None
+    parts = []
+    for count in (30, 9, 9):
+        labels, clips = random.integers(0, 2, count).tolist(), []
+        for label in labels:
+            frames = random.integers(0, 60, (int(random.integers(1, 9)), *encoders.clip.shape))
+            for step, frame in enumerate(frames):
+                frame[..., step if label else 8 - step] = 255
+            clips.append(frames.reshape(len(frames), -1).astype(np.uint8))
+        parts.append(MadeClassify(encoders, clips, labels))
+    return prepared(encoders, *parts)
 
 
 WORDS = ("the", "a", "Bank", "of", "England", "Ann", "runs", "far")

@@ -67,6 +67,11 @@ CASES = {
     "labels-without-characters": Case("tag", lambda: made.made_spans(characters=None, scheme="none"), {"crf": True}),
     "samples": Case("tag", made.made_samples, {}),
     "samples-forward": Case("tag", made.made_samples, {"bidirectional": False, "convolution": 4}),
+    "videos": Case("classify", made.made_clips, {"convolution": 3}),
+    "videos-forward": Case(
+        "classify", lambda: made.made_clips("grey"), {"convolution": 8, "bidirectional": False, "cell": "gru"}
+    ),
+    "numbers-varied": Case("classify", made.made_numbers, {"stretch": 0.3, "input_dropout": 0.2}),
     "numbers-last": Case("classify", made.made_numbers, {"pool": "last", "layers": 2, "convolution": 0}),
     "numbers-forward": Case(
         "classify",

@@ -13,4 +13,8 @@ def decoder(name: str) -> Decode:
         from remanence.data.media.audio import decode_audio
 
         return decode_audio
+    if name == "video":
+        from remanence.data.media.video import decode_video
+
+        return decode_video
     raise ValueError(f"no decoder '{name}'")

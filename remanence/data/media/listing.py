@@ -12,10 +12,12 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from remanence.errors import DataError
 from remanence.settings import DataSettings
 
-__all__ = ["SOUNDS", "VECTORS", "Bad", "base_folder", "located", "names_files"]
+__all__ = ["SOUNDS", "VECTORS", "VIDEOS", "Bad", "base_folder", "located", "names_files"]
 
 SOUNDS = (".wav", ".flac", ".ogg", ".oga")
 """Endings of files of sound."""
+VIDEOS = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif")
+"""Endings of videos."""
 VECTORS = (".mfc", ".npy")
 """Endings of files that hold features already: Sphinx's, NumPy's."""
 _SEPARATOR = ";"

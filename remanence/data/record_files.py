@@ -1,0 +1,80 @@
+"""Open a file of labelled sequences, whatever its format: tables, archives, skeletons, videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from remanence.data.archive import read_archive
+from remanence.data.film_records import film_records, one_film
+from remanence.data.media.films import form_of
+from remanence.data.media.listing import VIDEOS, names_files
+from remanence.data.panel import Codes
+from remanence.data.record_tables import number_records, row_records
+from remanence.data.records import Records, refuse_missing
+from remanence.data.rows import Table
+from remanence.data.skeletons import read_skeletons
+from remanence.data.sources import file_format, find
+from remanence.data.tables import open_table
+from remanence.errors import DataError
+from remanence.settings import DataSettings
+
+__all__ = ["is_text", "names_videos", "read_records"]
+
+
+def is_text(table: Table, settings: DataSettings) -> bool:
+    """Whether the input is one text a row, not numbers over several rows."""
+    return len(settings.input) == 1 and not settings.sequence
+
+
+def read_records(path: str | Path, settings: DataSettings, *, answers: bool = True) -> Records:
+    """Read labels, groups and numbers of a file; texts are read later, chunk by chunk.
+
+    Args:
+        settings: with input, label, sequence and time filled in (see `schema.guess`).
+        answers: labels must be there.
+    """
+    path = find(path)
+    kind = file_format(path, settings.format)
+    if kind in ("ts", "arff"):
+        return _from_archive(path, kind, settings, answers=answers)
+    if kind == "npz":
+        return read_skeletons(path, settings, answers=answers)
+    if kind == "video":
+        return one_film(path, form_of(settings), settings, answers)
+    table = open_table(path, settings)
+    table.need(settings.input, "input")
+    table.need(settings.sequence, "sequence")
+    if answers or (settings.label in table.columns and not is_text(table, settings)):
+        table.need([settings.label or "label"], "label")
+    if names_videos(table, settings):
+        return film_records(table, form_of(settings), settings, answers)
+    reader = row_records if is_text(table, settings) else number_records
+    return reader(table, settings, answers)
+
+
+def names_videos(table: Table, settings: DataSettings) -> bool:
+    """Whether the input is one column of names of videos."""
+    return is_text(table, settings) and names_files((row.get(settings.input[0]) for row in table.head), VIDEOS)
+
+
+def _from_archive(path: Path, kind: str, settings: DataSettings, *, answers: bool) -> Records:
+    archive = read_archive(path, kind)
+    if answers and not archive.labels:
+        raise DataError("the file has no class labels", path=path, remedy="@classLabel true, and a label on each line")
+    codes = Codes()
+    count = len(archive.lines)
+    labels = codes.encode([pa.array(archive.labels)]) if archive.labels else np.full(count, -1, np.int32)
+    records = Records(
+        path,
+        labels,
+        tuple(codes.names),
+        columns=tuple(f"dim{place}" for place in range(archive.values.shape[1])),
+        values=archive.values,
+        offsets=archive.offsets,
+        lines=archive.lines,
+    )
+    refuse_missing(records, settings)
+    return records
