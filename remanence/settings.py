@@ -43,9 +43,9 @@ class _Frozen(BaseModel):
 class DataSettings(MediaSettings):
     """What the file holds, which columns play which part, and how it is split."""
 
-    task: Literal["forecast", "classify", "tag", "generate", "translate", "summarise", "transcribe"] | None = Field(
-        default=None, description="What to do; guessed from the file."
-    )
+    task: (
+        Literal["forecast", "classify", "tag", "generate", "translate", "summarise", "caption", "transcribe"] | None
+    ) = Field(default=None, description="What to do; guessed from the file.")
     valid_file: str | None = Field(default=None, description="A file of its own for validation (instead of a split).")
     test_file: str | None = Field(default=None, description="A file of its own for testing (instead of a split).")
     split: tuple[float, ...] = Field(

@@ -51,3 +51,11 @@ class Clip(ClipForm):
     kind: Literal["clip"] = "clip"
     mean: tuple[float, ...]
     scale: tuple[float, ...]
+
+    @property
+    def note(self) -> str:
+        """A line for a person."""
+        return (
+            f"videos: {self.rate:g} frames a second, {self.height} × {self.width}, {self.colour} "
+            "(--frame-rate, --frame-size, --colour)"
+        )

@@ -206,7 +206,7 @@ class PairEncoders(_Encoders):
     kind: Literal["pair"] = "pair"
     input: Names
     answer: str
-    source: Annotated[TextSide | SoundSide, Field(discriminator="kind")]
+    source: Annotated[TextSide | SoundSide | Clip, Field(discriminator="kind")]
     target: TextSide
     longest: int | None = None
     longest_answer: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from remanence.data.clips import ClipForm
 from remanence.data.diagnose import line_of_row
-from remanence.data.media.films import read_films
+from remanence.data.media.films import Complain, read_films
 from remanence.data.media.listing import Bad, base_folder, located
 from remanence.data.media.sounds import FrameStore
 from remanence.data.record_tables import row_records
@@ -20,7 +20,7 @@ from remanence.data.tables import chunks
 from remanence.errors import DataError
 from remanence.settings import DataSettings
 
-__all__ = ["Films", "film_records", "one_film", "table_films"]
+__all__ = ["Films", "film_records", "one_film", "read_named"]
 
 
 @dataclass(frozen=True)
@@ -43,36 +43,40 @@ class Films:
         return np.flatnonzero(self.store.lengths > 0)
 
 
-def table_films(table: Table, column: str, form: ClipForm, settings: DataSettings) -> Films:
-    """Read every video that a column of a table names.
+def read_named(cells: Iterable[str], table: Path, form: ClipForm, settings: DataSettings, complain: Complain) -> Films:
+    """Read every video that the cells of a table name.
+
+    Args:
+        cells: paths, from the table's folder or `folder`.
+        table: the file of the table.
+        form: what is taken of each.
+        complain: row, what is wrong, what to try → the error.
 
     Raises:
         DataError: names table, line and column of a video that cannot be read, unless `bad` skips it; none is left.
     """
-
-    def complain(place: int, message: str, remedy: str) -> DataError:
-        return DataError(message, path=table.path, line=line_of_row(table, place), column=column, remedy=remedy)
-
-    folder, bad = base_folder(table.path, settings), Bad(settings, "videos")
+    folder, bad = base_folder(table, settings), Bad(settings, "videos")
     paths: list[Path] = []
-    for place, cell in enumerate(_cells(table, column)):
+    for place, cell in enumerate(cells):
         found = located(cell, folder, lambda message, remedy, at=place: complain(at, message, remedy))
         if len(found) != 1:
             raise complain(place, f"{len(found)} videos in one cell", "give each a row of its own")
         paths += found
     store = read_films(paths, form, settings, complain, bad)
     if not store.lengths.any():
-        raise DataError(
-            f"none of its {len(paths)} videos can be read: {next(iter(bad.reasons.values()))}", path=table.path
-        )
+        raise DataError(f"none of its {len(paths)} videos can be read: {next(iter(bad.reasons.values()))}", path=table)
     note = bad.note(len(paths))
     return Films(tuple(paths), store, (note,) if note else ())
 
 
 def film_records(table: Table, form: ClipForm, settings: DataSettings, answers: bool) -> Records:
     """Read labels and frames; a video that is left out has no part in anything."""
-    records = row_records(table, settings, answers)
-    films = table_films(table, settings.input[0], form, settings)
+    records, column = row_records(table, settings, answers), settings.input[0]
+
+    def complain(place: int, message: str, remedy: str) -> DataError:
+        return DataError(message, path=table.path, line=line_of_row(table, place), column=column, remedy=remedy)
+
+    films = read_named(_cells(table, column), table.path, form, settings, complain)
     kept = films.kept
     return replace(
         records,

@@ -14,7 +14,7 @@ from remanence.data.diagnose import line_of_row
 from remanence.data.encoders import ClassifyEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.records import Records
-from remanence.data.spills import gather
+from remanence.data.spills import side_by_side
 from remanence.data.tables import chunks
 from remanence.data.tokens import UNKNOWN
 from remanence.errors import DataError
@@ -55,19 +55,9 @@ class ClassifyPart(Part):
         """The sequences at these positions, in this order."""
         index = np.asarray(index, np.int64)
         lengths = np.ascontiguousarray(self.lengths[index])
-        steps = np.arange(int(lengths.max(initial=0)))
-        rows = self._store.offsets[self._places[index]][:, None] + steps
-        inside = steps < lengths[:, None]
         flat = self._store.flat
-        values = (
-            gather(flat, np.minimum(rows, len(flat) - 1))
-            if len(flat)
-            else np.zeros((*rows.shape, *flat.shape[1:]), flat.dtype)
-        )
-        if flat.ndim == 1:
-            data = torch.from_numpy(np.where(inside, values, 0).astype(np.int64))
-        else:
-            data = torch.from_numpy(np.where(inside[..., None], values, flat.dtype.type(0)))
+        data = torch.from_numpy(side_by_side(flat, self._store.offsets[self._places[index]], lengths))
+        data = data.long() if flat.ndim == 1 else data
         return Batch(Sequences(data, torch.from_numpy(lengths)), self.targets(index), None, torch.from_numpy(index))
 
     def targets(self, index: np.ndarray) -> torch.Tensor | None:

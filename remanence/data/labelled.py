@@ -142,10 +142,7 @@ def _fit(train: Share[Records], settings: DataSettings, labels: tuple[str, ...],
     vocabulary, scaler, clip = None, None, None
     if records.form is not None and records.values is not None:
         clip = fit_clip(records.form, records.values, _steps_inside(train))
-        notes.append(
-            f"videos: {clip.rate:g} frames a second, {clip.height} × {clip.width}, {clip.colour} "
-            "(--frame-rate, --frame-size, --colour)"
-        )
+        notes.append(clip.note)
     elif records.values is None:
         kind = settings.tokens or _kind(train, settings, notes)
         vocabulary = learn(_training_texts(train, settings.input[0]), kind, settings.vocabulary)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from remanence.data.clips import Clip
 from remanence.data.encoders import PairEncoders
+from remanence.data.film_source import film_sources, holds_films, reopened_films
 from remanence.data.pair_part import PairPart, Source, TextSource
 from remanence.data.pairs import Pairs, is_parallel, read_pairs
 from remanence.data.parts import DataParts
@@ -44,7 +46,7 @@ def prepare_pairs(path: str | Path, settings: DataSettings, task: str) -> PairPa
     main = read_pairs(path, settings)
     shares = share_out(main, settings, notes, read_pairs)
     target = _fit(shares[0], settings, notes, answers=True)
-    sourced = (sound_sources if holds_sounds(main) else _text_sources)(shares, settings, notes)
+    sourced = _sourced(shares, settings, notes)
     answers = {id(share.records): store_texts(share.records.answers(), target.encode) for share in shares}
     lengths = answers[id(main)].lengths[sourced.places[0]]
     encoders = PairEncoders(
@@ -85,8 +87,19 @@ def reopen_pairs(path: str | Path, settings: DataSettings, encoders: PairEncoder
         stores = store_texts(pairs.sources(), encoders.source.encode)
         source: Source = TextSource(stores, encoders.source, encoders.longest)
         return _part(pairs, {id(pairs): source}, stored, np.arange(len(pairs)), encoders)
-    sourced = reopened_sounds(pairs, plain, encoders.source, encoders.longest)
+    if isinstance(encoders.source, Clip):
+        sourced = reopened_films(pairs, plain, encoders.source)
+    else:
+        sourced = reopened_sounds(pairs, plain, encoders.source, encoders.longest)
     return _part(pairs, sourced.sources, stored, sourced.places[0], encoders)
+
+
+def _sourced(shares: Sequence[Share[Pairs]], settings: DataSettings, notes: list[str]) -> Sourced:
+    """What is read of all parts, by what the training file holds."""
+    main = shares[0].records
+    if holds_sounds(main):
+        return sound_sources(shares, settings, notes)
+    return (film_sources if holds_films(main) else _text_sources)(shares, settings, notes)
 
 
 def _text_sources(shares: Sequence[Share[Pairs]], settings: DataSettings, notes: list[str]) -> Sourced:

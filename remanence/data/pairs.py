@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from remanence.data.diagnose import line_of_row
-from remanence.data.media.listing import SOUNDS, VECTORS
+from remanence.data.media.listing import SOUNDS, VECTORS, VIDEOS
 from remanence.data.media.sphinx import is_list, read_list
 from remanence.data.panel import Codes
 from remanence.data.rows import Kind, Table, refuse_bytes
@@ -155,17 +155,17 @@ def read_pairs(path: str | Path, settings: DataSettings, *, answers: bool = True
 
 
 def _listed(path: Path, settings: DataSettings, answers: bool) -> Pairs | None:
-    """A sound alone, or a list of sounds with their texts beside it; None for other files."""
+    """A sound or video alone, or a list of sounds with their texts beside it; None for other files."""
     if is_list(path):
         names, texts, speakers = read_list(path, settings, answers=answers)
         codes = Codes()
         groups = codes.encode([pa.array(speakers)]) if settings.group and answers else None
         labels = np.zeros(len(names), np.int64)
         return Pairs(path, None, None, "file", "text" if answers else None, labels, groups, held=(names, texts))
-    if path.suffix.lower() not in (*SOUNDS, *VECTORS):
+    if path.suffix.lower() not in (*SOUNDS, *VECTORS, *VIDEOS):
         return None
     if answers:
-        raise DataError("a sound without its text", path=path, remedy="give a table with a column of files and texts")
+        raise DataError("a file without its text", path=path, remedy="give a table with a column of files and texts")
     return Pairs(path, None, None, "file", None, np.zeros(1, np.int64), held=((path.name,), ()))
 
 

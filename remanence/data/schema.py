@@ -64,7 +64,7 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
     notes: list[str] = []
     path = find(path)
     wanted = settings.task or task
-    if wanted in ("translate", "summarise", "transcribe"):
+    if wanted in ("translate", "summarise", "transcribe", "caption"):
         chosen = name_pairs(path, settings, notes).model_copy(update={"task": wanted})
         return Guess(chosen, tuple(notes))
     kind = file_format(path, settings.format)

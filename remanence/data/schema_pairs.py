@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from remanence.data.media.listing import SOUNDS, VECTORS, names_files
+from remanence.data.media.listing import SOUNDS, VECTORS, VIDEOS, names_files
 from remanence.data.media.sphinx import is_list
 from remanence.data.pairs import is_parallel
 from remanence.data.rows import Table
@@ -16,6 +16,7 @@ from remanence.settings import DataSettings
 
 __all__ = ["name_pairs"]
 
+_NAMED = (*SOUNDS, *VECTORS, *VIDEOS)
 _SPOKEN = ("text", "transcript", "transcription", "sentence", "文本", "文字", "转写")
 _READ = ("source", "src", "input", "text", "article", "document", "abstract", "原文", "源文", "摘要", "正文", "文本")
 _WRITTEN = ("target", "tgt", "answer", "translation", "summary", "title", "headline", "caption", "译文", "标题", "总结")
@@ -27,7 +28,7 @@ def name_pairs(path: Path, settings: DataSettings, notes: list[str]) -> DataSett
     Raises:
         DataError: fewer than two columns of texts, or several inputs.
     """
-    if is_list(path) or path.suffix.lower() in (*SOUNDS, *VECTORS):
+    if is_list(path) or path.suffix.lower() in _NAMED:
         return settings.model_copy(update={"input": ("file",), "answer": settings.answer or "text"})
     if is_parallel(path, settings):
         return settings
@@ -43,7 +44,7 @@ def _columns(table: Table, settings: DataSettings, notes: list[str]) -> dict[str
     spoken = {*settings.input, settings.answer, settings.split_column}
     texts = [column for column in columns_of(table) if not column.number and column.name not in spoken]
     chosen, answer = settings.input[0] if settings.input else None, settings.answer
-    sounds = [column for column in texts if names_files(column.values, (*SOUNDS, *VECTORS))]
+    sounds = [column for column in texts if names_files(column.values, _NAMED)]
     if chosen is None and sounds:
         chosen = sounds[0].name
         notes.append(f"input: files in '{chosen}' (--input)")

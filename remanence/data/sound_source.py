@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from remanence.data.clips import Clip
 from remanence.data.media.listing import SOUNDS, VECTORS, Bad, base_folder, located, names_files
 from remanence.data.media.sounds import FrameStore, SoundForm, fit_form, read_frames
 from remanence.data.pair_part import Source
@@ -132,7 +133,7 @@ class Sourced:
         files: every file that was read.
     """
 
-    side: TextSide | SoundSide
+    side: TextSide | SoundSide | Clip
     sources: Mapping[int, Source]
     places: tuple[np.ndarray, ...]
     files: tuple[Path, ...]

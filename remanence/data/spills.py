@@ -19,7 +19,7 @@ import numpy as np
 
 from remanence.errors import MachineError
 
-__all__ = ["THRESHOLD", "Spill", "drop_pages", "full_disk", "gather", "reordered", "slabs", "trim_heap"]
+__all__ = ["THRESHOLD", "Spill", "drop_pages", "full_disk", "gather", "reordered", "side_by_side", "slabs", "trim_heap"]
 
 THRESHOLD = 32 << 20
 """Bytes of one array that stay in memory."""
@@ -124,6 +124,24 @@ def gather(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
         found[start : start + _ROWS] = array[rows[start : start + _ROWS]]
         drop_pages(array)
     return found
+
+
+def side_by_side(flat: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Sequences cut out of rows that stand one after the other, zeros behind the end of each.
+
+    Args:
+        flat: rows of all sequences, `[row]` or `[row, number]`.
+        starts, lengths: the first row of each sequence, and how many rows it has, int64 `[sequence]`.
+
+    Example:
+        >>> side_by_side(np.array([5, 6, 7]), np.array([1, 0]), np.array([2, 1])).tolist()
+        [[6, 7], [5, 0]]
+    """
+    steps = np.arange(int(lengths.max(initial=0)))
+    rows = np.minimum(starts[:, None] + steps, max(len(flat) - 1, 0))
+    found = gather(flat, rows) if len(flat) else np.zeros((*rows.shape, *flat.shape[1:]), flat.dtype)
+    inside = (steps < lengths[:, None]).reshape(*rows.shape, *[1] * (flat.ndim - 1))
+    return np.where(inside, found, flat.dtype.type(0))
 
 
 def _map(array: np.ndarray) -> mmap.mmap | None:

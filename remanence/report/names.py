@@ -68,6 +68,7 @@ MODELS = {
     "lead": Words("beginning of the source", "原文开头"),
     "nearest-text": Words("text of the nearest source", "最相近原文的译文"),
     "summary": Words("summary statistics", "汇总统计"),
+    "nearest-clip": Words("text of the nearest video", "最相近视频的文本"),
     "mean-frame": Words("mean of the frames", "各帧平均"),
     "word-label": Words("label of each word", "每词最常见标签"),
     "token-window": Words("regression on a window", "窗口回归"),

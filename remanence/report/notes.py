@@ -186,7 +186,7 @@ _NOTES = (
 
 _OWN_WORDS = {
     "task": {"forecast": "预测", "classify": "分类", "tag": "标注", "generate": "生成", "translate": "翻译",
-             "transcribe": "转写"},
+             "transcribe": "转写", "summarise": "概括", "caption": "描述"},
     "part": {"train": "训练", "valid": "验证", "validation": "验证", "test": "测试"},
     "kind": {"characters": "字", "words": "词", "subwords": "子词", "tokens": "词元"},
     "parts": {"train": "训练", "valid": "验证", "test": "测试"},

@@ -71,6 +71,7 @@ def run_page(run: Run, example: Example | None = None) -> Page:
         "generate": ("goes on with", "续写"),
         "translate": ("translates", "翻译"),
         "summarise": ("sums up", "概括"),
+        "caption": ("describes", "描述"),
         "transcribe": ("transcribes", "转写"),
     }
     doing = words.get(run.task.name, (run.task.name, run.task.name))

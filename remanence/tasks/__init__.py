@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 
 from remanence.errors import SettingError
+from remanence.tasks.caption import Caption
 from remanence.tasks.classify import Classify
 from remanence.tasks.forecast import Forecast
 from remanence.tasks.generate import Generate
@@ -17,7 +18,9 @@ from remanence.tasks.translate import Summarise, Translate
 
 __all__ = ["TASKS", "Task", "task"]
 
-_EVERY: tuple[Task, ...] = (Forecast(), Classify(), Tag(), Generate(), Translate(), Summarise(), Transcribe())
+_EVERY: tuple[Task, ...] = (
+    Forecast(), Classify(), Tag(), Generate(), Translate(), Summarise(), Caption(), Transcribe(),
+)  # fmt: skip
 TASKS: Mapping[str, Task] = MappingProxyType({each.name: each for each in _EVERY})
 
 

@@ -20,6 +20,7 @@ from remanence.data.clips import Clip
 from remanence.data.examples import Batch, Part
 from remanence.sequences import Sequences
 from remanence.tasks.sample import thinned
+from remanence.tasks.squares import mean_frame
 from remanence.tasks.task import Baseline
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ __all__ = ["BagOfPairs", "BagOfWords", "MeanFrame", "SummaryStatistics"]
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 MOST_EXAMPLES = 50_000
 _FLOOR = 1e-12
-_SQUARES = 16
 
 
 class _Logistic(Baseline):
@@ -187,10 +187,7 @@ class SummaryStatistics(_Logistic):
 
 @final
 class MeanFrame(_Logistic):
-    """The mean of a video's frames, and how much each place changes from frame to frame, in 16 × 16 squares at most.
-
-    Neither knows the order of the frames.
-    """
+    """The mean of a video's frames and of their changes (see `squares`), which do not know the order of the frames."""
 
     name: ClassVar[str] = "mean-frame"
 
@@ -203,24 +200,12 @@ class MeanFrame(_Logistic):
         from sklearn.preprocessing import StandardScaler
 
         self._scaler = StandardScaler().fit(
-            np.concatenate([self._frames(batch.inputs) for batch in thinned(train, MOST_EXAMPLES)])
+            np.concatenate([mean_frame(batch.inputs, self.clip) for batch in thinned(train, MOST_EXAMPLES)])
         )
 
     def features(self, batch: Batch) -> Any:
         assert self._scaler is not None
-        return self._scaler.transform(self._frames(batch.inputs))
-
-    def _frames(self, inputs: Sequences) -> np.ndarray:
-        """Mean frame and mean change `[batch, 2 × channel × square]`."""
-        channels, height, width = self.clip.shape
-        data = torch.where(inputs.mask()[..., None], inputs.data, 0).to(torch.float64) / 255
-        inside = inputs.mask()[:, 1:, None]
-        moves = torch.where(inside, (data[:, 1:] - data[:, :-1]).abs(), 0.0)
-        count = inputs.lengths.clamp(min=1)[:, None]
-        both = torch.stack([data.sum(1) / count, moves.sum(1) / count], dim=1)
-        size = (min(height, _SQUARES), min(width, _SQUARES))
-        squares = torch.nn.functional.adaptive_avg_pool2d(both.reshape(-1, channels, height, width), size)
-        return squares.reshape(inputs.batch, -1).numpy()
+        return self._scaler.transform(mean_frame(batch.inputs, self.clip))
 
 
 def _regression(strength: float, inputs: Any, labels: np.ndarray) -> LogisticRegression:

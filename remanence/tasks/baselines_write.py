@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from remanence.data.clips import Clip
 from remanence.data.encoders import PairEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.symbols import END, PADDING
@@ -19,12 +20,13 @@ from remanence.data.text_side import TextSide
 from remanence.nn.written import Written, packed
 from remanence.sequences import Sequences
 from remanence.tasks.sample import thinned
+from remanence.tasks.squares import mean_frame
 from remanence.tasks.task import Baseline
 
 if TYPE_CHECKING:
     from scipy import sparse
 
-__all__ = ["CopySource", "FrequentText", "Lead", "NearestText"]
+__all__ = ["CopySource", "FrequentText", "Lead", "NearestClip", "NearestText"]
 
 MOST_EXAMPLES = 50_000
 _AT_ONCE = 64
@@ -140,6 +142,39 @@ class NearestText(Baseline):
         tokens = inputs.data.numpy()[rows, columns]
         shape = (inputs.batch, self._vocabulary)
         return sparse.csr_array((np.ones(len(rows)), (rows, tokens)), shape=shape)
+
+
+@final
+class NearestClip(Baseline):
+    """The text of the training video whose mean frame, and mean change, is nearest; it knows no order.
+
+    Args:
+        clip: size and colours of the frames.
+    """
+
+    name: ClassVar[str] = "nearest-clip"
+
+    def __init__(self, clip: Clip) -> None:
+        self._clip = clip
+        self._frames = np.zeros((0, 0))
+        self._texts: list[tuple[int, ...]] = []
+
+    def fit(self, train: Part, valid: Part) -> None:
+        frames = []
+        for batch in thinned(train, MOST_EXAMPLES):
+            frames.append(mean_frame(batch.inputs, self._clip))
+            self._texts += _texts(batch)
+        self._frames = np.concatenate(frames)
+
+    def predict(self, batch: Batch) -> Tensor:
+        found = mean_frame(batch.inputs, self._clip)
+        # |a − b|² without |a|², which is the same for every b.
+        distance = (self._frames**2).sum(1) - 2 * found @ self._frames.T
+        return _answer([self._texts[place] for place in distance.argmin(1).tolist()], batch)
+
+    @property
+    def parameters(self) -> int:
+        return self._frames.size
 
 
 def _texts(batch: Batch) -> list[tuple[int, ...]]:

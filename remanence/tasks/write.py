@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
+from remanence.data.clips import Clip
 from remanence.data.encoders import PairEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.pair_part import PairPart
@@ -21,13 +22,14 @@ from remanence.data.text_side import TextSide
 from remanence.errors import SettingError
 from remanence.nn.decoder import Decoder, WritingOptions
 from remanence.nn.encoders import NumberEncoder, TokenEncoder
+from remanence.nn.frames import FrameEncoder
 from remanence.nn.model import SequenceModel
 from remanence.nn.recurrent import Recurrent
 from remanence.nn.written import forced_part
 from remanence.settings import DataSettings, Settings
 from remanence.tasks.alignment import answered, step_names
 from remanence.tasks.choices import Choices
-from remanence.tasks.stack import recurrent_stack, token_encoder
+from remanence.tasks.stack import frame_encoder, recurrent_stack, token_encoder
 from remanence.tasks.task import Prepared, Task
 
 __all__ = ["Write"]
@@ -98,8 +100,10 @@ class Write(Task):
             }
 
 
-def _source_encoder(encoders: PairEncoders, settings: Settings) -> TokenEncoder | NumberEncoder:
+def _source_encoder(encoders: PairEncoders, settings: Settings) -> TokenEncoder | NumberEncoder | FrameEncoder:
     """What turns a source into features: one way for each kind of source."""
+    if isinstance(encoders.source, Clip):
+        return frame_encoder(encoders.source, settings)
     if isinstance(encoders.source, SoundSide):
         chosen = settings.model
         return NumberEncoder(

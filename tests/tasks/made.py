@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from remanence.data.clips import Clip
 from remanence.data.encoders import ClassifyEncoders, ForecastEncoders, GenerateEncoders, PairEncoders, TagEncoders
 from remanence.data.examples import Batch, Part
+from remanence.data.film_source import FilmSource
 from remanence.data.frames import KEYS, FramePart
 from remanence.data.label_part import ClassifyPart
 from remanence.data.media.sounds import FrameStore, SoundForm
@@ -354,3 +355,24 @@ def made_sounds() -> Prepared:
         for span in ((0, 40), (40, 55), (55, 70))
     )
     return prepared(encoders, *parts)
+
+
+def made_captions() -> Prepared:
+    """What moves in a clip, and where to, in three letters."""
+    clips = made_clips("grey")
+    found = clips.encoders
+    assert isinstance(found, ClassifyEncoders) and found.clip is not None
+    encoders = pair_encoders().model_copy(update={"source": found.clip})
+    parts = []
+    for part in (clips.train, clips.valid, clips.test):
+        assert isinstance(part, MadeClassify)
+        texts = ["ab" if label else "fab" for label in part.labels.tolist()]
+        parts.append(caption_part(part.sequences, texts, encoders))
+    return prepared(encoders, *parts)
+
+
+def caption_part(clips: list[np.ndarray], texts: list[str], encoders: PairEncoders) -> PairPart:
+    offsets = np.concatenate([[0], np.cumsum([len(clip) for clip in clips])]).astype(np.int64)
+    source = FilmSource(FrameStore(np.concatenate(clips), offsets))
+    answers = store_texts([texts], encoders.target.encode)
+    return PairPart(source, answers, np.arange(len(texts)), lambda place: f"clip {place}", encoders.target.symbols.size)

@@ -85,6 +85,10 @@ CASES = {
     "pairs": Case("translate", made.made_pairs, {"beam": 3}),
     "pairs-additive": Case("translate", made.made_pairs, {"attention": "additive", "cell": "gru", "beam": 1}),
     "pairs-without-attention": Case("translate", made.made_pairs, {"attention": "none", "layers": 2, "tied": False}),
+    "captions": Case("caption", made.made_captions, {"convolution": 3, "beam": 2}),
+    "captions-without-attention": Case(
+        "caption", made.made_captions, {"convolution": 3, "attention": "none", "bidirectional": False, "cell": "gru"}
+    ),
     "pairs-fed": Case(
         "translate",
         made.made_pairs,

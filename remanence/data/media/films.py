@@ -21,7 +21,7 @@ from remanence.data.spills import Spill, drop_pages
 from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings
 
-__all__ = ["fit_clip", "form_of", "read_films"]
+__all__ = ["Complain", "fit_clip", "form_of", "read_films"]
 
 Complain = Callable[[int, str, str], DataError]
 _LIMITS = Limits(memory_bytes=2 << 30, cpu_seconds=300, wall_seconds=900.0, answer_bytes=1 << 30)
