@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -23,7 +24,7 @@ def write_clip(path: Path, frames: np.ndarray, rate: int, *, quality: int = 23) 
     codec = _CODECS[path.suffix]
     with av.open(str(path), "w") as container:
         options = {"crf": str(quality), "preset": "veryfast"} if codec == "libx264" else {}
-        stream = container.add_stream(codec, rate=rate, options=options)
+        stream: Any = container.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt, stream.bit_rate = "yuv420p", 400_000
         stream.codec_context.thread_count = 1

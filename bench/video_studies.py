@@ -25,7 +25,7 @@ _SHARES = {"train": 2400, "valid": 300, "test": 800}
 
 
 def _msr_action(source: Path, folder: Path) -> dict[str, Any]:
-    return {"path": _in_pixels(source, folder / "as1.npz"), "task": "classify"}
+    return {"path": _in_pixels(source, folder / "as1.npz"), "task": "classify", "epochs": 60}
 
 
 def _in_pixels(source: Path, path: Path) -> Path:

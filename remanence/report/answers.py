@@ -13,6 +13,7 @@ from remanence.explain import figures
 from remanence.explain.words import Words
 from remanence.prediction.outputs import forward, measure
 from remanence.report.captions import HOW
+from remanence.report.films import film_blocks
 from remanence.report.page import Block, Figure, Section, Text
 from remanence.report.tagged import tagged_blocks
 from remanence.report.writings import writings_section
@@ -43,14 +44,17 @@ def answers_section(run: Any) -> Section | None:
     if run.task.name == "forecast":
         return Section(Words("Forecasts", "预测"), _forecasts(run, part))
     if run.task.name == "classify":
-        return Section(Words("Right and wrong answers", "答对与答错"), _confusion(run, part))
+        return Section(Words("Right and wrong answers", "答对与答错"), film_blocks(run, part) + _confusion(run, part))
     if run.task.name == "tag":
         few = len(run.encoders.labels) <= MOST_LABELS
         blocks = tagged_blocks(run, part) + (_confusion(run, part) if few else ())
         return Section(Words("Labels found", "标注结果"), blocks)
     if run.task.name == "generate":
         return writings_section(run, part)
-    return written_section(run, part) if isinstance(run.encoders, PairEncoders) else None
+    if not isinstance(run.encoders, PairEncoders):
+        return None
+    written = written_section(run, part)
+    return Section(written.title, film_blocks(run, part) + written.blocks)
 
 
 def _confusion(run: Any, part: Part) -> tuple[Block, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from remanence.nn.frames import FrameEncoder
 from remanence.sequences import Sequences
 
 
-def clip(height: int = 6, width: int = 9, colour: str = "rgb") -> Clip:
+def clip(height: int = 6, width: int = 9, colour: Any = "rgb") -> Clip:
     channels = 3 if colour == "rgb" else 1
     return Clip(rate=5.0, height=height, width=width, colour=colour, mean=(0.5,) * channels, scale=(0.25,) * channels)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -177,13 +178,13 @@ def made_numbers() -> Prepared:
     return prepared(number_encoders(), *parts)
 
 
-def clip_encoders(colour: str = "rgb") -> ClassifyEncoders:
+def clip_encoders(colour: Literal["grey", "rgb"] = "rgb") -> ClassifyEncoders:
     channels = 3 if colour == "rgb" else 1
     clip = Clip(rate=5.0, height=7, width=9, colour=colour, mean=(0.4,) * channels, scale=(0.3,) * channels)
     return ClassifyEncoders(input=("video",), label="label", labels=("left", "right"), clip=clip)
 
 
-def made_clips(colour: str = "rgb") -> Prepared:
+def made_clips(colour: Literal["grey", "rgb"] = "rgb") -> Prepared:
     """A bright column that moves to the left or to the right over noise."""
     random, encoders = np.random.default_rng(9), clip_encoders(colour)
     assert encoders.clip is not None

@@ -108,7 +108,8 @@ class _Seen:
 
 def _sampled(container: Any, options: Mapping[str, Any]) -> np.ndarray:
     if not container.streams.video:
-        raise UndecodableError("holds no video, only sound" if container.streams.audio else "holds no video")
+        what = "holds no video, only sound" if container.streams.audio else "holds no video"
+        raise UndecodableError(what, "record it again, or remove the row")
     stream = container.streams.video[0]
     _check_size(container, stream, options["longest_seconds"])
     # Threads would each hold frames of their own.

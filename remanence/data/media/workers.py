@@ -211,16 +211,21 @@ def decode_all(
             idle.append(decoder)
 
     waiting: deque[Future[Decoded | Refusal]] = deque()
-    with ThreadPoolExecutor(count) as threads:
-        try:
-            for request in requests:
-                waiting.append(threads.submit(work, *request))
-                if len(waiting) >= _AHEAD * count:
+    try:
+        with ThreadPoolExecutor(count) as threads:
+            try:
+                for request in requests:
+                    waiting.append(threads.submit(work, *request))
+                    if len(waiting) >= _AHEAD * count:
+                        yield waiting.popleft().result()
+                while waiting:
                     yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-            for decoder in every:
-                decoder.close()
+            finally:
+                for future in waiting:
+                    future.cancel()
+                for decoder in every:
+                    decoder.close()
+    finally:
+        # A child that was just starting when it was closed lives until its thread has ended.
+        for decoder in every:
+            decoder.close()
