@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,11 @@ def without_frames(folder: Path) -> None:
 
 
 def points(**changes: np.ndarray) -> Change:
-    arrays = {"frames": np.ones((40, 3)), "lengths": np.full(20, 2), "labels": np.arange(20) % 2} | changes
+    arrays: dict[str, Any] = {
+        "frames": np.ones((40, 3)),
+        "lengths": np.full(20, 2),
+        "labels": np.arange(20) % 2,
+    } | changes
 
     def make(folder: Path) -> None:
         np.savez(folder / "bodies.npz", **arrays)
