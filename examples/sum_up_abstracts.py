@@ -18,7 +18,7 @@ DATA = Path(__file__).parent / "data" / "csl-titles.jsonl"
 
 def main(out: str = "runs/titles", **budget: Any) -> None:
     run = remanence.fit(
-        DATA, task="summarise", split_column="split", beside=(), threads=1, out=out, **(budget or {"epochs": 8})
+        DATA, task="summarise", split_column="split", beside=(), threads=1, out=out, **(budget or {"epochs": 14})
     )
     print(dict(run.evaluate().metrics))
     for model in run.manifest["baselines"]:

@@ -38,7 +38,7 @@ class TextSide(BaseModel):
         script: `characters` where the training texts are Chinese, Japanese or Korean: how their words are counted.
 
     Example:
-        >>> side = fit_side(lambda: iter([["A dog runs.", "A dog sat."]]), "words", limit=100, lower=True)
+        >>> side = fit_side(lambda: iter([["A dog runs in.", "A dog sat."]]), "words", limit=100, lower=True)
         >>> numbers = side.encode("A dog sits")
         >>> [side.symbols.name(number) for number in numbers.tolist()], side.decode(numbers)
         ([' a', ' dog', ' ', 's', 'i', 't', 's'], 'a dog sits')
