@@ -28,7 +28,8 @@ class Budget:
             Tukey & Larsen 1978, doi:10.2307/2683468).
         fewest: rounds that are always made; `fewest_slow` where one takes more than `slow` seconds.
         block: least seconds of one block.
-        pause: seconds between blocks, for threads of another pool to fall asleep.
+        pause: seconds between blocks, for threads of another pool to fall asleep; then a call that does not count wakes
+            one's own.
     """
 
     seconds: float = 2.0
@@ -89,7 +90,7 @@ def turns(calls: Sequence[Call], budget: Budget) -> list[tuple[float, ...]]:
         for who in order:
             if budget.pause:
                 time.sleep(budget.pause)
-            if counts[who] > 1:
+            if counts[who] > 1 or budget.pause:
                 calls[who]()
             spent[who] = _block(calls[who], counts[who]) / counts[who]
         rounds.append(tuple(spent))

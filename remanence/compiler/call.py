@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from remanence.compiler.reading import Reading
 from remanence.compiler.rows import HEAD, Rows, numbers
 from remanence.compiler.tables import PACK
 
-__all__ = ["Call", "Groups", "Places", "Shape", "call_of", "kernel_at", "shape_of"]
+__all__ = ["PACK_AT", "Call", "Groups", "Scratch", "Shape", "call_of", "kernel_at", "shape_of"]
 
 Groups = tuple[tuple[str, ...], ...]
 """Names of each parameter tensor: one, or those of a stack."""
@@ -31,23 +31,12 @@ Groups = tuple[tuple[str, ...], ...]
 # Compiled functions as ctypes sees them; a call releases Python's lock.
 _LONG, _PLACE = ctypes.c_int64, ctypes.c_void_p
 kernel_at = lru_cache(maxsize=1024)(ctypes.CFUNCTYPE(None, _LONG, _PLACE, _PLACE))
-_PACK = lru_cache(maxsize=8)(ctypes.CFUNCTYPE(None, _PLACE, _PLACE, _LONG))
+PACK_AT = lru_cache(maxsize=8)(ctypes.CFUNCTYPE(None, _PLACE, _PLACE, _LONG))
 
 _ROOM = {False: 2**18, True: 2**19}
 """Bytes for the products ahead of a few steps, and for the adjoints behind them: what stays in a core's own cache."""
 _LEAST_ROWS, _MOST_ROWS = 64, 512
-
-
-@dataclass(frozen=True, eq=False)
-class Places:
-    """Where parameters begin: `tensor` of each, and `bytes` from that tensor's beginning, int64."""
-
-    tensor: np.ndarray
-    bytes: np.ndarray
-
-    def addresses(self, tensors: Sequence[Tensor]) -> np.ndarray:
-        """In memory now; the tensors are contiguous."""
-        return np.array([tensor.data_ptr() for tensor in tensors], np.int64)[self.tensor] + self.bytes
+_LINE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,17 +45,35 @@ class _Packing:
 
     Args:
         table: of `panels.pack`.
-        places: where the parameter of each line is.
+        names: the parameter of each line.
         size: elements in all.
         gaps: whether some stay empty.
         lines: rows of lanes behind the matrices, array → (begin, width); none where they must be computed.
     """
 
     table: np.ndarray
-    places: Places
+    names: tuple[str, ...]
     size: int
     gaps: bool
     lines: dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, eq=False)
+class Scratch:
+    """What lies in the one piece of memory that nobody reads behind a forward loop.
+
+    Args:
+        places: array → (begin, elements); the rows of lanes lie behind the matrices.
+        size: elements in all.
+    """
+
+    places: Mapping[str, tuple[int, int]]
+    size: int
+
+    def part(self, whole: Tensor, array: str) -> Tensor:
+        """An array of it."""
+        begin, size = self.places[array]
+        return whole.narrow(0, begin, size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,13 +155,18 @@ class Shape:
     def integers(self, rows: Rows, backward: bool) -> np.ndarray:
         """The kernel's integers; strides are still to be filled in."""
         known = self.tiles
-        keep = backward or self.kernel.backward is not None or bool(self.kernel.kept)
+        keep = backward or self.keeping
         head = {"spread": known.spread, "gather": known.gather, "sums": known.sums, "fill": known.fill}
         head |= {"sign": -1 if self.backwards else 1, "keep": int(keep)}
         head |= {"most": max(self.most[backward], rows.longest)}
         if backward:
             head["z_size"] = self.gradient_size
         return numbers(head, [self.true[name] for name in sizes_of(self.kernel.step)], rows)
+
+    @cached_property
+    def arrays(self) -> Mapping[bool, list[str]]:
+        """Names of the kernel's arrays, by whether backward."""
+        return {way: arrays_of(self.kernel.step, way) for way in (False, True)}
 
     @cached_property
     def packing(self) -> Mapping[bool, _Packing]:
@@ -187,8 +199,7 @@ class Shape:
                 names.append(name)
                 filled += size
             start += width
-        table = np.array(lines, np.int64).reshape(-1, len(PACK))
-        return _Packing(table, self.places_of(names), start, filled < start, rows)
+        return _Packing(np.array(lines, np.int64).reshape(-1, len(PACK)), tuple(names), start, filled < start, rows)
 
     def _plain_vectors(self) -> dict[str, list[tuple[str, Home, int]]]:
         """The parameters that rows of lanes are made of; none where they are computed, repeated or added up."""
@@ -206,19 +217,56 @@ class Shape:
             for array, pairs in found.items()
         }
 
+    def scratch(self, ahead: int) -> Scratch:
+        """What lies where, for so many rows ahead of a few steps."""
+        layout, packing = self.kernel.forward, self.packing[False]
+        sizes = {"w": packing.size, "g": ahead * self.width("g"), "k": self.batch * self.width("k")}
+        sizes["l"] = self.rows.parts * self.width("l")
+        if not self.keeping:
+            sizes["s"] = self.batch * self.width("s")
+        for name in layout.passing:
+            sizes[f"x_{name}"] = 2 * self.batch * self.padded[self.kernel.step.sizes[name]]
+        places, begin, line = {}, 0, _LINE // self.dtype.itemsize
+        for name, size in sizes.items():
+            places[name] = (begin, size)
+            begin += -(-size // line) * line
+        # Rows of lanes lie in the memory of the matrices.
+        return Scratch(places | packing.lines, begin)
+
+    @cached_property
+    def whole_scratch(self) -> Scratch:
+        """Of the whole batch."""
+        return self.scratch(self.rows.parts * max(self.most[False], self.rows.longest))
+
+    @cached_property
+    def keeping(self) -> bool:
+        """Whether every step's values are kept."""
+        return self.kernel.backward is not None or bool(self.kernel.kept)
+
+    def sources(self, tensors: tuple[Tensor, ...], names: tuple[str, ...]) -> np.ndarray:
+        """Where parameters begin, in contiguous tensors."""
+        which, behind = self._sources(names)
+        return np.array([tensor.data_ptr() for tensor in tensors], np.int64)[which] + behind
+
+    @cached_property
+    def _known_sources(self) -> dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]]:
+        return {}
+
+    def _sources(self, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """For each name which tensor it is in, and how many bytes behind its beginning."""
+        found = self._known_sources.get(names)
+        if found is None:
+            places = [self.places[name] for name in names]
+            sizes = [math.prod(self.true[axis] for axis in self.kernel.step.parameter(name).axes) for name in names]
+            behind = [part * size * self.dtype.itemsize for (_, part), size in zip(places, sizes, strict=True)]
+            found = np.array([index for index, _ in places]), np.array(behind, np.int64)
+            self._known_sources[names] = found
+        return found
+
     @cached_property
     def places(self) -> dict[str, tuple[int, int]]:
         """Which tensor a parameter is in, and at which of its equal parts."""
         return {name: (i, part) for i, names in enumerate(self.groups) for part, name in enumerate(names)}
-
-    def places_of(self, names: Sequence[str]) -> Places:
-        """Where some parameters begin."""
-        found = [self.places[name] for name in names]
-        begins = [
-            part * prod(self.true[axis] for axis in self.kernel.step.parameter(name).axes) * self.dtype.itemsize
-            for name, (_, part) in zip(names, found, strict=True)
-        ]
-        return Places(np.array([index for index, _ in found], np.int64), np.array(begins, np.int64))
 
     def named(self, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """Parameters by name."""
@@ -241,6 +289,10 @@ class Call:
     rows: Rows
 
     @property
+    def keeping(self) -> bool:
+        return self.shape.keeping
+
+    @property
     def kernel(self) -> Kernel:
         return self.shape.kernel
 
@@ -251,6 +303,13 @@ class Call:
     @property
     def lengths(self) -> Tensor | None:
         return self.reading.lengths
+
+    @cached_property
+    def scratch(self) -> Scratch:
+        """The plan of the memory that nobody reads behind the forward loop."""
+        if self.lengths is None:
+            return self.shape.whole_scratch
+        return self.shape.scratch(self.rows.parts * self.most(False))
 
     def most(self, backward: bool) -> int:
         """Rows of a few steps that are worked on at once."""
@@ -270,8 +329,13 @@ class Call:
         whole = shape.numbers[backward].copy() if uniform else shape.integers(self.rows, backward)
         for name, value in strides.items():
             whole[_AT[name]] = value
-        names = arrays_of(self.step, backward)
-        pointers = np.array([arrays[name].data_ptr() if name in arrays else 0 for name in names], np.int64)
+        places = {name: array.data_ptr() for name, array in arrays.items()}
+        if whole_scratch := places.pop("scratch", 0):
+            wide = shape.dtype.itemsize
+            places |= {
+                n: whole_scratch + begin * wide for n, (begin, _) in self.scratch.places.items() if n not in places
+            }
+        pointers = np.array([places.get(name, 0) for name in shape.arrays[backward]], np.int64)
         address = shape.kernel.address(str(shape.dtype).removeprefix("torch."), backward)
         if parts == 1:
             kernel_at(address)(0, whole.ctypes.data, pointers.ctypes.data)
@@ -284,8 +348,8 @@ class Call:
         if packing.gaps:
             packed.zero_()
         table = packing.table.copy()
-        table[:, 0] = packing.places.addresses(tensors)
-        _PACK(shape.tiles.pack)(packed.data_ptr(), table.ctypes.data, len(table))
+        table[:, 0] = shape.sources(tensors, packing.names)
+        PACK_AT(shape.tiles.pack)(packed.data_ptr(), table.ctypes.data, len(table))
 
 
 _AT = {name: place for place, name in enumerate(HEAD)}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from remanence.compiler import emit_torch
 from remanence.compiler.arena import borrow
-from remanence.compiler.call import Call, Places, Shape
+from remanence.compiler.call import Call, Shape
 from remanence.compiler.ir import SCALAR
 from remanence.compiler.memory import backward_memory, once
 
@@ -70,11 +70,11 @@ def _outside_gradient(call: Call, q: Tensor, name: str) -> Tensor | None:
 
 @dataclass(frozen=True)
 class _Table:
-    """Lines of `panels.collect` from one array; `places`: where the parameter of each line is."""
+    """Lines of `panels.collect` from one array; `names`: the parameter of each line."""
 
     array: str
     lines: np.ndarray
-    places: Places
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,7 @@ def _tables(shape: Shape) -> _Tables:
             note(array, shape.kernel.plan.vectors[slot], [begin, size, 1, size, 1])
         else:
             made.append((slot, array, begin, size))
-    tables = [
-        _Table(array, np.array(found, np.int64), shape.places_of(names[array]))
-        for array, found in lines.items()
-        if found
-    ]
+    tables = [_Table(array, np.array(found, np.int64), tuple(names[array])) for array, found in lines.items() if found]
     groups = [all(n in met for n in group) if any(n in met for n in group) else None for group in shape.groups]
     return _Tables(tables, made, groups)
 
@@ -149,7 +145,7 @@ def _parameter_gradients(
     filled = tuple(tensors[i] if gradient is None else gradient for i, gradient in enumerate(found))
     for table in tables.tables:
         lines = table.lines.copy()
-        lines[:, 0] = table.places.addresses(filled)
+        lines[:, 0] = shape.sources(filled, table.names)
         source = arrays[table.array]
         place = (source.data_ptr(), source.shape[1], source.shape[0], lines.ctypes.data, len(lines))
         _COLLECT(shape.tiles.collect)(*place)

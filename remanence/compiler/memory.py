@@ -22,44 +22,50 @@ __all__ = ["backward_memory", "entries", "finals", "forward_memory", "once", "pa
 def forward_memory(
     call: Call, tensors: tuple[Tensor, ...], inputs: Tensor, given: dict[str, Tensor], state: dict[str, Tensor]
 ) -> dict[str, Tensor]:
-    """The memory of a forward pass; `tensors`: the parameters, contiguous."""
+    """The memory of a forward pass, without what nobody reads behind it; `tensors`: the parameters, contiguous."""
     shape, layout, kernel = call.shape, call.kernel.forward, call.kernel
     batch, dtype = shape.batch, shape.dtype
-    keeping = kernel.backward is not None or bool(kernel.kept)
-    arrays = {
-        "x": inputs,
-        "g": borrow((call.rows.parts * call.most(False) * shape.width("g"),), dtype),
-        "k": borrow((batch * shape.width("k"),), dtype),
-        "l": borrow((call.rows.parts * shape.width("l"),), dtype),
-        "s": borrow((shape.time if keeping else 1, batch, shape.width("s")), dtype),
-        **packed_memory(call, tensors),
-    }
+    whole = borrow((call.scratch.size,), dtype)
+    arrays = {"x": inputs, "scratch": whole}
+    if call.keeping:
+        arrays["s"] = borrow((shape.time, batch, shape.width("s")), dtype)
     if layout.lanes.get("u"):
         arrays["u"] = _outside(call, inputs, given)
+    arrays |= _packed(call, tensors, call.scratch.part(whole, "w"))
     for name, start in state.items():
-        passing = name in layout.passing
         size = shape.padded[call.step.sizes[name]]
-        states = arrays[f"x_{name}"] = borrow((2 if passing else shape.time + 1, batch, size), dtype)
-        if call.lengths is not None and (name == call.step.output or call.reading.trace):
-            # Steps that a short sequence never takes must show zeros.
-            states.zero_()
-        if not passing and shape.backwards and call.lengths is not None:
-            states[call.lengths, torch.arange(batch)] = _widened(start, size)
-            continue
-        entry = states[0 if passing or not shape.backwards else shape.time]
-        entry.copy_(start) if start.shape[-1] == size else entry.copy_(_widened(start, size))
+        if name in layout.passing:
+            entry = call.scratch.part(whole, f"x_{name}")[: batch * size].view(batch, size)
+        else:
+            states = arrays[f"x_{name}"] = borrow((shape.time + 1, batch, size), dtype)
+            if call.lengths is not None and (name == call.step.output or call.reading.trace):
+                # Steps that a short sequence never takes must show zeros.
+                states.zero_()
+            if shape.backwards and call.lengths is not None:
+                states[call.lengths, torch.arange(batch)] = _widened(start, size)
+                continue
+            entry = states[shape.time if shape.backwards else 0]
+        entry.copy_(start if start.shape[-1] == size else _widened(start, size))
     if call.lengths is not None and call.reading.trace:
         arrays["s"].zero_()
+    if kernel.backward is not None and "v" not in arrays:
+        # Backward reads it when the rest of the scratch is used for something else.
+        arrays["v"] = call.scratch.part(whole, "v").clone()
     return arrays
 
 
 def packed_memory(call: Call, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
     """Matrices in panels (w), and rows of lanes: vectors that steps read (v), what products with x start from (b)."""
-    packing = call.shape.packing[False]
-    whole = borrow((packing.size,), call.shape.dtype)
+    whole = borrow((call.shape.packing[False].size,), call.shape.dtype)
+    lines = call.shape.packing[False].lines
+    rows = {name: whole.narrow(0, begin, width) for name, (begin, width) in lines.items()}
+    return {"w": whole, **rows, **_packed(call, tensors, whole)}
+
+
+def _packed(call: Call, tensors: tuple[Tensor, ...], whole: Tensor) -> dict[str, Tensor]:
+    """Pack the matrices, and the rows of lanes behind them; what could not be packed is returned."""
     call.pack(tensors, whole, False)
-    found = {name: whole.narrow(0, begin, width) for name, (begin, width) in packing.lines.items()}
-    return {"w": whole, **(found or _vectors(call, tensors))}
+    return {} if call.shape.packing[False].lines else _vectors(call, tensors)
 
 
 def _vectors(call: Call, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
@@ -125,8 +131,14 @@ def finals(call: Call, arrays: Mapping[str, Tensor]) -> list[Tensor]:
     """The state after each sequence's last step, `[batch, size]` each."""
     found = []
     for name in call.step.state:
-        states = arrays[f"x_{name}"][:, :, : call.shape.true[call.step.sizes[name]]]
-        passing = name in call.kernel.forward.passing
+        size, passing = call.step.sizes[name], name in call.kernel.forward.passing
+        if passing:
+            entries = (2, call.shape.batch, call.shape.padded[size])
+            states = call.scratch.part(arrays["scratch"], f"x_{name}").view(entries)
+        else:
+            states = arrays[f"x_{name}"]
+        if call.shape.true[size] != states.shape[-1]:
+            states = states[:, :, : call.shape.true[size]]
         if call.shape.backwards and not passing:
             found.append(states[0].clone())
         elif call.lengths is None:

@@ -24,7 +24,7 @@ from remanence.compiler.reading import Reading, groups_of
 __all__ = ["backward", "forward", "prepare", "run"]
 
 
-_PASSING = ("b", "g", "k", "l", "w")
+_PASSING = ("b", "scratch")
 """Arrays that backward does not read."""
 
 
@@ -34,12 +34,11 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: Call, inputs: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         outputs, arrays = forward(call, inputs, rest)
-        if call.kernel.backward is not None:
-            ctx.set_materialize_grads(False)
-            ctx.call = call
-            ctx.arrays = {name: array for name, array in arrays.items() if name not in _PASSING}
-            # The output and traces lie in memory that backward reads: saved too, so that changing them is an error.
-            ctx.save_for_backward(inputs, *rest, outputs[0], *outputs[1 + len(call.step.state) :])
+        ctx.set_materialize_grads(False)
+        ctx.call = call
+        ctx.arrays = {name: array for name, array in arrays.items() if name not in _PASSING}
+        # The output and traces lie in memory that backward reads: saved too, so that changing them is an error.
+        ctx.save_for_backward(inputs, *rest, outputs[0], *outputs[1 + len(call.step.state) :])
         return outputs
 
     @staticmethod
@@ -143,7 +142,9 @@ def run(
     """
     step, reading = kernel.step, reading or Reading()
     call, inputs, rest = prepare(kernel, parameters, inputs, state, reading)
-    done = _Fused.apply(call, inputs, *rest)  # type: ignore[misc]
+    # Without a backward pass autograd has nothing to know, and asking it takes longer than a short sequence.
+    plain = kernel.backward is None
+    done = forward(call, inputs, tuple(rest))[0] if plain else _Fused.apply(call, inputs, *rest)  # type: ignore[misc]
     count = 1 + len(step.state)
     last = dict(zip(step.state, done[1:count], strict=True))
     return emit_torch.Run(done[0], last, dict(zip(reading.trace, done[count:], strict=True)))

@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from remanence.compiler.reading import Reading
 from remanence.nn import given as forms
+from remanence.nn import quick
 from remanence.nn.given import Given, Layer
 from remanence.nn.namesake import Namesake
 from remanence.nn.route import route
@@ -53,6 +54,10 @@ class _Layer(Namesake, nn.RNNBase):
         Raises:
             ShapeError: the axis, what was expected, what came; a RuntimeError and a ValueError, too.
         """
+        if hx is None and (done := quick.run(self.kind, self, input)) is not None:
+            output, *last = done
+            output = output.contiguous()
+            return output.transpose(0, 1) if self.batch_first else output, tuple(last) if len(last) > 1 else last[0]
         if torch._C._get_tracing_state() is not None and not isinstance(input, Sequences):
             # A tracer would record our checks among the operations.
             return super().forward(input, hx)
@@ -74,7 +79,7 @@ class _Layer(Namesake, nn.RNNBase):
             states = hx if len(layer.states) > 1 else (hx,)
             start = dict(zip(layer.states, map(given.inner, states), strict=True))
         output, finals = self._run(given, flow, start, path)
-        last = [given.outer(torch.stack(values)) for values in finals.values()]
+        last = [given.outer(_stacked(values)) for values in finals.values()]
         return given.answer(output), tuple(last) if len(layer.states) > 1 else last[0]
 
     def _first(self) -> Tensor:
@@ -155,6 +160,10 @@ class _Layer(Namesake, nn.RNNBase):
             given, output, list(last) if pair else [last], list(start) if isinstance(start, tuple | list) else [start]
         )
         return answer, tuple(finals) if pair else finals[0]
+
+
+def _stacked(values: list[Tensor]) -> Tensor:
+    return values[0].unsqueeze(0) if len(values) == 1 else torch.stack(values)
 
 
 class RNN(_Layer, nn.RNN):

@@ -26,7 +26,7 @@ from remanence.nn.twin import transformed
 if TYPE_CHECKING:
     from remanence.compiler.kernel import Kernel
 
-__all__ = ["SHORTEST", "abstract", "check_weight", "choose", "run"]
+__all__ = ["SHORTEST", "abstract", "built", "check_weight", "choose", "run"]
 
 _PRESENT = importlib.util.find_spec("numba") is not None
 
@@ -144,6 +144,11 @@ def run(
         tensor.requires_grad for tensor in (inputs, *weights.values(), *state.values(), *reading.given.values())
     )
     return run_cpu.run(_built(cell, reading.trace, train), weights, inputs, state, reading)
+
+
+def built(cell: Cell) -> Kernel:
+    """The kernel of a cell that is run without gradients or a trace."""
+    return _built(cell, (), False)
 
 
 @lru_cache(maxsize=256)
