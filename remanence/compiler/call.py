@@ -21,9 +21,10 @@ from remanence.compiler.layout import Home
 from remanence.compiler.machine import MACHINE
 from remanence.compiler.reading import Reading
 from remanence.compiler.rows import HEAD, Rows, numbers
+from remanence.compiler.scratch import Scratch
 from remanence.compiler.tables import PACK
 
-__all__ = ["PACK_AT", "Call", "Groups", "Scratch", "Shape", "call_of", "kernel_at", "shape_of"]
+__all__ = ["PACK_AT", "Call", "Groups", "Shape", "call_of", "kernel_at", "shape_of"]
 
 Groups = tuple[tuple[str, ...], ...]
 """Names of each parameter tensor: one, or those of a stack."""
@@ -56,24 +57,6 @@ class _Packing:
     size: int
     gaps: bool
     lines: dict[str, tuple[int, int]]
-
-
-@dataclass(frozen=True, eq=False)
-class Scratch:
-    """What lies in the one piece of memory that nobody reads behind a forward loop.
-
-    Args:
-        places: array → (begin, elements); the rows of lanes lie behind the matrices.
-        size: elements in all.
-    """
-
-    places: Mapping[str, tuple[int, int]]
-    size: int
-
-    def part(self, whole: Tensor, array: str) -> Tensor:
-        """An array of it."""
-        begin, size = self.places[array]
-        return whole.narrow(0, begin, size)
 
 
 @dataclass(frozen=True, eq=False)
