@@ -35,8 +35,10 @@ from remanence.tasks.transcript import Search, Transcript, logits_of, starts_of
 __all__ = ["Transcribe"]
 
 _AT_ONCE = 16
-_WEIGHTS = (0.25, 0.5, 1.0, 1.5, 2.0)
-_BONUSES = (0.0, 1.0, 2.0, 4.0)
+_WEIGHTS = (0.5, 1.0, 2.0)
+_BONUSES = (0.0, 2.0, 4.0)
+_NARROW = 8
+"""Beginnings of a text that are followed while the weights of a language are chosen."""
 _TRIED = 200
 """Sounds of the validation part that the weights of a language model are chosen on, spread evenly."""
 _LOOKED_AT = 1000
@@ -123,7 +125,7 @@ class Transcribe(Task):
                 truth += [target.decode(row) for row in batch.target.tolist()]
         least: float | None = None
         for weights in _candidates(settings):
-            found = [text for logits, steps in answers for text in head.search.texts(logits, steps, weights)]
+            found = [text for logits, steps in answers for text in head.search.texts(logits, steps, weights, _NARROW)]
             edits, _ = wrong([target.decode(text) for text in found], truth, characters=target.script == "characters")
             if least is None or edits.sum() < least:
                 least = float(edits.sum())

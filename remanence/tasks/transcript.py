@@ -81,9 +81,11 @@ class Search:
             row[: len(text), 0] = torch.tensor(text, dtype=column.dtype, device=column.device)
         return column
 
-    def texts(self, logits: Tensor, steps: Tensor, weights: Weights | None) -> list[tuple[int, ...]]:
-        """The text of each sound."""
-        width = self._settings.model.beam or 1
+    def texts(
+        self, logits: Tensor, steps: Tensor, weights: Weights | None, most: int | None = None
+    ) -> list[tuple[int, ...]]:
+        """The text of each sound; `most` bounds how many beginnings are followed."""
+        width = min(self._settings.model.beam or 1, most or self._settings.model.beam or 1)
         numbers = logits.detach().cpu().numpy()
         pairs = list(zip(numbers, steps.tolist(), strict=True))
         if weights is None or width == 1:
