@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from remanence.data.clips import Clip
+from remanence.data.media.sounds import SoundForm
 from remanence.data.motion import motion_names
 from remanence.data.runs import Runs
 from remanence.data.scalers import Scaler
@@ -93,6 +94,7 @@ class ClassifyEncoders(_Encoders):
         runs: runs of tokens that training texts share, or None.
         scaler: of number columns, or None for texts and videos.
         clip: what is seen of videos, whose paths stand in the column `input`; None for texts and numbers.
+        sound: how sounds, whose paths stand in the column `input`, become numbers; None for what else there is.
         missing: how empty cells are treated; `mask` adds one flag input for each number column.
         longest: steps kept of each sequence, or None for all.
     """
@@ -107,6 +109,7 @@ class ClassifyEncoders(_Encoders):
     runs: Runs | None = None
     scaler: Scaler | None = None
     clip: Clip | None = None
+    sound: SoundForm | None = None
     missing: Literal["refuse", "mask", "fill"] = "refuse"
     longest: int | None = None
 
@@ -115,6 +118,8 @@ class ClassifyEncoders(_Encoders):
         """Names of the inputs of one step; empty for texts and videos."""
         if self.scaler is None:
             return ()
+        if self.sound is not None:
+            return self.sound.columns
         flags = tuple(f"{column} missing" for column in self.input) if self.missing == "mask" else ()
         return self.input + flags
 

@@ -57,6 +57,9 @@ def prepare_classify(path: str | Path, settings: DataSettings) -> DataParts[Clas
     settings = with_sibling(path, settings, notes)
     main = read_records(path, settings)
     notes += main.notes
+    if main.sound is not None:
+        settings = settings.model_copy(update=main.sound.as_settings())
+        notes.append(main.sound.note)
     if main.columns and not settings.input:
         settings = settings.model_copy(update={"input": main.columns})
     shares = share_out(main, settings, notes, read_records)
@@ -93,10 +96,12 @@ def reopen_classify(
     update = {name: getattr(encoders, name) for name in names} | {"split_column": None, "group": None}
     if (clip := encoders.clip) is not None:
         update |= {"frame_rate": clip.rate, "frame_size": (clip.height, clip.width), "colour": clip.colour}
+    update |= encoders.sound.as_settings() if encoders.sound else {}
     records = read_records(path, settings.model_copy(update=update), answers=answers)
-    if records.columns and len(records.columns) != len(encoders.input):
+    dimensions = len(encoders.features if encoders.sound else encoders.input)
+    if records.columns and len(records.columns) != dimensions:
         raise DataError(
-            f"the model reads {len(encoders.input)} dimensions, this file has {len(records.columns)}",
+            f"the model reads {dimensions} dimensions, this file has {len(records.columns)}",
             path=path,
             remedy="give a file with the same columns",
         )
@@ -160,6 +165,7 @@ def _fit(train: Share[Records], settings: DataSettings, labels: tuple[str, ...],
         vocabulary=vocabulary,
         scaler=scaler,
         clip=clip,
+        sound=records.sound,
         missing=settings.missing,
         longest=settings.longest,
     )

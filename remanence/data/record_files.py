@@ -10,18 +10,19 @@ import pyarrow as pa
 from remanence.data.archive import read_archive
 from remanence.data.film_records import film_records, one_film
 from remanence.data.media.films import form_of
-from remanence.data.media.listing import VIDEOS, names_files
+from remanence.data.media.listing import SOUNDS, VECTORS, VIDEOS, names_files
 from remanence.data.panel import Codes
 from remanence.data.record_tables import number_records, row_records
 from remanence.data.records import Records, refuse_missing
 from remanence.data.rows import Table
 from remanence.data.skeletons import read_skeletons
+from remanence.data.sound_records import one_sound, sound_records
 from remanence.data.sources import file_format, find
 from remanence.data.tables import open_table
 from remanence.errors import DataError
 from remanence.settings import DataSettings
 
-__all__ = ["is_text", "names_videos", "read_records"]
+__all__ = ["is_text", "names_sounds", "names_videos", "read_records"]
 
 
 def is_text(table: Table, settings: DataSettings) -> bool:
@@ -42,6 +43,8 @@ def read_records(path: str | Path, settings: DataSettings, *, answers: bool = Tr
         return _from_archive(path, kind, settings, answers=answers)
     if kind == "npz":
         return read_skeletons(path, settings, answers=answers)
+    if kind == "sound":
+        return one_sound(path, settings, answers)
     if kind == "video":
         return one_film(path, form_of(settings), settings, answers)
     table = open_table(path, settings)
@@ -51,8 +54,16 @@ def read_records(path: str | Path, settings: DataSettings, *, answers: bool = Tr
         table.need([settings.label or "label"], "label")
     if names_videos(table, settings):
         return film_records(table, form_of(settings), settings, answers)
+    if names_sounds(table, settings):
+        return sound_records(table, settings, answers)
     reader = row_records if is_text(table, settings) else number_records
     return reader(table, settings, answers)
+
+
+def names_sounds(table: Table, settings: DataSettings) -> bool:
+    """Whether the input is one column of names of sounds."""
+    wanted = (*SOUNDS, *VECTORS)
+    return is_text(table, settings) and names_files((row.get(settings.input[0]) for row in table.head), wanted)
 
 
 def names_videos(table: Table, settings: DataSettings) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from remanence.data.clips import ClipForm
 from remanence.data.diagnose import line_of_row
+from remanence.data.media.sounds import SoundForm
 from remanence.data.rows import Table, raw_rows
 from remanence.data.spills import slabs
 from remanence.errors import DataError
@@ -36,6 +37,7 @@ class Records:
         values: float64 `[step, column]`, or None for texts, which stay in the file.
         offsets: first step of each sequence, and the number of steps, int64 `[sequence + 1]`, or None for texts.
         lines: line of each sequence where it is known already.
+        sound: how sounds became `values`, or None.
         form: how frames were taken of videos, or None; `values` are then their pixels, uint8, and have no columns.
         media: files that the table names, which were read, too.
     """
@@ -55,6 +57,7 @@ class Records:
     lines: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     form: ClipForm | None = None
+    sound: SoundForm | None = None
     media: tuple[Path, ...] = ()
 
     def __len__(self) -> int:

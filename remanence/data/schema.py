@@ -10,11 +10,11 @@ from typing import Any
 
 from remanence.data.diagnose import number_remedy
 from remanence.data.frames import is_notes
-from remanence.data.media.listing import VIDEOS, names_files
+from remanence.data.media.listing import SOUNDS, VECTORS, VIDEOS, names_files
 from remanence.data.rows import Table, as_number
 from remanence.data.samples import sample_table
 from remanence.data.schema_columns import SEQUENCE, TIME, Column, columns_of, named
-from remanence.data.schema_pairs import name_pairs
+from remanence.data.schema_pairs import SPOKEN, name_pairs
 from remanence.data.schema_samples import guess_samples
 from remanence.data.skeletons import LABELS, given_parts
 from remanence.data.sources import file_format, find
@@ -74,6 +74,8 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
         raise DataError("music, not a table", path=path, remedy="--task generate")
     if kind == "video":
         raise DataError("one video, expected a table of them", path=path, remedy="a column of paths, and one of labels")
+    if kind == "sound":
+        raise DataError("one sound, expected a table of them", path=path, remedy="a column of paths, one of texts")
     if kind == "npz":
         return _skeletons(path, settings, wanted)
     if kind in ("conllu", "conll"):
@@ -100,6 +102,9 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
     if wanted is None and kind == "jsonl" and _holds_lists(table):
         return Guess(settings.model_copy(update={"task": "tag"}), ("task: tag (--task)",))
     columns = columns_of(table)
+    if wanted is None and _speaks(columns, settings):
+        chosen = name_pairs(path, settings, notes).model_copy(update={"task": "transcribe"})
+        return Guess(chosen, ("task: transcribe (--task)", *notes))
     _need(table, settings)
     if not any(column.number for column in columns):
         _refuse_other_digits(table, columns)
@@ -262,6 +267,22 @@ def _guess_series(table: Table, columns: list[Column], time: str | None, setting
     return ()
 
 
+def _speaks(columns: list[Column], settings: DataSettings) -> bool:
+    """Whether a table names sounds and has texts for them, by the name of their column."""
+    sounds = any(names_files(column.values, (*SOUNDS, *VECTORS)) for column in columns)
+    return sounds and settings.label is None and (settings.answer is not None or named(columns, SPOKEN) is not None)
+
+
+def _media(texts: list[Column], notes: list[str]) -> tuple[str, ...]:
+    """The column that names videos or sounds, if there is one."""
+    for what, endings in (("videos", VIDEOS), ("sounds", (*SOUNDS, *VECTORS))):
+        for column in texts:
+            if names_files(column.values, endings):
+                notes.append(f"input: {what} '{column.name}' (--input)")
+                return (column.name,)
+    return ()
+
+
 def _classify(table: Table, columns: list[Column], settings: DataSettings, notes: list[str]) -> dict[str, Any]:
     label = settings.label or _guess_label(table, columns, settings)
     if settings.label is None:
@@ -269,10 +290,8 @@ def _classify(table: Table, columns: list[Column], settings: DataSettings, notes
     taken = {label, settings.group, settings.split_column, settings.time, *settings.sequence}
     free = [column for column in columns if column.name not in taken]
     texts = [column for column in free if not column.number and column.time_format is None]
-    videos = next((column for column in texts if names_files(column.values, VIDEOS)), None)
-    if not settings.input and videos is not None:
-        notes.append(f"input: videos '{videos.name}' (--input)")
-        return {"label": label, "input": (videos.name,)}
+    if not settings.input and (media := _media(texts, notes)):
+        return {"label": label, "input": media}
     if settings.input:
         numeric = all(column.number for column in columns if column.name in settings.input)
         numeric = bool(settings.sequence) or (len(settings.input) > 1) or (numeric and bool(named(free, SEQUENCE)))

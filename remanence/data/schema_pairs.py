@@ -14,10 +14,10 @@ from remanence.data.tables import open_table
 from remanence.errors import DataError
 from remanence.settings import DataSettings
 
-__all__ = ["name_pairs"]
+__all__ = ["SPOKEN", "name_pairs"]
 
 _NAMED = (*SOUNDS, *VECTORS, *VIDEOS)
-_SPOKEN = ("text", "transcript", "transcription", "sentence", "文本", "文字", "转写")
+SPOKEN = ("text", "transcript", "transcription", "sentence", "文本", "文字", "转写")
 _READ = ("source", "src", "input", "text", "article", "document", "abstract", "原文", "源文", "摘要", "正文", "文本")
 _WRITTEN = ("target", "tgt", "answer", "translation", "summary", "title", "headline", "caption", "译文", "标题", "总结")
 
@@ -49,7 +49,7 @@ def _columns(table: Table, settings: DataSettings, notes: list[str]) -> dict[str
         chosen = sounds[0].name
         notes.append(f"input: files in '{chosen}' (--input)")
         texts = [column for column in texts if column not in sounds]
-    if answer is None and (told := named(texts, _SPOKEN) if chosen else None):
+    if answer is None and (told := named(texts, SPOKEN) if chosen else None):
         answer = told.name
         notes.append(f"answer: '{answer}' (--answer)")
     if answer is None:

@@ -162,9 +162,7 @@ def sound_sources(shares: Sequence[Share[Pairs]], settings: DataSettings, notes:
     for each in sounds.values():
         if note := each.bad.note(len(each.items)):
             notes.append(note)
-    if form.kind == "sound":
-        made = f"{form.bands} bands" if form.features == "mel" else f"{form.coefficients} cepstra"
-        notes.append(f"sounds: {made} every {form.hop_ms:g} ms at {form.rate:g} Hz (--features, --sample-rate)")
+    notes.append(form.note)
     sources = {key: SoundSource(store, side, settings.longest) for key, store in stores.items()}
     return Sourced(side, sources, places, tuple(file for each in sounds.values() for file in each.files))
 

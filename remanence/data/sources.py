@@ -42,6 +42,7 @@ FORMATS = {
     ".iob2": "conll",
     ".mat": "mat",
     ".npz": "npz",
+    **dict.fromkeys((".wav", ".flac", ".ogg", ".oga", ".mfc", ".npy"), "sound"),
     **dict.fromkeys((".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif"), "video"),
 }
 _COMPRESSED = (".xz", ".gz")

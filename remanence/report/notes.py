@@ -29,6 +29,8 @@ _NOTES = (
         "split: {parts} as the file gives them (--split-column)",
         "划分：按文件自带的 {parts}（--split-column）",
     ),
+    ("input: sounds '{column}' (--input)", "输入：声音“{column}”（--input）"),
+    ("sounds: {width} numbers a frame, as the files have them", "声音：文件里现成的特征，每帧 {width} 个数"),
     ("input: videos '{column}' (--input)", "输入：视频“{column}”（--input）"),
     (
         "videos: {rate} frames a second, {height} × {width}, {colour} (--frame-rate, --frame-size, --colour)",

@@ -70,6 +70,19 @@ class SoundForm(BaseModel):
         plain = [f"{self.features if self.kind == 'sound' else 'v'}{place}" for place in range(self.width)]
         return tuple(name + " delta" * order for order in range(self.deltas + 1) for name in plain)
 
+    @property
+    def note(self) -> str:
+        """What is heard, for a person."""
+        if self.kind == "vectors":
+            return f"sounds: {self.width} numbers a frame, as the files have them"
+        made = f"{self.bands} bands" if self.features == "mel" else f"{self.coefficients} cepstra"
+        return f"sounds: {made} every {self.hop_ms:g} ms at {self.rate:g} Hz (--features, --sample-rate)"
+
+    def as_settings(self) -> dict[str, Any]:
+        """The settings by which another file is read alike."""
+        found = self.model_dump(exclude={"kind", "rate", "width"})
+        return found | ({"sample_rate": self.rate} if self.kind == "sound" else {})
+
     def finished(self, values: np.ndarray) -> np.ndarray:
         """Features of one item as a model may read them: centred, with deltas."""
         values = values - values.mean(0) if self.centre else values
