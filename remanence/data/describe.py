@@ -97,6 +97,7 @@ def describe(path: str | Path, settings: DataSettings | None = None) -> Descript
         "generate": _describe_corpus,
         "translate": _describe_pairs,
         "summarise": _describe_pairs,
+        "transcribe": _describe_pairs,
     }
     kinds[task](path, guessed.settings, findings)
     if task not in _OF_TEXTS and not findings.columns and file_format(Path(path), guessed.settings.format) in _TABLES:

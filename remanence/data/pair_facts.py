@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from remanence.data.corpus_facts import quantiles, survey_texts
-from remanence.data.pairs import read_pairs
+from remanence.data.pairs import Pairs, read_pairs
+from remanence.data.sound_source import files_of, holds_sounds
 from remanence.data.tokens import choose_kind
 from remanence.settings import DataSettings
 
@@ -18,6 +19,23 @@ _UNLIKE = 9.0
 """A pair whose sides differ so many times more in length than the others is suspicious."""
 
 
+def _sounds(pairs: Pairs, settings: DataSettings) -> tuple[dict[str, Any], list[str]]:
+    """Sounds are looked for, not decoded: of thousands that would take minutes."""
+    files, written = files_of(pairs, settings), survey_texts(pairs.answers())
+    facts = {
+        "a row is": "a sound, and the text that is said in it",
+        "read": f"files in '{pairs.input}'",
+        "written": f"'{pairs.answer}'",
+        "sounds": len(pairs),
+        "files": len(files),
+        "bytes": sum(file.stat().st_size for file in files if file.is_file()),
+        "lengths written": quantiles(written.lengths),
+        "lengths are in": "characters",
+    }
+    absent = [file for file in files if not file.is_file()]
+    return facts, [f"{len(absent)} files are not there, {absent[0].name} first"] if absent else []
+
+
 def pair_facts(path: str | Path, settings: DataSettings) -> tuple[dict[str, Any], list[str]]:
     """Facts in the order they are shown, and what looks suspicious.
 
@@ -25,6 +43,8 @@ def pair_facts(path: str | Path, settings: DataSettings) -> tuple[dict[str, Any]
         DataError: the file is no file of pairs.
     """
     pairs = read_pairs(path, settings)
+    if holds_sounds(pairs):
+        return _sounds(pairs, settings)
     read, written = survey_texts(pairs.sources()), survey_texts(pairs.answers())
     facts = {
         "a row is": "a pair: what is read, and the text to write for it",

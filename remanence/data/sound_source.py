@@ -24,7 +24,7 @@ from remanence.errors import DataError
 from remanence.sequences import Sequences
 from remanence.settings import DataSettings
 
-__all__ = ["SoundSide", "SoundSource", "Sourced", "holds_sounds", "reopened_sounds", "sound_sources"]
+__all__ = ["SoundSide", "SoundSource", "Sourced", "files_of", "holds_sounds", "reopened_sounds", "sound_sources"]
 
 _LOOKED_AT = 100
 """Cells that are looked at to see whether they name files."""
@@ -137,6 +137,11 @@ class Sourced:
     sources: Mapping[int, Source]
     places: tuple[np.ndarray, ...]
     files: tuple[Path, ...]
+
+
+def files_of(pairs: Pairs, settings: DataSettings) -> tuple[Path, ...]:
+    """Every file that the pairs name, each once, whether it is there or not."""
+    return tuple(dict.fromkeys(path for item in _Sounds(pairs, settings).items for path in item))
 
 
 def holds_sounds(pairs: Pairs) -> bool:
