@@ -110,6 +110,13 @@ class SoundSource(Source):
         self._store, self._side = store, side
         self.lengths = store.lengths if longest is None else np.minimum(store.lengths, longest)
 
+    def tokens(self, place: int) -> list[str]:
+        """The second at which each frame begins; of ready features, whose rate is not known, nothing."""
+        form = self._side.form
+        if form.kind != "sound":
+            return []
+        return [f"{frame * form.hop_ms / 1000:.2f}" for frame in range(int(self.lengths[place]))]
+
     def batch(self, places: np.ndarray) -> Sequences:
         """The sounds at these places, float32 `[sound, frame, feature]`, 0 behind the end of each."""
         lengths = np.ascontiguousarray(self.lengths[places])

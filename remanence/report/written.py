@@ -9,12 +9,14 @@ import numpy as np
 from remanence.data.encoders import PairEncoders
 from remanence.data.examples import Part
 from remanence.explain.alignment import alignment_heatmap
-from remanence.explain.example import Example, example_of, typical
+from remanence.explain.example import Example, example_of, step_labels, typical
 from remanence.explain.words import Words
+from remanence.nn.sound import CTCHead
 from remanence.prediction.outputs import forward
 from remanence.report.names import number
 from remanence.report.page import Block, Figure, Section, Table, Text
 from remanence.tasks.alignment import Alignment, answered
+from remanence.tasks.transcript import heard
 
 __all__ = ["alignment_section", "written_section", "written_words"]
 
@@ -32,6 +34,12 @@ HOW_ALIGNED = Words(
     "Each row is a piece that was written, in order; the dark cells of its row are the steps of the source it attended "
     "to while writing it. A row sums to 100 %.",
     "每一行是依次写出的一个片段；行中深色的格子，是写它时模型所注意的原文各步。每行合计 100 %。",
+)
+
+HOW_HEARD = Words(
+    "Each row is a symbol of the likeliest path, in order; the dark cells are the steps at which it was heard. "
+    "Between them lies the blank, which says nothing.",
+    "每一行是最可能路径上的一个符号，依次排列；行中深色的格子，是听到它的各步。其间是空白符，不代表任何内容。",
 )
 
 
@@ -73,14 +81,18 @@ def _aligned(run: Any, example: Example) -> list[Block]:
         "alignment",
         lambda language: alignment_heatmap(alignment, language=language),
         Words(f"{title} → {_short(text, 60)}", f"{title} → {_short(text, 60)}"),
-        HOW_ALIGNED,
+        HOW_HEARD if isinstance(run.model.head, CTCHead) else HOW_ALIGNED,
     )
     return [figure]
 
 
 def _written(run: Any, example: Example) -> tuple[str, float, Alignment]:
     """The text for an example, log p of a token of it, its alignment."""
-    output = forward(run.model, example.batch, None)
+    output = forward(run.model, example.batch, None).cpu()
+    if isinstance(run.model.head, CTCHead):
+        steps = int(run.model.encode(example.batch).lengths[0])
+        found = heard(output[0], step_labels(example.labels, steps), run.encoders)
+        return found.text, found.score, found.alignment
     found = next(answered(output, [example.labels], run.encoders))
     return found.text, found.score, found.alignment
 

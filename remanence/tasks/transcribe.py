@@ -14,6 +14,7 @@ from torch import Tensor
 
 from remanence.data.encoders import PairEncoders
 from remanence.data.examples import Batch, Part
+from remanence.data.pair_part import PairPart
 from remanence.data.paired import prepare_pairs, reopen_pairs
 from remanence.data.sound_source import SoundSide
 from remanence.data.symbols import END
@@ -22,6 +23,7 @@ from remanence.nn.encoders import NumberEncoder
 from remanence.nn.model import SequenceModel
 from remanence.nn.sound import CTCHead, Masks, SoundEncoder, stacked_lengths
 from remanence.settings import DataSettings, Settings
+from remanence.tasks.alignment import step_names
 from remanence.tasks.baselines_transcribe import FrequentTranscript, NearestTranscript, texts_of
 from remanence.tasks.choices import Choices
 from remanence.tasks.ctc import BLANK
@@ -30,7 +32,7 @@ from remanence.tasks.sample import spread
 from remanence.tasks.spoken_language import Weights
 from remanence.tasks.stack import recurrent_stack
 from remanence.tasks.task import Baseline, Meter, Prepared, Task
-from remanence.tasks.transcript import Search, Transcript, logits_of, starts_of
+from remanence.tasks.transcript import Search, heard, logits_of, starts_of
 
 __all__ = ["Transcribe"]
 
@@ -138,15 +140,17 @@ class Transcribe(Task):
     def rows(
         self, output: Tensor, batch: Batch, part: Part, encoders: BaseModel, settings: Settings
     ) -> Iterator[dict[str, Any]]:
-        """A row a sound: where it stands, its text, and where each symbol of the likeliest path begins, as JSON."""
-        assert isinstance(encoders, PairEncoders)
-        output, steps = output.detach().cpu(), stacked_lengths(batch.inputs.lengths, settings.model.stack or 1)
+        """A row a sound: where it stands, its text, mean log p of a step, and where each symbol begins, as JSON."""
+        assert isinstance(encoders, PairEncoders) and isinstance(part, PairPart)
+        output, stack = output.detach().cpu(), settings.model.stack or 1
         for row, index in enumerate(batch.index.tolist()):
-            found = Transcript.read(output[row], int(steps[row]))
+            length = int(batch.inputs.lengths[row])
+            found = heard(output[row], step_names(part.tokens(index), length)[::stack], encoders)
             yield {
                 "example": part.name(index),
-                encoders.answer: encoders.target.decode(found.text),
-                "starts": starts_of(found, encoders, settings),
+                encoders.answer: found.text,
+                "score": found.score,
+                "alignment": starts_of(found.alignment),
             }
 
     def baselines(self, prepared: Prepared, settings: Settings) -> tuple[Baseline, ...]:

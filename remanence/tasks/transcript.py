@@ -7,21 +7,22 @@ last     the text: its symbols one after the other from the first step on, then 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from remanence.data.encoders import PairEncoders
-from remanence.data.sound_source import SoundSide
 from remanence.data.symbols import PADDING
 from remanence.settings import Settings
+from remanence.tasks.alignment import Alignment, Answered
 from remanence.tasks.ctc import Aligned, Language, beam_search, greedy, log_softmax
 from remanence.tasks.spoken_language import CharacterLanguage, Weights, WordLanguage
 
-__all__ = ["Search", "Transcript", "as_answer", "logits_of", "starts_of"]
+__all__ = ["Search", "Transcript", "as_answer", "heard", "logits_of", "starts_of"]
 
 
 class Transcript(NamedTuple):
@@ -107,10 +108,35 @@ class Search:
         return [self._encoders.target.encode(text) for text in self._encoders.texts]
 
 
-def starts_of(found: Transcript, encoders: PairEncoders, settings: Settings) -> str:
-    """Each symbol of the likeliest path, and the second (of ready features the frame) at which it begins, as JSON."""
-    assert isinstance(encoders.source, SoundSide)
-    form, names = encoders.source.form, encoders.target.pieces(found.path.symbols)
-    step = (settings.model.stack or 1) * (form.hop_ms / 1000 if form.kind == "sound" else 1)
-    starts = [[name, round(start * step, 3)] for name, start in zip(names, found.path.starts, strict=True)]
-    return json.dumps(starts, ensure_ascii=False)
+def heard(output: Tensor, steps: Sequence[str], encoders: PairEncoders) -> Answered:
+    """What was found for one sound.
+
+    Args:
+        output: its answer `[step, symbol + 1]`.
+        steps: the name of each step that was answered.
+        encoders: say what symbols stand for.
+
+    Returns:
+        The text; the mean log-probability of a step of the likeliest path; where each symbol of that path stands: the
+        share of its own probability that lies at each of its steps.
+    """
+    found = Transcript.read(output, len(steps))
+    chances = logits_of(output)[: len(steps)].double().log_softmax(1).numpy()
+    weights = np.zeros((len(found.path.symbols), len(steps)))
+    for row, (symbol, start, stop) in enumerate(zip(*found.path, strict=True)):
+        shares = np.exp(chances[start:stop, symbol])
+        weights[row, start:stop] = shares / shares.sum()
+    score = float(chances.max(1).mean()) if len(steps) else 0.0
+    alignment = Alignment(encoders.target.pieces(found.path.symbols), tuple(steps), weights)
+    return Answered(encoders.target.decode(found.text), score, alignment)
+
+
+def starts_of(alignment: Alignment) -> str:
+    """Each symbol of the likeliest path and the step at which it begins, as JSON.
+
+    Example:
+        >>> starts_of(Alignment(("y", "es"), ("0", "0.03"), np.array([[0.9, 0.1], [0.0, 1.0]])))
+        '[["y", "0"], ["es", "0.03"]]'
+    """
+    first = [alignment.source[step] for step in (alignment.weights > 0).argmax(1).tolist()]
+    return json.dumps([list(pair) for pair in zip(alignment.written, first, strict=True)], ensure_ascii=False)
