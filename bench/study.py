@@ -25,8 +25,8 @@ from bench.folds import pooled
 from bench.generate_studies import GENERATE_STUDIES, learning_on, simple_models
 from bench.protocol import Study, decompressed, extract
 from bench.tag_studies import TAG_STUDIES
-from bench.translate_studies import TRANSLATE_STUDIES, shown_sentences, with_gain
 from bench.transcribe_studies import TRANSCRIBE_STUDIES
+from bench.translate_studies import TRANSLATE_STUDIES, shown_sentences, with_gain
 from bench.video_studies import VIDEO_STUDIES
 
 ROOT = Path(__file__).resolve().parent.parent
