@@ -27,7 +27,7 @@ HERE = Path(__file__).parent / "data"
 def main(originals: Path) -> None:
     made = (
         seattle_weather, beijing_pm25, japanese_vowels, snips_intents, snips_slots, tang_couplets, gaze_windows,
-        gaze_samples, tang_poems, shakespeare, tatoeba_pairs, csl_titles,
+        gaze_samples, tang_poems, shakespeare, tatoeba_pairs, csl_titles, spoken_digits,
     )  # fmt: skip
     for make in made:
         path = make(originals)
@@ -197,6 +197,26 @@ def gaze_samples(originals: Path) -> Path:
             place = (f"{sample['x']:.2f}", f"{sample['y']:.2f}", names[int(sample["evt"])])
             rows.append((f"S{person}", f"{step / 200:g}", *place))
     return write_table("gaze-samples.csv", ("recording", "time", "x", "y", "event"), rows)
+
+
+def spoken_digits(originals: Path) -> Path:
+    """Copy six takes of ten digits by two speakers; draw which are joined: take 0 is for the test, 1 for validation."""
+    folder = HERE / "digits"
+    folder.mkdir(exist_ok=True)
+    with tarfile.open(originals / "transcribe/fsdd.tar.xz") as archive:
+        for entry in archive.getmembers():
+            found = re.fullmatch(r"(?:.*/)?(\d_(?:jackson|theo)_[0-5]\.wav)", entry.name)
+            inside = archive.extractfile(entry) if found else None
+            if found and inside:
+                (folder / found[1]).write_bytes(inside.read())
+    draw, rows = random.Random(20000228), []
+    for speaker in ("jackson", "theo"):
+        for part, takes, count in (("train", "2345", 200), ("valid", "1", 30), ("test", "0", 30)):
+            for _ in range(count):
+                digits = [draw.choice("0123456789") for _ in range(draw.randint(2, 5))]
+                files = ";".join(f"digits/{digit}_{speaker}_{draw.choice(takes)}.wav" for digit in digits)
+                rows.append((files, " ".join(digits), speaker, part))
+    return write_table("spoken-digits.csv", ("file", "text", "speaker", "split"), rows)
 
 
 def member(archive: Path, name: str) -> str:
