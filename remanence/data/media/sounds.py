@@ -224,7 +224,10 @@ def _sphinx(path: Path, width: int) -> np.ndarray:
 
 
 def _numpy(path: Path) -> np.ndarray:
-    values = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError):
+        raise ValueError("cut short, or no NumPy array of numbers") from None
     if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "fiu":
         raise ValueError("expected an array of numbers [frame, feature]")
     if not 0 < values.shape[1] <= _MOST_FEATURES:
