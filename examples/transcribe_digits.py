@@ -15,10 +15,10 @@ import remanence
 DATA = Path(__file__).parent / "data" / "spoken-digits.csv"
 
 
-def main(out: str = "runs/digits", **budget: int) -> None:
+def main(out: str = "runs/digits", epochs: int = 25) -> None:
     run = remanence.fit(
         DATA, task="transcribe", split_column="split", answer="text", features="mfcc", deltas=1, centre=True,
-        hidden=64, layers=1, learning_rate=5e-3, out=out, **(budget or {"epochs": 25}),
+        hidden=64, layers=1, learning_rate=5e-3, epochs=epochs, out=out,
     )  # fmt: skip
     print(dict(run.evaluate().metrics))
     row = next(iter(run.predict(DATA, alignment=True)))
