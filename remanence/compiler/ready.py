@@ -21,6 +21,8 @@ from remanence.compiler.rows import HEAD
 
 __all__ = ["Ready"]
 
+_DENSE = torch.contiguous_format
+
 
 class Ready:
     """A kernel without a backward loop, ready for tensors of one shape.
@@ -86,10 +88,12 @@ class Ready:
             states = states[:, :, : self._true]
         time, batch = self._states[0] - 1, self._states[1]
         finals = [
-            work.narrow(0, begin + (time & 1) * batch * row, batch * row).view(1, batch, row)[:, :, :true].clone()
+            work.narrow(0, begin + (time & 1) * batch * row, batch * row)
+            .view(1, batch, row)[:, :, :true]
+            .clone(memory_format=_DENSE)
             for begin, row, true in self._others
         ]
-        return _apart(states[1:]), states[time:].clone(), *finals
+        return _apart(states[1:]), states[time:].clone(memory_format=_DENSE), *finals
 
 
 def _apart(view: Tensor) -> Tensor:
