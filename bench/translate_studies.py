@@ -22,7 +22,7 @@ def _multi30k(source: Path, folder: Path) -> dict[str, Any]:
         "test_file": str(next(folder.rglob("test_2016_flickr.de"))),
         "task": "translate", "answer": "en", "lower": True, "tokens": "subwords", "answer_tokens": "subwords",
         "vocabulary": 4000, "cell": "gru", "hidden": 256, "embedding": 256, "dropout": 0.2, "learning_rate": 3e-3,
-        "epochs": 2,
+        "epochs": 7,
     }  # fmt: skip
 
 
