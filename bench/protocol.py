@@ -17,7 +17,7 @@ class Study:
     """One row of the table: what is run, what others reached, what is asked.
 
     Args:
-        source: file below ../shared/data.
+        source: file below ../shared/data; empty where the data are made.
         unpack: (source, empty folder) → options of `remanence.fit`, `path` among them.
         metrics: name → (what to reach, "at most" or "at least"; empty where nothing is asked).
         seeds: how many are trained.

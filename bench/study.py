@@ -23,6 +23,7 @@ from typing import Any
 
 from bench.folds import pooled
 from bench.generate_studies import GENERATE_STUDIES, learning_on, simple_models
+from bench.memory_studies import MEMORY_STUDIES
 from bench.protocol import Study, decompressed, extract
 from bench.tag_studies import TAG_STUDIES
 from bench.transcribe_studies import TRANSCRIBE_STUDIES
@@ -34,7 +35,7 @@ DATA = ROOT.parent / "shared" / "data"
 RESULTS = ROOT / "bench" / "results"
 WORK = ROOT / ".cache" / "studies"
 COLUMNS = (
-    "study", "protocol", "metric", "ours", "knows no pattern", "to reach", "published elsewhere", "parameters",
+    "study", "protocol", "metric", "ours", "beside it", "to reach", "published elsewhere", "parameters",
     "seconds", "command",
 )  # fmt: skip
 
@@ -137,6 +138,7 @@ STUDIES: dict[str, Study] = {
     **TRANSLATE_STUDIES,
     **VIDEO_STUDIES,
     **TRANSCRIBE_STUDIES,
+    **MEMORY_STUDIES,
 }
 
 
@@ -273,7 +275,7 @@ def _values(found: dict[str, Any], metric: str) -> list[float]:
 
 
 def _simple(found: dict[str, dict[str, float]], metric: str) -> str:
-    """The models that know no pattern, beside ours: `naive 0.034, mean 0.12`."""
+    """The models beside ours, those that know no pattern first: `naive 0.034, mean 0.12`."""
     return ", ".join(f"{name} {metrics[metric]:.4f}" for name, metrics in found.items() if metric in metrics)
 
 

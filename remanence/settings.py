@@ -24,12 +24,14 @@ __all__ = [
     "ModelSettings",
     "SamplingSettings",
     "Settings",
+    "Start",
     "TrainSettings",
     "sampling_from",
     "settings_from",
 ]
 
 Names = tuple[str, ...]
+Start = Literal["forget-bias", "chrono", "orthogonal", "identity"]
 S = TypeVar("S", bound=BaseModel)
 Positive = Annotated[int, Field(ge=1, le=10**9)]
 Size = Annotated[int, Field(ge=1, le=1 << 16)]
@@ -44,7 +46,8 @@ class DataSettings(MediaSettings):
     """What the file holds, which columns play which part, and how it is split."""
 
     task: (
-        Literal["forecast", "classify", "tag", "generate", "translate", "summarise", "caption", "transcribe"] | None
+        Literal["forecast", "classify", "regress", "tag", "generate", "translate", "summarise", "caption", "transcribe"]
+        | None
     ) = Field(default=None, description="What to do; guessed from the file.")
     valid_file: str | None = Field(default=None, description="A file of its own for validation (instead of a split).")
     test_file: str | None = Field(default=None, description="A file of its own for testing (instead of a split).")
@@ -71,7 +74,7 @@ class DataSettings(MediaSettings):
     input: Names = Field(default=(), description="Columns that form a sequence: one text column, or numbers per step.")
     label: str | None = Field(
         default=None,
-        description="Column of the class, or of each step's label (tag; of a column file its number).",
+        description="Column of the class, the number (regress) or each step's label (tag; a number for column files).",
     )
     answer: str | None = Field(
         default=None,
@@ -121,6 +124,10 @@ class DataSettings(MediaSettings):
     longest: Positive | None = Field(
         default=None, description="Keep only so many steps of a sequence (from its start)."
     )
+    permute: Annotated[int, Field(ge=0, lt=2**31)] | None = Field(
+        default=None,
+        description="Read the steps of all sequences in one order drawn with this seed (classify numbers).",
+    )
     missing: Literal["refuse", "mask", "fill"] = Field(
         default="refuse",
         description="Empty or NaN values: refuse; mask (0 and a flag input); fill (with the last value).",
@@ -132,9 +139,9 @@ class DataSettings(MediaSettings):
         default="refuse", description="Two rows at one time: refuse, or keep which."
     )
     sort: bool = Field(default=False, description="Sort rows by time instead of refusing unsorted ones.")
-    format: Literal["csv", "tsv", "jsonl", "parquet", "ts", "arff", "text", "conllu", "conll", "mat", "npz"] | None = (
-        Field(default=None, description="File format; guessed from the name.")
-    )
+    format: (
+        Literal["csv", "tsv", "jsonl", "parquet", "ts", "arff", "idx", "text", "conllu", "conll", "mat", "npz"] | None
+    ) = Field(default=None, description="File format; guessed from the name.")
     delimiter: str | None = Field(default=None, description="Column separator of a CSV (default comma) or column file.")
 
     @field_validator("split")
@@ -160,6 +167,13 @@ class ModelSettings(ListeningSettings):
     variational_dropout: Fraction = Field(
         default=0.0,
         description="Dropout of the state where recurrent matrices read it: the same units at all steps of a sequence.",
+    )
+    initialise: tuple[Start, ...] = Field(
+        default=(), description="How recurrent weights start: forget-bias or chrono, orthogonal or identity."
+    )
+    reach: Annotated[int, Field(ge=2, le=10**9)] | None = Field(
+        default=None,
+        description="Steps that --initialise chrono is to bridge (default: the longest training sequence).",
     )
     embedding: Size | None = Field(default=None, description="Size of a token's vector.")
     embedding_dropout: Fraction | None = Field(default=None, description="Dropout of whole tokens' vectors.")
@@ -215,6 +229,14 @@ class ModelSettings(ListeningSettings):
     )
     quantiles: tuple[float, ...] = Field(default=(), description="Also forecast these quantiles, such as 0.1,0.5,0.9.")
 
+    @field_validator("initialise")
+    @classmethod
+    def _one_start_each(cls, names: tuple[Start, ...]) -> tuple[Start, ...]:
+        for pair in (("forget-bias", "chrono"), ("orthogonal", "identity")):
+            if sum(name in pair for name in names) > 1:
+                raise ValueError(f"expected one of {' and '.join(pair)}, both set the same weights")
+        return names
+
     @field_validator("quantiles")
     @classmethod
     def _levels(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
@@ -241,7 +263,9 @@ class TrainSettings(_Frozen):
     average: Fraction | None = Field(
         default=None, description="Decay of an exponential average of the weights, used for evaluation (0: none)."
     )
-    loss: Literal["mse", "mae", "huber"] | None = Field(default=None, description="Loss of a point forecast.")
+    loss: Literal["mse", "mae", "huber"] | None = Field(
+        default=None, description="Loss of a point forecast, or of a number (regress)."
+    )
     recall: Annotated[float, Field(ge=0, le=100)] | None = Field(
         default=None,
         description="How dear it is to miss a span in training: more finds more, and more wrong ones (tag).",

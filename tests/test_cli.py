@@ -22,7 +22,19 @@ from remanence.settings import DataSettings, ModelSettings, TrainSettings
 from remanence.train import fit as fitting
 from tests.train.made import load_csv
 
-COMMANDS = ("describe", "cells", "doctor", "cache", "compare", "fit", "evaluate", "predict", "explain", "generate")
+COMMANDS = (
+    "describe",
+    "cells",
+    "doctor",
+    "problem",
+    "cache",
+    "compare",
+    "fit",
+    "evaluate",
+    "predict",
+    "explain",
+    "generate",
+)
 FIT = ["--target", "load", "--horizon", "3", "--context", "8", "--hidden", "5", "--no-calendar", "--threads", "1"]
 
 

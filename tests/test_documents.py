@@ -120,6 +120,7 @@ def test_examples_run(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     module_at(desk / "examples" / "write_poems.py").main(steps=2, hidden=4, length=8)
     module_at(desk / "examples" / "translate_chinese.py").main(steps=2, hidden=4)
     module_at(desk / "examples" / "sum_up_abstracts.py").main(steps=2, hidden=4)
+    module_at(desk / "examples" / "long_memory.py").main(steps=2, hidden=4, length=10, sequences=60)
     assert "temp_max" in capsys.readouterr().out
 
 

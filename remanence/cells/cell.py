@@ -59,6 +59,8 @@ class Cell:
         candidate: the quantity that is written into the state, where gates keep or write: what recurrent dropout drops.
         bounded: every output stays within [−1, 1] when the initial state does.
         forget_bias: vectors that make the cell keep more when raised.
+        chrono: vectors that are log-odds of a gate → 1 where raising them keeps more of the state, −1 where it writes
+            more over it: with all else 0, a step keeps u / (u + 1) of the state where they are ±log u.
         start: parameters that start at a constant instead of at random.
         torch_twin: the layer of torch that computes the same.
         clip: largest magnitude of each number of a state's gradient as it goes back over a step.
@@ -92,6 +94,7 @@ class Cell:
     candidate: str = ""
     bounded: bool = False
     forget_bias: tuple[str, ...] = ()
+    chrono: Mapping[str, float] = field(default_factory=dict)
     start: Mapping[str, float] = field(default_factory=dict)
     torch_twin: TorchTwin | None = None
     clip: float | None = None
@@ -195,7 +198,7 @@ class Cell:
     def _check_names(self) -> None:
         known = {parameter.name: parameter for parameter in self.step.parameters}
         twin = self.torch_twin
-        named = [*self.forget_bias, *self.start]
+        named = [*self.forget_bias, *self.chrono, *self.start]
         if twin is not None:
             named += [name for name in (*twin.input, *twin.recurrent, *twin.bias, *twin.recurrent_bias) if name]
         for name in named:
@@ -203,9 +206,10 @@ class Cell:
                 raise CellError(
                     f"cell '{self.name}': '{name}' is not a parameter", remedy=f"expected one of {', '.join(known)}"
                 )
-        for name in self.forget_bias:
-            if len(known[name].axes) != 1:
-                raise CellError(f"cell '{self.name}': forget_bias '{name}' is a matrix", remedy="expected a vector")
+        for what, names in (("forget_bias", self.forget_bias), ("chrono", self.chrono)):
+            for name in names:
+                if len(known[name].axes) != 1:
+                    raise CellError(f"cell '{self.name}': {what} '{name}' is a matrix", remedy="expected a vector")
 
     def _check_additive(self, state: str, a: str, b: str) -> None:
         """Compare a ⊙ state + b with the state's equation at random numbers: where eight agree, they are one."""
@@ -306,6 +310,8 @@ def _properties(cell: Cell) -> list[str]:
         found.append(f"state gradients within ±{cell.clip:g}")
     if cell.forget_bias:
         found.append(f"forget bias: {', '.join(cell.forget_bias)}")
+    if cell.chrono:
+        found.append(f"chrono: {', '.join(name if sign > 0 else f'−{name}' for name, sign in cell.chrono.items())}")
     if cell.torch_twin is not None:
         found.append(f"torch kernel: {cell.torch_twin.kind}")
     return found

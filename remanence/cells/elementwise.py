@@ -34,6 +34,7 @@ CELLS = (
         additive_memory={"c": ("f", "(1 - f) * u")},
         candidate="u",
         forget_bias=("b_f",),
+        chrono={"b_f": 1},
     ),
     Cell(
         name="minlstm",
@@ -50,6 +51,7 @@ CELLS = (
         additive_memory={"h": ("f / (f + i)", "i / (f + i) * n")},
         candidate="n",
         forget_bias=("b_f",),
+        chrono={"b_f": 1, "b_i": -1},
     ),
     Cell(
         name="mingru",
@@ -64,5 +66,6 @@ CELLS = (
         source=f"{_MINIMAL}, section 3.1",
         additive_memory={"h": ("1 - z", "z * n")},
         candidate="n",
+        chrono={"b_z": -1},
     ),
 )

@@ -24,6 +24,7 @@ CELLS = (
         candidate="n",
         bounded=True,
         forget_bias=("b_z",),
+        chrono={"b_z": 1},
         torch_twin=TorchTwin(
             "GRU",
             input=("W_r", "W_z", "W_n"),
@@ -48,5 +49,6 @@ CELLS = (
         candidate="n",
         bounded=True,
         forget_bias=("b_z",),
+        chrono={"b_z": 1},
     ),
 )

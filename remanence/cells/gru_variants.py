@@ -21,6 +21,7 @@ CELLS = (
         additive_memory={"h": ("1 - f", "f * n")},
         candidate="n",
         bounded=True,
+        chrono={"b_f": -1},
     ),
     Cell(
         name="janet",
@@ -37,6 +38,7 @@ CELLS = (
         additive_memory={"c": ("sigmoid(s)", "(1 - sigmoid(s - 1)) * g")},
         candidate="g",
         forget_bias=("b_f",),
+        chrono={"b_f": 1},
     ),
     Cell(
         name="li-gru",
@@ -52,5 +54,6 @@ CELLS = (
         additive_memory={"h": ("z", "(1 - z) * n")},
         candidate="n",
         forget_bias=("b_z",),
+        chrono={"b_z": 1},
     ),
 )

@@ -26,6 +26,7 @@ CELLS = (
         candidate="g",
         bounded=True,
         forget_bias=("b_f",),
+        chrono={"b_f": 1, "b_i": -1},
         torch_twin=TorchTwin(
             "LSTM",
             input=("W_i", "W_f", "W_g", "W_o"),

@@ -32,6 +32,7 @@ def _peephole(gates: str) -> Cell:
         candidate="g",
         bounded=True,
         forget_bias=("b_f",),
+        chrono={"b_f": 1, "b_i": -1},
     )
 
 
@@ -54,6 +55,7 @@ _CIFG = Cell(
     candidate="g",
     bounded=True,
     forget_bias=("b_f",),
+    chrono={"b_f": 1},
 )
 
 _PROJECTED = Cell(
@@ -73,6 +75,7 @@ _PROJECTED = Cell(
     additive_memory={"c": ("f", "i * g")},
     candidate="g",
     forget_bias=("b_f",),
+    chrono={"b_f": 1, "b_i": -1},
 )
 
 
@@ -105,6 +108,7 @@ def _layer_norm() -> Cell:
         candidate="g",
         bounded=True,
         forget_bias=("b_f",),
+        chrono={"b_f": 1, "b_i": -1},
         start={**dict.fromkeys([*gains, "k_c"], 1.0), **dict.fromkeys([f"b_{g}" for g in "ifgoc"], 0.0)},
     )
 

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from remanence import __version__
-from remanence.cli import learn, look, store, use
+from remanence.cli import learn, look, problem, store, use
 from remanence.errors import RemanenceError
 
 __all__ = ["app", "main", "run"]
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 
 look.add_to(app)
+problem.add_to(app)
 store.add_to(app)
 learn.add_to(app)
 use.add_to(app)

@@ -29,23 +29,25 @@ class Archive:
         values: float64 `[steps of all sequences, dimension]`, NaN where missing.
         offsets: first step of each sequence, and the number of steps: int64 `[sequence + 1]`.
         labels: one for each sequence; empty where the file has none.
-        lines: line of each sequence, int64 `[sequence]`.
+        lines: line of each sequence, int64 `[sequence]`; None where a file has no lines.
+        names: of the sequences, where they have no lines.
     """
 
     path: Path
     values: np.ndarray
     offsets: np.ndarray
     labels: tuple[str, ...]
-    lines: np.ndarray
+    lines: np.ndarray | None
+    names: tuple[str, ...] = ()
 
 
 def sibling(path: Path) -> Path | None:
-    """The test file that goes with a training file of the archive: `X_TRAIN.ts` → `X_TEST.ts`."""
-    for train, test in (("TRAIN", "TEST"), ("train", "test"), ("Train", "Test")):
+    """The test file that goes with a training file: `X_TRAIN.ts` → `X_TEST.ts`; of MNIST `train-…` → `t10k-…`."""
+    for train, test in (("TRAIN", "TEST"), ("train", "test"), ("Train", "Test"), ("train", "t10k")):
         place = path.name.rfind(train)
-        if place >= 0:
-            other = path.with_name(path.name[:place] + test + path.name[place + len(train) :])
-            return other if other.exists() else None
+        other = path.with_name(path.name[:place] + test + path.name[place + len(train) :])
+        if place >= 0 and other.exists():
+            return other
     return None
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from remanence.data import times as timing
 from remanence.data.columns import column_lines, number_facts, survey
 from remanence.data.corpus_facts import corpus_facts
+from remanence.data.measured import measured
 from remanence.data.pair_facts import pair_facts
 from remanence.data.panel import Panel, open_panel
 from remanence.data.record_files import read_records
@@ -93,6 +94,7 @@ def describe(path: str | Path, settings: DataSettings | None = None) -> Descript
     kinds = {
         "forecast": _describe_panel,
         "classify": _describe_records,
+        "regress": _describe_records,
         "tag": _describe_steps,
         "generate": _describe_corpus,
         "translate": _describe_pairs,
@@ -185,29 +187,37 @@ def _describe_records(path: str | Path, settings: DataSettings, found: _Findings
             raise
         records = read_records(path, settings.model_copy(update={"missing": "mask"}))
         found.suspicious.append(f"refused: {error}")
-    counts = np.bincount(records.labels, minlength=len(records.label_names))
-    classes = {name: int(count) for name, count in zip(records.label_names, counts, strict=True)}
     if records.form is not None:
         lengths = _describe_films(records, settings, found)
     elif records.values is None:
         lengths = _describe_texts(records, settings, found)
     else:
         lengths = np.diff(records.offsets) if records.offsets is not None else np.zeros(0)
-        a_row = "one step" if records.names else "one sequence"
+        by_step = records.table is not None
+        a_row = "one step" if by_step else "one sequence"
         dimensions = len(records.columns)
         if records.table is None:
             found.columns = {name: number_facts(records.values[:, at]) for at, name in enumerate(records.columns)}
         found.facts |= {
             "a row is": a_row,
             "a step is": f"{dimensions} number{'s' if dimensions > 1 else ''} ({', '.join(records.columns[:8])})",
-            "a sequence is": f"the rows of one {'+'.join(settings.sequence)}" if records.names else "one line",
+            "a sequence is": f"the rows of one {'+'.join(settings.sequence)}"
+            if by_step
+            else ("one line" if records.lines is not None else "one image, pixel by pixel"),
             "missing": int(np.isnan(records.values).sum()),
         }
     found.facts |= {
         "sequences": len(records),
         "lengths": {name: float(np.quantile(lengths, level)) for name, level in _LEVELS} if len(lengths) else {},
-        "classes": dict(sorted(classes.items(), key=lambda item: -item[1])),
     }
+    if settings.task == "regress":
+        numbers = measured(records, settings.label or "label").numbers
+        assert numbers is not None
+        found.facts |= {"answers": {name: float(np.quantile(numbers, level)) for name, level in _LEVELS}}
+        return
+    counts = np.bincount(records.labels, minlength=len(records.label_names))
+    classes = {name: int(count) for name, count in zip(records.label_names, counts, strict=True)}
+    found.facts |= {"classes": dict(sorted(classes.items(), key=lambda item: -item[1]))}
     _suspect_classes(classes, found)
 
 

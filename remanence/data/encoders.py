@@ -83,11 +83,11 @@ class ForecastEncoders(_Encoders):
 
 
 class ClassifyEncoders(_Encoders):
-    """Everything a classifier needs to read a new file.
+    """Everything a classifier, or a regression, needs to read a new file.
 
     Args:
         input: the text column, or the number columns of a step (named `dim0`, `dim1`, … for .ts and .arff).
-        label: column of the class.
+        label: column of the class, or of the number.
         sequence, time: columns that name and order the steps of a sequence (a row a step).
         labels: names of the classes, sorted; a class index points here.
         vocabulary: tokens of texts, or None for numbers.
@@ -97,6 +97,8 @@ class ClassifyEncoders(_Encoders):
         sound: how sounds, whose paths stand in the column `input`, become numbers; None for what else there is.
         missing: how empty cells are treated; `mask` adds one flag input for each number column.
         longest: steps kept of each sequence, or None for all.
+        answer: of the numbers that are answered with (regress, which has no `labels`), or None.
+        order: where the steps that are read first, second, … stand in a sequence; empty: as they stand.
     """
 
     kind: Literal["classify"] = "classify"
@@ -112,6 +114,8 @@ class ClassifyEncoders(_Encoders):
     sound: SoundForm | None = None
     missing: Literal["refuse", "mask", "fill"] = "refuse"
     longest: int | None = None
+    order: tuple[int, ...] = ()
+    answer: Scaler | None = None
 
     @property
     def features(self) -> Names:

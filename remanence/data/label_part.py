@@ -58,10 +58,12 @@ class ClassifyPart(Part):
         flat = self._store.flat
         data = torch.from_numpy(side_by_side(flat, self._store.offsets[self._places[index]], lengths))
         data = data.long() if flat.ndim == 1 else data
+        if self.encoders.order:
+            data = data[:, list(self.encoders.order)]
         return Batch(Sequences(data, torch.from_numpy(lengths)), self.targets(index), None, torch.from_numpy(index))
 
     def targets(self, index: np.ndarray) -> torch.Tensor | None:
-        """The classes of the sequences at these positions; no sequence is read for them."""
+        """The classes or scaled numbers of the sequences at these positions; no sequence is read for them."""
         return torch.from_numpy(self._store.classes[self._places[index]]) if self._answers else None
 
     def at(self, index: np.ndarray) -> ClassifyPart:
@@ -73,7 +75,11 @@ class ClassifyPart(Part):
         return self._store.records.where(int(self._places[index]))
 
     def label(self, index: int) -> str | None:
-        """Name of the class of a sequence, or None where it is not known."""
+        """Name of the class of a sequence, or its number; None where it is not known."""
+        if self.encoders.answer is not None:
+            value = self._store.classes[self._places[index]][None]
+            number = self.encoders.answer.unscale(value, (self.encoders.label,))[0]
+            return f"{number:g}" if self._answers else None
         code = int(self._store.classes[self._places[index]])
         return self.encoders.labels[code] if self._answers and code >= 0 else None
 

@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from remanence.data.classes import class_names, refuse_unknown
 from remanence.data.encoders import ClassifyEncoders
 from remanence.data.examples import SCORED_STEPS
 from remanence.data.label_part import ClassifyPart, LabelStore, texts_of
+from remanence.data.measured import answer_scaler, measured, scaled_answers
 from remanence.data.media.films import fit_clip
+from remanence.data.orders import refuse_other_lengths, with_order
 from remanence.data.parts import DataParts
 from remanence.data.record_files import read_records
 from remanence.data.records import Records
@@ -55,21 +58,27 @@ def prepare_classify(path: str | Path, settings: DataSettings) -> DataParts[Clas
     guessed = guess(path, settings, task="classify")
     settings, notes = guessed.settings, list(guessed.notes)
     settings = with_sibling(path, settings, notes)
-    main = read_records(path, settings)
+    main = _read(path, settings)
     notes += main.notes
     if main.sound is not None:
         settings = settings.model_copy(update=main.sound.as_settings())
         notes.append(main.sound.note)
     if main.columns and not settings.input:
         settings = settings.model_copy(update={"input": main.columns})
-    shares = share_out(main, settings, notes, read_records)
-    labels = _labels(shares[0])
+    shares = share_out(main, settings, notes, _read)
     files = {share.records.path: share.records for share in shares}
-    for share in shares[1:]:
-        _refuse_unknown(share, labels, settings)
-    encoders = _fit(shares[0], settings, labels, notes)
+    if settings.task == "regress":
+        encoders = _fit(shares[0], settings, (), notes)
+        scaler = answer_scaler(shares[0].records, shares[0].places, encoders.label)
+        encoders = encoders.model_copy(update={"answer": scaler})
+    else:
+        labels = class_names(shares[0])
+        for share in shares[1:]:
+            refuse_unknown(share, labels, settings)
+        encoders = _fit(shares[0], settings, labels, notes)
     stores = {file: _store(records, encoders) for file, records in files.items()}
     encoders = _with_runs(encoders, stores[shares[0].records.path], shares[0].places, settings, notes)
+    encoders = with_order(encoders, settings.permute, {file: store.offsets for file, store in stores.items()})
     parts = [ClassifyPart(stores[share.records.path], encoders, share.places) for share in shares]
     parts[1] = _thinned(parts[1], notes)
     notes.append(f"{len(parts[0])} training, {len(parts[1])} validation, {len(parts[2])} test sequences")
@@ -78,7 +87,7 @@ def prepare_classify(path: str | Path, settings: DataSettings) -> DataParts[Clas
         update={
             "tokens": encoders.vocabulary.kind if encoders.vocabulary else None,
             "ngrams": encoders.runs.longest if encoders.runs else (1 if encoders.vocabulary else None),
-            "task": "classify",
+            "task": settings.task or "classify",
         }
     )
     return DataParts(settings, encoders, parts[0], parts[1], parts[2], tuple(notes), fingerprint(*read))
@@ -97,7 +106,7 @@ def reopen_classify(
     if (clip := encoders.clip) is not None:
         update |= {"frame_rate": clip.rate, "frame_size": (clip.height, clip.width), "colour": clip.colour}
     update |= encoders.sound.as_settings() if encoders.sound else {}
-    records = read_records(path, settings.model_copy(update=update), answers=answers)
+    records = _read(path, settings.model_copy(update=update), answers=answers)
     dimensions = len(encoders.features if encoders.sound else encoders.input)
     if records.columns and len(records.columns) != dimensions:
         raise DataError(
@@ -109,37 +118,15 @@ def reopen_classify(
         wanted = "videos" if encoders.clip else "texts" if encoders.vocabulary else "numbers"
         raise DataError(f"the model reads {wanted}", path=path, remedy="give a file like the training file")
     every = Share(records, np.arange(len(records)))
-    if answers:
-        _refuse_unknown(every, encoders.labels, settings)
+    if answers and encoders.answer is None:
+        refuse_unknown(every, encoders.labels, settings)
     return ClassifyPart(_store(records, encoders), encoders, every.places, answers=answers)
 
 
-def _labels(train: Share[Records]) -> tuple[str, ...]:
-    """Names of the classes of the training part, in order (of numbers, where all are numbers)."""
-    names = [train.records.label_names[code] for code in np.unique(train.records.labels[train.places])]
-    if len(names) < 2:
-        raise DataError(
-            f"one class only ('{names[0]}') in the training part: there is nothing to tell apart",
-            path=train.records.path,
-            remedy="check --label, or the --split",
-        )
-    numeric = all(name.lstrip("-").isdecimal() for name in names)
-    return tuple(sorted(names, key=int) if numeric else sorted(names))
-
-
-def _refuse_unknown(share: Share[Records], labels: tuple[str, ...], settings: DataSettings) -> None:
-    known = np.isin(np.array(share.records.label_names, object), np.array(labels, object))
-    codes = share.records.labels[share.places]
-    if len(codes) and not (fits := known[codes]).all():
-        place = int(share.places[int(np.argmin(fits))])
-        raise DataError(
-            f"class '{share.records.label_names[share.records.labels[place]][:60]}' is not in the training part "
-            f"({', '.join(labels[:8])}{', …' if len(labels) > 8 else ''})",
-            path=share.records.path,
-            line=share.records.line(place),
-            column=settings.label or "",
-            remedy="add examples of it to the training part, or remove it here",
-        )
+def _read(path: str | Path, settings: DataSettings, *, answers: bool = True) -> Records:
+    """The records of a file; for `regress` with numbers in place of classes."""
+    records = read_records(path, settings, answers=answers)
+    return measured(records, settings.label or "label", answers=answers) if settings.task == "regress" else records
 
 
 def _fit(train: Share[Records], settings: DataSettings, labels: tuple[str, ...], notes: list[str]) -> ClassifyEncoders:
@@ -242,9 +229,12 @@ def _scaler(train: Share[Records], notes: list[str]) -> Scaler:
 
 
 def _store(records: Records, encoders: ClassifyEncoders) -> LabelStore:
-    known = {name: code for code, name in enumerate(encoders.labels)}
-    table = np.array([known.get(name, -1) for name in records.label_names] or [-1], np.int64)
-    classes = np.where(records.labels >= 0, table[np.maximum(records.labels, 0)], -1)
+    if encoders.answer is not None:
+        classes = scaled_answers(records, encoders)
+    else:
+        known = {name: code for code, name in enumerate(encoders.labels)}
+        table = np.array([known.get(name, -1) for name in records.label_names] or [-1], np.int64)
+        classes = np.where(records.labels >= 0, table[np.maximum(records.labels, 0)], -1)
     if encoders.vocabulary is not None:
         flat, offsets = _tokenised(records, encoders, encoders.vocabulary)
         return LabelStore(records, flat, offsets, classes)
@@ -253,6 +243,7 @@ def _store(records: Records, encoders: ClassifyEncoders) -> LabelStore:
     flat = _scaled(records, encoders)
     # The numbers as they stood in the file are not needed any more.
     offsets = records.offsets if records.offsets is not None else np.zeros(1, np.int64)
+    refuse_other_lengths(records.path, offsets, encoders)
     return LabelStore(replace(records, values=None), flat, offsets, classes)
 
 

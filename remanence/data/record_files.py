@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from remanence.data.archive import read_archive
+from remanence.data.archive import Archive, read_archive
 from remanence.data.film_records import film_records, one_film
+from remanence.data.idx import read_images
 from remanence.data.media.films import form_of
 from remanence.data.media.listing import SOUNDS, VECTORS, VIDEOS, names_files
 from remanence.data.panel import Codes
@@ -40,7 +41,9 @@ def read_records(path: str | Path, settings: DataSettings, *, answers: bool = Tr
     path = find(path)
     kind = file_format(path, settings.format)
     if kind in ("ts", "arff"):
-        return _from_archive(path, kind, settings, answers=answers)
+        return _from_archive(read_archive(path, kind), settings, answers=answers)
+    if kind == "idx":
+        return _from_archive(read_images(path, answers=answers), settings, answers=answers)
     if kind == "npz":
         return read_skeletons(path, settings, answers=answers)
     if kind == "sound":
@@ -71,12 +74,12 @@ def names_videos(table: Table, settings: DataSettings) -> bool:
     return is_text(table, settings) and names_files((row.get(settings.input[0]) for row in table.head), VIDEOS)
 
 
-def _from_archive(path: Path, kind: str, settings: DataSettings, *, answers: bool) -> Records:
-    archive = read_archive(path, kind)
+def _from_archive(archive: Archive, settings: DataSettings, *, answers: bool) -> Records:
+    path = archive.path
     if answers and not archive.labels:
         raise DataError("the file has no class labels", path=path, remedy="@classLabel true, and a label on each line")
     codes = Codes()
-    count = len(archive.lines)
+    count = len(archive.offsets) - 1
     labels = codes.encode([pa.array(archive.labels)]) if archive.labels else np.full(count, -1, np.int32)
     records = Records(
         path,
@@ -86,6 +89,7 @@ def _from_archive(path: Path, kind: str, settings: DataSettings, *, answers: boo
         values=archive.values,
         offsets=archive.offsets,
         lines=archive.lines,
+        names=archive.names,
     )
     refuse_missing(records, settings)
     return records

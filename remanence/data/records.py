@@ -55,6 +55,7 @@ class Records:
     values: np.ndarray | None = None
     offsets: np.ndarray | None = None
     lines: np.ndarray | None = None
+    numbers: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     form: ClipForm | None = None
     sound: SoundForm | None = None

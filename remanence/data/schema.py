@@ -82,12 +82,12 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
         if wanted not in (None, "tag"):
             raise DataError("a file of tokens with a label each", path=path, remedy="--task tag")
         return Guess(settings.model_copy(update={"task": "tag"}), ())
-    if kind in ("ts", "arff") and wanted != "tag":
+    if kind in ("ts", "arff", "idx") and wanted != "tag":
         if wanted == "forecast":
             raise DataError("an archive of labelled sequences, not a series", path=path, remedy="--task classify")
-        update = {"task": "classify", "label": settings.label or "class"}
+        update = {"task": wanted or "classify", "label": settings.label or "class"}
         return Guess(settings.model_copy(update=update), ())
-    if wanted == "tag" and kind in ("ts", "text"):
+    if wanted == "tag" and kind in ("ts", "text", "idx"):
         raise DataError(
             "no label for each step in such a file", path=path, remedy="a column file, JSON lines or a table"
         )

@@ -12,6 +12,7 @@ import numpy as np
 from remanence.data.archive import sibling
 from remanence.data.pairs import Pairs
 from remanence.data.records import Records
+from remanence.data.sources import file_format
 from remanence.data.splits import split_examples, split_groups, split_marks
 from remanence.data.step_records import StepRecords
 from remanence.errors import DataError, SettingError
@@ -39,7 +40,7 @@ class Share(Generic[R]):
 
 def with_sibling(path: Path, settings: DataSettings, notes: list[str]) -> DataSettings:
     """Take the test file of an archive that lies beside its training file, unless told otherwise."""
-    other = sibling(path) if path.suffix in (".ts", ".arff") else None
+    other = sibling(path) if file_format(path, settings.format) in ("ts", "arff", "idx") else None
     if other is None or settings.test_file or settings.split_column:
         return settings
     notes.append(f"test file: {other.name}, found beside {path.name} (--test-file)")

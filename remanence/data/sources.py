@@ -7,6 +7,7 @@ import hashlib
 import io
 import lzma
 import os
+import re
 import shutil
 import tempfile
 import zlib
@@ -14,14 +15,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, cast
 
 import pyarrow as pa
 
 from remanence.data.spills import full_disk
 from remanence.errors import DataError
 
-__all__ = ["FORMATS", "file_format", "find", "fingerprint", "open_bytes", "open_native", "open_text", "reading"]
+__all__ = [
+    "FORMATS",
+    "file_format",
+    "find",
+    "fingerprint",
+    "open_binary",
+    "open_bytes",
+    "open_native",
+    "open_text",
+    "reading",
+]
 
 FORMATS = {
     ".csv": "csv",
@@ -46,6 +57,8 @@ FORMATS = {
     **dict.fromkeys((".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif"), "video"),
 }
 _COMPRESSED = (".xz", ".gz")
+_IDX = re.compile(r"[-.]idx\d(-ubyte)?(\.xz|\.gz)?$", re.IGNORECASE)
+"""How the names of idx files end, which have no suffix."""
 
 
 def find(path: str | Path) -> Path:
@@ -78,6 +91,8 @@ def file_format(path: Path, given: str | None) -> str:
         suffixes.pop()
     if given:
         return given
+    if _IDX.search(path.name):
+        return "idx"
     if suffixes and suffixes[-1] in FORMATS:
         return FORMATS[suffixes[-1]]
     raise DataError(
@@ -97,16 +112,20 @@ def fingerprint(*paths: Path) -> str:
     return digest.hexdigest()
 
 
+def open_binary(path: Path) -> IO[bytes]:
+    """Open a file for reading, decompressed: bytes of any kind."""
+    ending = path.suffix.lower()
+    if ending == ".xz":
+        return lzma.LZMAFile(path)
+    if ending == ".gz":
+        return cast(IO[bytes], gzip.GzipFile(path))
+    return path.open("rb", buffering=0)
+
+
 def open_bytes(path: Path) -> IO[bytes]:
     """Open a file for reading, decompressed; a NUL byte in it is an error."""
     with reading(path):
-        ending = path.suffix.lower()
-        if ending == ".xz":
-            inner: Any = lzma.LZMAFile(path)  # noqa: SIM115 — closed by the stream around it
-        elif ending == ".gz":
-            inner = gzip.GzipFile(path)
-        else:
-            inner = path.open("rb", buffering=0)
+        inner = open_binary(path)
     return io.BufferedReader(_Watched(inner, path), buffer_size=1 << 20)
 
 

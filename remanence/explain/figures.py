@@ -16,7 +16,7 @@ import numpy as np
 from remanence.explain.style import COLOURS, GREY, INK, axis_of_steps, columns, styled
 from remanence.explain.words import Language, Words
 
-__all__ = ["Curve", "ForecastExample", "comparison", "confusion", "forecasts", "learning_curves"]
+__all__ = ["Curve", "ForecastExample", "comparison", "confusion", "forecasts", "learning_curves", "numbers"]
 
 WIDTH = 620
 """Pixels of a full-width figure; the report narrows it on a phone."""
@@ -198,6 +198,29 @@ def _forecast_panel(example: ForecastExample, language: Language) -> Any:
         .encode(x=x, y=y, color=colour, tooltip=tooltip)
     )
     return alt.layer(*layers).add_params(labels).properties(width=280, height=190, title=example.title)
+
+
+def numbers(truth: np.ndarray, answer: np.ndarray, column: str, *, language: Language = "en") -> Any:
+    """Draw the numbers that were answered over the true ones; what lies on the line is right.
+
+    Args:
+        truth: `[example]`, in the user's units.
+        answer: `[example]`.
+        column: what the numbers are.
+        language: of the words in the figure.
+    """
+    both = np.concatenate([truth, answer])
+    low, high = float(both.min()), float(both.max())
+    scale = alt.Scale(domain=[low, high if high > low else low + 1], zero=False)
+    true, said = Words("truth", "真实值").pick(language), Words("answer", "模型的回答").pick(language)
+    across = alt.X("truth:Q", title=f"{column}: {true}", scale=scale)
+    down = alt.Y("answer:Q", title=f"{column}: {said}", scale=scale)
+    dots = columns(truth=np.asarray(truth, float), answer=np.asarray(answer, float))
+    ends = columns(truth=[low, high], answer=[low, high])
+    points = alt.Chart(dots).transform_flatten(["truth", "answer"]).mark_circle(color=COLOURS[0], opacity=0.5, size=24)
+    line = alt.Chart(ends).transform_flatten(["truth", "answer"]).mark_line(color=GREY, strokeDash=[4, 3])
+    chart = alt.layer(line.encode(x=across, y=down), points.encode(x=across, y=down))
+    return styled(chart.properties(width=WIDTH // 2, height=WIDTH // 2))
 
 
 def confusion(counts: np.ndarray, classes: Sequence[str], *, language: Language = "en") -> Any:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from remanence.cells import Cell
 from remanence.errors import SettingError
+from remanence.nn.start import Start, check_start
 
 __all__ = ["RecurrentOptions", "check_layer", "widths_of"]
 
@@ -19,11 +20,14 @@ class RecurrentOptions:
     Args:
         proj_size: units of the output, for cells whose output is a projection; None: half of the hidden size.
         forget_bias: added to the forget gates' biases at the start (1 is usual).
-        recurrent_init: "uniform" (as torch.nn) or "orthogonal".
+        recurrent_init: how the matrices that multiply a state start (see `nn.start`): "uniform" as in torch.nn,
+            "orthogonal", or "identity".
+        chrono: steps that gates are to bridge, whose biases start as if each unit's state lasted some share of them.
         path: "auto" takes a time loop compiled from the equations (CPU, float32 or float64, 4 steps or more; 1 to 4
-            seconds at the first use ever, then kept on disk), torch's own kernel where that cannot be or for the plain
-            LSTM (on the CPU it is nearly as fast, and needs no compiler in memory), else runs the equations; "eager"
-            always runs them; "cpu-fused" compiles always; "torch" takes torch's own kernel wherever it can.
+            seconds at the first use ever, then kept on disk), torch's own kernel where that cannot be or for the
+            plain LSTM over short sequences (on the CPU it is nearly as fast, and needs no compiler in memory), else
+            runs the equations; "eager" always runs them; "cpu-fused" compiles always; "torch" takes torch's own
+            kernel wherever it can.
         recurrent_dropout: probability of dropping a unit of the cell's candidate, drawn anew at each step, in training
             (Semeniuta, Severyn & Barth 2016, arXiv:1603.05118).
         variational_dropout: probability of dropping a unit of the state where a matrix reads it, the same units at
@@ -45,7 +49,8 @@ class RecurrentOptions:
 
     proj_size: int | None = None
     forget_bias: float = 0.0
-    recurrent_init: Literal["uniform", "orthogonal"] = "uniform"
+    recurrent_init: Literal["uniform", "orthogonal", "identity"] = "uniform"
+    chrono: int | None = None
     path: Literal["auto", "eager", "cpu-fused", "torch"] = "auto"
     recurrent_dropout: float = 0.0
     variational_dropout: float = 0.0
@@ -57,6 +62,11 @@ class RecurrentOptions:
     layer_norm: bool = False
     checkpoint: int | None = None
     clip_state_gradient: float | None = None
+
+    @property
+    def start(self) -> Start:
+        """How the weights start."""
+        return Start(self.recurrent_init, self.forget_bias, self.chrono)
 
     def zoned(self, cell: Cell) -> dict[str, float]:
         """State → probability of keeping its last value, for the states where it is not 0."""
@@ -103,12 +113,9 @@ def check_layer(cell: Cell, input_size: int, widths: Sequence[int], dropout: flo
     clip = options.clip_state_gradient
     if clip is not None and not (isinstance(clip, int | float) and clip > 0):
         raise SettingError(f"expected a number above 0, came {clip!r}", name="clip_state_gradient")
-    for name, known in {
-        "path": ("auto", "eager", "cpu-fused", "torch"),
-        "recurrent_init": ("uniform", "orthogonal"),
-    }.items():
-        if getattr(options, name) not in known:
-            raise SettingError(f"expected {' or '.join(known)}, came {getattr(options, name)!r}", name=name)
+    if options.path not in (known := ("auto", "eager", "cpu-fused", "torch")):
+        raise SettingError(f"expected {' or '.join(known)}, came {options.path!r}", name="path")
+    check_start(cell, options.start)
     proj = options.proj_size
     if proj is not None and "proj" not in cell.step.size_names:
         raise SettingError(f"cell '{cell.name}' has no projection", name="proj_size", remedy="leave it out")

@@ -117,10 +117,7 @@ class Recurrent(nn.Module):
         """The weights: of cells first, then learnt states and norms."""
         for layer, sizes in enumerate(self.layer_sizes):
             for direction in self.directions:
-                weights = CellWeights(
-                    self.cell, sizes, forget_bias=self.options.forget_bias, recurrent=self.options.recurrent_init
-                )
-                self.add_module(f"layer{layer}_{direction}", weights)
+                self.add_module(f"layer{layer}_{direction}", CellWeights(self.cell, sizes, self.options.start))
         for layer, sizes in enumerate(self.layer_sizes):
             for direction in self.directions if self.options.learn_start else ():
                 starts = {
@@ -277,7 +274,8 @@ class Recurrent(nn.Module):
         asked = [
             name.replace("_", " ") if value is True else f"{name.replace('_', ' ')} {value}"
             for name, value in vars(self.options).items()
-            if name not in ("path", "proj_size", "forget_bias", "recurrent_init") and value not in (0.0, False, None)
+            if name not in ("path", "proj_size", "forget_bias", "recurrent_init", "chrono")
+            and value not in (0.0, False, None)
         ]
         lines = [head, *([f"options     {'; '.join(asked)}"] if asked else [])]
         lines.append(f"{self.layers} layer(s) of {widths} units, {ways}, {count} parameters")
@@ -296,7 +294,7 @@ class Recurrent(nn.Module):
         if self.options.path == "eager":
             return "eager", "asked for by options.path"
         weight, clipped = next(self.parameters(), None), cell.clip is not None and torch.is_grad_enabled()
-        torchs = twin.preferred(cell) or self.options.path == "torch"
+        torchs = twin.preferred(cell, data) or self.options.path == "torch"
         if torchs and not (asked or quantities or clipped):
             return twin.choose(cell, weight, data)
         chosen = fused.choose(cell, weight, data, quantities, asked=asked)

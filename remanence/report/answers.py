@@ -30,6 +30,9 @@ RESIDUALS = 400
 MOST_LABELS = 24
 """Labels of a tagger up to which a matrix of right and wrong answers can be read."""
 
+ANSWERS = 300
+"""Sequences whose numbers are drawn."""
+
 COVERAGE = 0.8
 HISTORY = 2
 """History shown, in horizons."""
@@ -45,6 +48,8 @@ def answers_section(run: Any) -> Section | None:
         return Section(Words("Forecasts", "预测"), _forecasts(run, part))
     if run.task.name == "classify":
         return Section(Words("Right and wrong answers", "答对与答错"), film_blocks(run, part) + _confusion(run, part))
+    if run.task.name == "regress":
+        return Section(Words("Answers", "回答"), (_numbers(run, part),))
     if run.task.name == "tag":
         few = len(run.encoders.labels) <= MOST_LABELS
         blocks = tagged_blocks(run, part) + (_confusion(run, part) if few else ())
@@ -67,6 +72,23 @@ def _confusion(run: Any, part: Part) -> tuple[Block, ...]:
             lambda language: figures.confusion(counts, labels, language=language),
             how=HOW["confusion"],
         ),
+    )
+
+
+def _numbers(run: Any, part: Part) -> Figure:
+    """Answers over truths, of sequences spread evenly over the part."""
+    index = np.unique(np.linspace(0, len(part) - 1, ANSWERS).round().astype(np.int64))
+    encoders, found = run.encoders, []
+    for piece in pieces(part.lengths, index):
+        batch = part.batch(piece)
+        answer = forward(run.model, batch, run.settings.train.truncate)[:, 0].cpu().double().numpy()
+        assert batch.target is not None
+        found.append(np.stack([batch.target.double().numpy(), answer], axis=1))
+    pairs = encoders.answer.unscale(np.concatenate(found).T[..., None], (encoders.label,))[..., 0]
+    return Figure(
+        "numbers",
+        lambda language: figures.numbers(pairs[0], pairs[1], encoders.label, language=language),
+        how=HOW["numbers"],
     )
 
 

@@ -21,6 +21,11 @@ HOW = {
         "从测试部分均匀选取的窗口，训练时都没见过。虚线左边是模型看到的历史；右边是预测（蓝）、实际值"
         "（黑）和只会重复过去的朴素预测（橙）。",
     ),
+    "numbers": Words(
+        "Each dot is a sequence of the test part: what the model answered over what was true. On the dashed line it "
+        "is right.",
+        "每个点是测试部分的一条序列：模型的回答对真实值。落在虚线上就是答对。",
+    ),
     "confusion": Words(
         "Each row is a true class, each column an answer: what lies on the diagonal is right. The "
         "darker, the larger the share of its row.",

@@ -116,6 +116,14 @@ def _verdict(run: Run, models: dict[str, Any], example: Example) -> Words:
     if isinstance(run.encoders, PairEncoders):
         wrote = written_words(run, example)
         return Words(f"{wrote.en}Of an input, {memories.en}.", f"{wrote.zh}一个输入的留存，{memories.zh}。")
+    if run.task.name == "regress":
+        encoders: Any = run.encoders
+        answer = forward(run.model, example.batch, run.settings.train.truncate)[0].double().numpy()
+        value = number(float(encoders.answer.unscale(answer, (encoders.label,))[0]))
+        return Words(
+            f"The answer is {encoders.label} = {value}. Of an input, {memories.en}.",
+            f"回答是 {encoders.label} = {value}。一个输入的留存，{memories.zh}。",
+        )
     if run.task.name != "classify":
         return Words(f"Of an input, {memories.en}.", f"一个输入的留存，{memories.zh}。")
     shares = torch.softmax(forward(run.model, example.batch, run.settings.train.truncate)[0].double(), 0)

@@ -13,6 +13,8 @@ __all__ = ["metric_title", "model_title", "model_words", "number"]
 METRICS = {
     "mae": Words("MAE", "MAE"),
     "mse": Words("MSE", "MSE"),
+    "rmse": Words("RMSE", "RMSE"),
+    "r2": Words("R²", "R²"),
     "mae_units": Words("MAE, own units", "MAE（原单位）"),
     "smape": Words("sMAPE, %", "sMAPE（%）"),
     "mase": Words("MASE", "MASE"),

@@ -36,6 +36,10 @@ _NOTES = (
         "videos: {rate} frames a second, {height} × {width}, {colour} (--frame-rate, --frame-size, --colour)",
         "视频：每秒 {rate} 帧，{height} × {width}，{colour}（--frame-rate、--frame-size、--colour）",
     ),
+    (
+        "{cells}: not started by {start}, which needs other equations (--initialise)",
+        "{cells}：没有按 {start} 初始化，这些方程不适用（--initialise）",
+    ),
     ("test file: {file}, found beside {other} (--test-file)", "测试文件：{file}，在 {other} 旁边找到（--test-file）"),
     (
         "{part}: {share} of the training file, by class (--split, {flag})",
@@ -187,8 +191,10 @@ _NOTES = (
 )
 
 _OWN_WORDS = {
-    "task": {"forecast": "预测", "classify": "分类", "tag": "标注", "generate": "生成", "translate": "翻译",
-             "transcribe": "转写", "summarise": "概括", "caption": "描述"},
+    "task": {
+        "forecast": "预测", "classify": "分类", "regress": "回归", "tag": "标注", "generate": "生成",
+        "translate": "翻译", "transcribe": "转写", "summarise": "概括", "caption": "描述",
+    },
     "part": {"train": "训练", "valid": "验证", "validation": "验证", "test": "测试"},
     "kind": {"characters": "字", "words": "词", "subwords": "子词", "tokens": "词元"},
     "parts": {"train": "训练", "valid": "验证", "test": "测试"},

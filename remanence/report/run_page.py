@@ -67,6 +67,7 @@ def run_page(run: Run, example: Example | None = None) -> Page:
     words = {
         "forecast": ("forecasts", "预测"),
         "classify": ("classifies", "分类"),
+        "regress": ("measures", "回归"),
         "tag": ("tags", "标注"),
         "generate": ("goes on with", "续写"),
         "translate": ("translates", "翻译"),

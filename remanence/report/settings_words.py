@@ -14,7 +14,7 @@ _NAMES = {
     "input": "输入列", "label": "标签列", "sequence": "序列列", "group": "分组列", "tokens": "切分方式",
     "ngrams": "连续片段长度", "vocabulary": "词表大小", "longest": "最长步数", "missing": "缺失值", "gaps": "时间空缺",
     "answer": "要写的列", "columns": "列名", "answer_tokens": "写出文本的切分", "lower": "小写",
-    "document": "一篇的范围", "transpose": "移调范围",
+    "permute": "步的打乱次序", "document": "一篇的范围", "transpose": "移调范围",
     "duplicates": "重复时间", "sort": "排序", "format": "文件格式", "delimiter": "分隔符",
     "scheme": "片段标法", "window": "窗口步数", "margin": "两边多读的步数", "position": "位置列", "motion": "运动特征",
     "motion_steps": "运动跨越的步数", "sample_rate": "采样率",
@@ -28,7 +28,7 @@ _NAMES = {
     # the model
     "characters": "字母读法", "character_size": "字母特征数", "crf": "条件随机场",
     "cell": "循环单元", "hidden": "每层单元数", "layers": "层数", "bidirectional": "双向", "dropout": "随机丢弃",
-    "variational_dropout": "状态丢弃（全序列同一掩码）",
+    "variational_dropout": "状态丢弃（全序列同一掩码）", "initialise": "初始化", "reach": "要跨越的步数",
     "embedding": "词向量维数", "embedding_dropout": "整词丢弃", "tied": "读写同一词向量",
     "weight_drop": "循环权重丢弃", "skip": "输入直通", "convolution": "前置卷积通道",
     "branch": "旁路卷积通道", "differences": "差分输入", "pool": "汇聚方式", "normalise": "窗口标准化",

@@ -11,6 +11,7 @@ from remanence.tasks.caption import Caption
 from remanence.tasks.classify import Classify
 from remanence.tasks.forecast import Forecast
 from remanence.tasks.generate import Generate
+from remanence.tasks.regress import Regress
 from remanence.tasks.tag import Tag
 from remanence.tasks.task import Task
 from remanence.tasks.transcribe import Transcribe
@@ -19,7 +20,7 @@ from remanence.tasks.translate import Summarise, Translate
 __all__ = ["TASKS", "Task", "task"]
 
 _EVERY: tuple[Task, ...] = (
-    Forecast(), Classify(), Tag(), Generate(), Translate(), Summarise(), Caption(), Transcribe(),
+    Forecast(), Classify(), Regress(), Tag(), Generate(), Translate(), Summarise(), Caption(), Transcribe(),
 )  # fmt: skip
 TASKS: Mapping[str, Task] = MappingProxyType({each.name: each for each in _EVERY})
 

@@ -55,12 +55,12 @@ class _Logistic(Baseline):
     @final
     def fit(self, train: Part, valid: Part) -> None:
         self.learn(train)
-        inputs, labels = self._table(train)
+        inputs, labels = self.table(train)
         if len(np.unique(labels)) < 2:
             self._only = int(labels[0]) if len(labels) else 0
             return
         if len(valid):
-            checked, truth = self._table(valid)
+            checked, truth = self.table(valid)
             fitted = [_regression(strength, inputs, labels) for strength in STRENGTHS]
             self._model = min(fitted, key=lambda model: self._badness(model, checked, truth))
         else:
@@ -79,7 +79,8 @@ class _Logistic(Baseline):
     def parameters(self) -> int:
         return 0 if self._model is None else np.size(self._model.coef_) + np.size(self._model.intercept_)
 
-    def _table(self, part: Part) -> tuple[Any, np.ndarray]:
+    def table(self, part: Part) -> tuple[Any, np.ndarray]:
+        """Features of the examples of a part (thinned where it is large), and their answers."""
         from scipy import sparse
 
         rows, labels = [], []

@@ -21,20 +21,12 @@ from remanence.tasks.baselines_forecast import forecast_baselines
 from remanence.tasks.choices import Choices
 from remanence.tasks.defaults import forecast_choices
 from remanence.tasks.layout import input_layout
+from remanence.tasks.losses import point_loss
 from remanence.tasks.metrics import ForecastMeter
 from remanence.tasks.stack import recurrent_stack
 from remanence.tasks.task import Baseline, Meter, Prepared, Task
 
 __all__ = ["Forecast"]
-
-
-def _point_loss(kind: str, error: Tensor) -> Tensor:
-    """The loss of each error: squared, absolute, or Huber's with its turn at one scaled unit."""
-    if kind == "mse":
-        return error**2
-    if kind == "mae":
-        return error.abs()
-    return torch.where(error.abs() < 1, 0.5 * error**2, error.abs() - 0.5)
 
 
 @final
@@ -83,7 +75,7 @@ class Forecast(Task):
         point = output[..., 0] if levels else output
         valid = ~torch.isnan(batch.target)
         truth = torch.where(valid, batch.target, 0.0)
-        each = _point_loss(settings.train.loss or "mse", point - truth)
+        each = point_loss(settings.train.loss or "mse", point - truth)
         if levels:
             error = truth[..., None] - output[..., 1:]
             level = torch.tensor(levels, dtype=error.dtype, device=error.device)

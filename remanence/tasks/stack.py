@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from remanence.cells import cell as find_cell
 from remanence.data.clips import Clip
 from remanence.data.runs import Runs
 from remanence.nn.encoders import TokenEncoder
 from remanence.nn.frames import FrameEncoder
 from remanence.nn.recurrent import Recurrent, RecurrentOptions
+from remanence.nn.start import options_of
 from remanence.settings import Settings
 
 __all__ = ["frame_encoder", "recurrent_stack", "token_encoder"]
@@ -19,15 +21,18 @@ def recurrent_stack(input_size: int, settings: Settings, *, locked: bool = False
         locked: each layer, the first too, drops the same units of what it reads at every step of a sequence.
     """
     chosen, dropout = settings.model, settings.model.dropout or 0.0
+    cell = find_cell(chosen.cell or "lstm")
     return Recurrent(
-        chosen.cell or "lstm",
+        cell,
         input_size,
         chosen.hidden or 64,
         layers=chosen.layers or 1,
         bidirectional=bool(chosen.bidirectional),
         dropout=0.0 if locked else dropout,
         options=RecurrentOptions(
-            variational_dropout=chosen.variational_dropout, variational_input_dropout=dropout if locked else 0.0
+            variational_dropout=chosen.variational_dropout,
+            variational_input_dropout=dropout if locked else 0.0,
+            **options_of(cell, chosen.initialise, chosen.reach or 2),
         ),
     )
 

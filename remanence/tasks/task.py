@@ -104,7 +104,11 @@ class Task(ABC):
 
     def defaults(self, prepared: Prepared, settings: Settings) -> Settings:
         """The settings with every `None` of model and training filled in for these data."""
-        return self.choices(prepared).under(settings)
+        complete = self.choices(prepared).under(settings)
+        if "chrono" not in complete.model.initialise or complete.model.reach is not None:
+            return complete
+        longest = max(int(prepared.train.lengths.max(initial=0)), 2)
+        return complete.model_copy(update={"model": complete.model.model_copy(update={"reach": longest})})
 
     @abstractmethod
     def reopen(self, path: Path, data: DataSettings, encoders: BaseModel, *, answers: bool) -> Part:

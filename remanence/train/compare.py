@@ -30,7 +30,7 @@ from remanence.train.determinism import reproducible, threads_for
 from remanence.train.fit import train_run
 from remanence.train.job import plain_metrics
 from remanence.train.manifest import versions
-from remanence.train.opening import Opened, open_data, trainable, with_cell
+from remanence.train.opening import Opened, open_data, trainable, with_cell, with_starts
 from remanence.train.progress import Progress, progress_for
 from remanence.train.session import Session, check_target, free_name
 from remanence.train.size import TOLERANCE, hidden_for, parameters
@@ -120,7 +120,8 @@ def compare(
     }  # fmt: skip
     told = progress_for(progress)
     with reproducible(settings.train.device, None):
-        opened = open_data(Path(path), settings)
+        opened = open_data(Path(path), with_cell(settings, reference))
+        opened = with_starts(opened, settings.model.initialise, names)
         for note in opened.notes:
             told.note(note)
         _check_parts(opened, path)
@@ -177,7 +178,7 @@ class _Comparing:
     def _sized(self, names: Sequence[str], budget: Alike) -> Iterator[tuple[str, Settings]]:
         """Settings for each cell: of the same hidden size, or of as many parameters."""
         opened, encoders = self.opened, self.opened.prepared.encoders
-        wanted = parameters(opened.task, encoders, opened.settings)
+        wanted = parameters(opened.task, encoders, with_cell(opened.settings, opened.settings.model.cell or "lstm"))
         for name in names:
             settings = with_cell(opened.settings, name)
             if budget == "parameters" and name != opened.settings.model.cell:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from remanence.cells import cell
 from remanence.errors import SettingError
 from remanence.explain.render import font_remedy
-from remanence.settings import Settings
+from remanence.nn.start import unsuited
+from remanence.settings import Settings, Start
 from remanence.tasks import task
 from remanence.tasks.task import Prepared, Task
 from remanence.train.size import check_size
 
-__all__ = ["Opened", "open_data", "trainable", "with_cell"]
+__all__ = ["Opened", "open_data", "trainable", "with_cell", "with_starts"]
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,34 @@ def trainable(name: str) -> str:
 def with_cell(settings: Settings, name: str, hidden: int | None = None) -> Settings:
     """The same settings for another cell, of another hidden size where one is given.
 
+    Of the starts that are asked for, those remain that make sense for the cell.
+
     Raises:
         SettingError: no such cell, or one that reads more than x.
     """
-    changes: dict[str, Any] = {"cell": trainable(name)} | ({} if hidden is None else {"hidden": hidden})
+    suited = tuple(start for start in settings.model.initialise if not unsuited(cell(name), start))
+    changes: dict[str, Any] = {"cell": trainable(name), "initialise": suited}
+    changes |= {} if hidden is None else {"hidden": hidden}
     return settings.model_copy(update={"model": settings.model.model_copy(update=changes)})
+
+
+def with_starts(opened: Opened, starts: tuple[Start, ...], cells: Sequence[str]) -> Opened:
+    """Data opened for a comparison, whose cells start as asked wherever that makes sense for them.
+
+    Raises:
+        SettingError: a start that suits none of the cells.
+    """
+    notes = list(opened.prepared.notes)
+    for start in starts:
+        without = [name for name in cells if unsuited(cell(name), start)]
+        if len(without) == len(cells):
+            raise SettingError(
+                f"{start} suits none of {', '.join(cells)}: {unsuited(cell(cells[0]), start)}",
+                name="initialise",
+                remedy="see --cells",
+            )
+        if without:
+            notes.append(f"{', '.join(without)}: not started by {start}, which needs other equations (--initialise)")
+    model = opened.settings.model.model_copy(update={"initialise": starts})
+    settings = opened.task.defaults(opened.prepared, opened.settings.model_copy(update={"model": model}))
+    return replace(opened, prepared=replace(opened.prepared, notes=tuple(notes)), settings=settings)

@@ -97,8 +97,11 @@ class MadeForecast(ForecastPart):
 class MadeClassify(ClassifyPart):
     """Sequences from a list of arrays: tokens `[time]` or numbers `[time, feature]`."""
 
-    def __init__(self, encoders: ClassifyEncoders, sequences: list[np.ndarray], labels: list[int]) -> None:
-        self.encoders, self.sequences, self.labels = encoders, sequences, np.array(labels, np.int64)
+    def __init__(
+        self, encoders: ClassifyEncoders, sequences: list[np.ndarray], labels: list[int] | list[float]
+    ) -> None:
+        self.encoders, self.sequences = encoders, sequences
+        self.labels = np.array(labels, np.int64 if encoders.answer is None else np.float32)
         self.lengths = np.array([len(each) for each in sequences], np.int64)
 
     def batch(self, index: np.ndarray) -> Batch:
@@ -197,6 +200,30 @@ def made_clips(colour: Literal["grey", "rgb"] = "rgb") -> Prepared:
                 frame[..., step if label else 8 - step] = 255
             clips.append(frames.reshape(len(frames), -1).astype(np.uint8))
         parts.append(MadeClassify(encoders, clips, labels))
+    return prepared(encoders, *parts)
+
+
+def made_measured() -> Prepared:
+    """The answer is the sum of `x`, in scaled units."""
+    random = np.random.default_rng(9)
+    answer = Scaler(columns=("sum",), mean=(10.0,), scale=(2.0,))
+    encoders = number_encoders().model_copy(update={"labels": (), "label": "sum", "answer": answer})
+    parts = []
+    for count in (60, 20, 20):
+        sequences = [random.standard_normal((int(random.integers(2, 9)), 2)).astype(np.float32) for _ in range(count)]
+        parts.append(MadeClassify(encoders, sequences, [float(each[:, 0].sum()) for each in sequences]))
+    return prepared(encoders, *parts)
+
+
+def made_rated() -> Prepared:
+    """The answer to a text is how often the token 2 stands in it."""
+    random = np.random.default_rng(10)
+    answer = Scaler(columns=("stars",), mean=(3.0,), scale=(1.0,))
+    encoders = text_encoders().model_copy(update={"labels": (), "label": "stars", "answer": answer})
+    parts = []
+    for count in (60, 20, 20):
+        texts = [random.integers(1, 10, random.integers(0, 9)).astype(np.int64) for _ in range(count)]
+        parts.append(MadeClassify(encoders, texts, [float((text == 2).sum()) for text in texts]))
     return prepared(encoders, *parts)
 
 

@@ -60,6 +60,11 @@ CASES = {
     "numbers": Case("classify", made.made_numbers, {"pool": "mean"}),
     "numbers-branch": Case("classify", made.made_numbers, {"pool": "mean-max", "branch": 4, "bidirectional": False}),
     "numbers-branch-both-ends": Case("classify", made.made_numbers, {"branch": 4}),
+    "measured": Case("regress", made.made_measured, {}),
+    "measured-forward": Case(
+        "regress", made.made_measured, {"pool": "last", "bidirectional": False, "loss": "huber", "initialise": "chrono"}
+    ),
+    "rated-texts": Case("regress", made.made_rated, {"loss": "mae", "skip": True}),
     "spans": Case("tag", made.made_spans, {}),
     "spans-recurrent-characters": Case("tag", made.made_spans, {"characters": "recurrent", "cell": "gru"}),
     "spans-affixes": Case("tag", made.made_spans, {"characters": "affixes", "recall": 2.0}),

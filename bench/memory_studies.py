@@ -1,0 +1,72 @@
+"""The tests of long memory, as they were published: images pixel by pixel, adding, copying."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.protocol import Study
+from remanence.data.problems import problem_rows
+from remanence.prediction.writers import write_rows
+
+__all__ = ["MEMORY_STUDIES"]
+
+IMAGES = "long/mnist-train-images-idx3-ubyte.xz"
+
+
+def _pixels(**options: Any) -> Callable[[Path, Path], dict[str, Any]]:
+    """One layer of 128 units, answering after the last pixel; chosen on 2,000 validation images."""
+
+    def unpack(source: Path, folder: Path) -> dict[str, Any]:
+        return {
+            "path": source, "task": "classify", "split": "55000,5000,0", "pool": "last", "bidirectional": False,
+            "differences": False, "convolution": 0, "dropout": 0.0, "weight_decay": 0.0, "smoothing": 0.0,
+            "hidden": 128, "batch_size": 64, "learning_rate": 0.003, "initialise": "chrono,orthogonal", "reach": 100,
+        } | options  # fmt: skip
+
+    return unpack
+
+
+def _adding(source: Path, folder: Path) -> dict[str, Any]:
+    """Two marked numbers of 600, 8,000 sequences to learn from."""
+    path = folder / "adding.parquet"
+    if not path.exists():
+        write_rows(problem_rows("adding", sequences=10_000, length=600), path)
+    return {
+        "path": path, "task": "regress", "label": "sum", "split_column": "split", "pool": "last",
+        "bidirectional": False, "differences": False, "convolution": 0, "dropout": 0.0, "weight_decay": 0.0,
+        "hidden": 128, "batch_size": 64, "learning_rate": 0.005, "initialise": "chrono,orthogonal", "steps": 400,
+    }  # fmt: skip
+
+
+MEMORY_STUDIES: dict[str, Study] = {
+    "adding": Study(
+        "regress, adding problem",
+        "T = 600, one mark in each half, 8,000/1,000/1,000 sequences; always answering 1 has an MSE of 0.167",
+        "",
+        _adding,
+        "LSTM .164, GRU 5.3e-5, RNN .177, TCN 5.8e-5 (Bai et al. 2018)",
+        {"mse": (0.001, "at most")},
+        seeds=2,
+        beside={"RNN": {"cell": "rnn", "initialise": "orthogonal"}},
+    ),
+    "seqmnist": Study(
+        "classify, sequential MNIST",
+        "pixel by pixel, T = 784, read after the last one; 55,000/5,000/10,000 images",
+        IMAGES,
+        _pixels(epochs=5),
+        "LSTM 87.2, GRU 96.2, RNN 21.5, TCN 99.0 (Bai et al. 2018)",
+        {"accuracy": (0.985, "at least")},
+        seeds=1,
+    ),
+    "permuted-mnist": Study(
+        "classify, permuted sequential MNIST",
+        "as above, pixels in one random order",
+        IMAGES,
+        _pixels(permute=0, epochs=4),
+        "LSTM 85.7, GRU 87.3, RNN 25.3, TCN 97.2 (Bai et al. 2018)",
+        {"accuracy": (0.94, "at least")},
+        seeds=1,
+    ),
+}
