@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 Names = tuple[str, ...]
+Task = Literal["forecast", "classify", "regress", "tag", "generate", "translate", "summarise", "caption", "transcribe"]
 Start = Literal["forget-bias", "chrono", "orthogonal", "identity"]
 S = TypeVar("S", bound=BaseModel)
 Positive = Annotated[int, Field(ge=1, le=10**9)]
@@ -45,10 +46,7 @@ class _Frozen(BaseModel):
 class DataSettings(MediaSettings):
     """What the file holds, which columns play which part, and how it is split."""
 
-    task: (
-        Literal["forecast", "classify", "regress", "tag", "generate", "translate", "summarise", "caption", "transcribe"]
-        | None
-    ) = Field(default=None, description="What to do; guessed from the file.")
+    task: Task | None = Field(default=None, description="What to do; guessed from the file.")
     valid_file: str | None = Field(default=None, description="A file of its own for validation (instead of a split).")
     test_file: str | None = Field(default=None, description="A file of its own for testing (instead of a split).")
     split: tuple[float, ...] = Field(
