@@ -215,18 +215,6 @@ def made_measured() -> Prepared:
     return prepared(encoders, *parts)
 
 
-def made_rated() -> Prepared:
-    """The answer to a text is how often the token 2 stands in it."""
-    random = np.random.default_rng(10)
-    answer = Scaler(columns=("stars",), mean=(3.0,), scale=(1.0,))
-    encoders = text_encoders().model_copy(update={"labels": (), "label": "stars", "answer": answer})
-    parts = []
-    for count in (60, 20, 20):
-        texts = [random.integers(1, 10, random.integers(0, 9)).astype(np.int64) for _ in range(count)]
-        parts.append(MadeClassify(encoders, texts, [float((text == 2).sum()) for text in texts]))
-    return prepared(encoders, *parts)
-
-
 WORDS = ("the", "a", "Bank", "of", "England", "Ann", "runs", "far")
 
 

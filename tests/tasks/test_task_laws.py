@@ -46,6 +46,18 @@ def _covariates() -> Prepared:
     )
 
 
+def _rated() -> Prepared:
+    """The answer to a text is how often the token 2 stands in it."""
+    random = np.random.default_rng(10)
+    answer = made.Scaler(columns=("stars",), mean=(3.0,), scale=(1.0,))
+    encoders = made.text_encoders().model_copy(update={"labels": (), "label": "stars", "answer": answer})
+    parts = []
+    for count in (60, 20, 20):
+        texts = [random.integers(1, 10, random.integers(0, 9)).astype(np.int64) for _ in range(count)]
+        parts.append(made.MadeClassify(encoders, texts, [float((text == 2).sum()) for text in texts]))
+    return made.prepared(encoders, *parts)
+
+
 CASES = {
     "forecast": Case("forecast", made.made_forecast, {}),
     "forecast-window-rnn": Case(
@@ -64,7 +76,7 @@ CASES = {
     "measured-forward": Case(
         "regress", made.made_measured, {"pool": "last", "bidirectional": False, "loss": "huber", "initialise": "chrono"}
     ),
-    "rated-texts": Case("regress", made.made_rated, {"loss": "mae", "skip": True}),
+    "rated-texts": Case("regress", _rated, {"loss": "mae", "skip": True}),
     "spans": Case("tag", made.made_spans, {}),
     "spans-recurrent-characters": Case("tag", made.made_spans, {"characters": "recurrent", "cell": "gru"}),
     "spans-affixes": Case("tag", made.made_spans, {"characters": "affixes", "recall": 2.0}),
