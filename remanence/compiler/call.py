@@ -224,7 +224,7 @@ class Shape:
     @cached_property
     def keeping(self) -> bool:
         """Whether every step's values are kept."""
-        return self.kernel.backward is not None or bool(self.kernel.kept)
+        return self.kernel.keeping
 
     def sources(self, tensors: tuple[Tensor, ...], names: tuple[str, ...]) -> np.ndarray:
         """Where parameters begin, in contiguous tensors."""

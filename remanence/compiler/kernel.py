@@ -10,6 +10,8 @@ build at once. Where the object file is there, Numba is not imported.
 from __future__ import annotations
 
 import hashlib
+import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -22,7 +24,7 @@ import llvmlite.binding
 from remanence.compiler import cache
 from remanence.compiler.derive import derive, forward_loop
 from remanence.compiler.emit_cpu import emit, sizes_of
-from remanence.compiler.ir import Step
+from remanence.compiler.ir import SCALAR, Step
 from remanence.compiler.lay_out import lay_out_backward, lay_out_forward
 from remanence.compiler.layout import Layout
 from remanence.compiler.machine import MACHINE
@@ -82,12 +84,41 @@ class Kernel:
         """Multiplications and additions of the matrix products of one forward step of one row."""
         return sum(2 * sizes[block] * sizes[run.other] for run in self.runs[False].packed for block in run.blocks)
 
+    def bytes(self, sizes: Mapping[str, int], itemsize: int = 4) -> dict[str, int]:
+        """What one forward step of one row reads and writes outside the core, and the weights, which a call reads once.
+
+        Args:
+            sizes: by name.
+            itemsize: bytes of a number.
+        """
+        known = {**sizes, SCALAR: 1}
+        return {
+            name: itemsize * sum(math.prod(known[axis] for axis in part) for part in parts)
+            for name, parts in self._moved().items()
+        }
+
+    def _moved(self) -> dict[str, list[tuple[str, ...]]]:
+        """What is moved, by its axes: parameters, what a step reads of outside, the states and what is saved."""
+        return {
+            "weights": [parameter.axes for parameter in self.step.parameters],
+            "read": [("input",), *((size,) for size in self.step.given.values())],
+            "states": [(self.step.sizes[name],) for name in self.step.state],
+            "saved": [(size,) for size in self.forward.lanes.get("s", [])] if self.keeping else [],
+        }
+
+    @property
+    def keeping(self) -> bool:
+        """Whether every step's values are kept, for backward or to be looked at."""
+        return self.backward is not None or bool(self.kept)
+
     def __str__(self) -> str:
         saved = [name for name, slot in self.plan.quantities.items() if slot in self.forward.saved]
         unnamed = len(self.forward.saved) - len({self.plan.quantities[name] for name in saved})
         ahead = [" ".join(run.matrices) for run in self.runs[False].ahead]
         products = [f"{' '.join(run.matrices)} (level {run.level})" for run in self.runs[False].inside]
         back = [f"{' '.join(run.matrices)} transposed" for run in self.runs[True].packed] if self.backward else []
+        work = [f"2 · {block} · {run.other}" for run in self.runs[False].packed for block in run.blocks]
+        moved = [f"{name} {_added(parts)}" for name, parts in self._moved().items() if parts]
         width = {array: len(lanes) for array, lanes in self.forward.lanes.items()}
         return "\n".join(
             [
@@ -98,6 +129,8 @@ class Kernel:
                 f"  backward          {'; '.join(back) or 'none'}",
                 f"  saved             {', '.join(saved) or 'the states alone'}"
                 + (f" and {unnamed} more" * bool(unnamed)),
+                f"  FLOPs a step      {_counted(work)}",
+                f"  numbers moved     {'; '.join(moved)} (4 or 8 bytes each)",
                 f"  lanes a step      {', '.join(f'{name} {count}' for name, count in width.items())}",
                 f"  kept in           {cache.cache_folder()}",
             ]
@@ -116,6 +149,21 @@ _RUN_TIME = (
     "tile",
     "vector",
 )
+
+
+def _added(parts: list[tuple[str, ...]]) -> str:
+    """How many numbers, as a formula.
+
+    Example:
+        >>> _added([("hidden", "input"), ("hidden",), ("hidden", "input")])
+        '2 · hidden · input + hidden'
+    """
+    return _counted([" · ".join(axes) for axes in parts])
+
+
+def _counted(terms: list[str]) -> str:
+    shown = [str(n) if term == SCALAR else f"{n} · {term}" if n > 1 else term for term, n in Counter(terms).items()]
+    return " + ".join(shown) or "0"
 
 
 @lru_cache(maxsize=1)

@@ -110,6 +110,20 @@ def test_kernel_says_what_it_does() -> None:
     assert "n = tanh(W_n @ x + U_n @ (r * h) + b_n)" in kernel.source().split('"""')[1]
 
 
+def test_kernel_counts_its_work_and_what_it_moves() -> None:
+    sizes = {"input": 3, "hidden": 5}
+    learning, looking = build(CELLS["lstm"].step), build(CELLS["lstm"].step, train=False)
+    # Four gates: 5 × 3 and 5 × 5 products of two operations each.
+    assert learning.flops(sizes) == 2 * 4 * (15 + 25)
+    # Matrices and biases; x; h and c; i, f, g and o.
+    moved = {"weights": 4 * 4 * (15 + 25 + 5), "read": 4 * 3, "states": 4 * 10, "saved": 4 * 20}
+    assert learning.bytes(sizes) == moved
+    assert looking.bytes(sizes, 8) == {**{name: 2 * value for name, value in moved.items()}, "saved": 0}
+    told = str(learning)
+    assert "FLOPs a step      4 · 2 · hidden · input + 4 · 2 · hidden · hidden" in told
+    assert "weights 4 · hidden · input + 4 · hidden · hidden + 4 · hidden; read input; states 2 · hidden" in told
+
+
 @pytest.mark.parametrize("name", [name for name, _ in ALL[::2]] if os.environ.get("REMANENCE_FULL") else ["gru-before"])
 @pytest.mark.parametrize("train", [False, True])
 def test_traces_and_both_directions_equal_the_reference(name: str, train: bool) -> None:
