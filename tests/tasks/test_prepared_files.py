@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
+from bench.clips import write_clip
 from remanence.settings import settings_from
 from remanence.tasks import TASKS, task
 from remanence.tasks.task import Prepared
@@ -97,9 +99,66 @@ def _long_text(folder: Path, test_value: float) -> tuple[Path, dict]:
     return path, {"task": "generate", "context": 20}
 
 
+def _parts(count: int) -> list[str]:
+    """Which part each of so many rows is in: six tenths train, two each the others."""
+    return [
+        ("train", "valid", "test")[0 if row < 0.6 * count else 1 if row < 0.8 * count else 2] for row in range(count)
+    ]
+
+
+def _sum_file(folder: Path, test_value: float) -> tuple[Path, dict]:
+    random = np.random.default_rng(5)
+    lines = ["part,id,x,sum"]
+    for place, part in enumerate(_parts(30)):
+        steps = random.standard_normal(2 + place % 3) + test_value * (part == "test")
+        lines += [f"{part},s{place},{step},{steps.sum()}" for step in steps]
+    path = folder / "sums.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path, {"task": "regress", "sequence": "id", "input": "x", "label": "sum", "split_column": "part"}
+
+
+def _pair_file(folder: Path, test_value: float, name: str = "translate") -> tuple[Path, dict]:
+    random = np.random.default_rng(6)
+    lines = ["part,source,answer"]
+    for part in _parts(50):
+        words = [["eins", "zwei", "drei"][at] for at in random.integers(0, 3, 4)]
+        novel = "neun " * int(part == "test" and test_value != 0)
+        lines.append(f"{part},{novel}{' '.join(words)},{novel}{' '.join(words[::-1])}")
+    path = folder / "pairs.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path, {"task": name, "input": "source", "answer": "answer", "split_column": "part"}
+
+
+def _abstract_file(folder: Path, test_value: float) -> tuple[Path, dict]:
+    return _pair_file(folder, test_value, "summarise")
+
+
+def _sound_file(folder: Path, test_value: float) -> tuple[Path, dict]:
+    lines = ["part,sound,text"]
+    for place, part in enumerate(_parts(20)):
+        tone = np.sin(np.arange(2400) * (0.2 + 0.1 * (place % 3))) * (0.1 if part == "test" and test_value else 0.5)
+        soundfile.write(folder / f"{place}.wav", tone, 8000)
+        lines.append(f"{part},{place}.wav,{('ab', 'ba', 'b')[place % 3]}")
+    path = folder / "sounds.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path, {"task": "transcribe", "input": "sound", "answer": "text", "split_column": "part"}
+
+
+def _film_file(folder: Path, test_value: float) -> tuple[Path, dict]:
+    lines = ["part,film,caption"]
+    for place, part in enumerate(_parts(20)):
+        shade = 40 + 60 * (place % 3) + (30 if part == "test" and test_value else 0)
+        write_clip(folder / f"{place}.mp4", np.full((2 + place % 3, 16, 16), shade, np.uint8), 10)
+        lines.append(f"{part},{place}.mp4,it is {('dark', 'grey', 'bright')[place % 3]}")
+    path = folder / "films.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path, {"task": "caption", "split_column": "part", "frame_rate": 10.0, "frame_size": (8, 8)}
+
+
 FILES = {
     "forecast": _forecast_file, "texts": _text_file, "numbers": _number_file, "tokens": _token_file,
-    "samples": _sample_file, "long text": _long_text,
+    "samples": _sample_file, "long text": _long_text, "sums": _sum_file, "pairs": _pair_file,
+    "abstracts": _abstract_file, "sounds": _sound_file, "films": _film_file,
 }  # fmt: skip
 every_file = pytest.mark.parametrize("write", FILES.values(), ids=FILES.keys())
 
