@@ -9,7 +9,7 @@ from remanence.nn.frames import FrameEncoder
 from remanence.nn.heads import ClassifyHead
 from remanence.nn.model import SequenceModel
 from remanence.settings import Settings
-from remanence.tasks.stack import frame_encoder, recurrent_stack, token_encoder
+from remanence.tasks.stack import frame_encoder, number_encoder, recurrent_stack, token_encoder
 
 __all__ = ["pooled_model"]
 
@@ -41,11 +41,5 @@ def _encoder(encoders: ClassifyEncoders, settings: Settings) -> NumberEncoder | 
         return frame_encoder(encoders.clip, settings)
     if encoders.vocabulary is not None:
         return token_encoder(encoders.vocabulary.size, settings, encoders.runs)
-    return NumberEncoder(
-        len(encoders.features),
-        convolution=chosen.convolution or 0,
-        causal=not chosen.bidirectional,
-        differences=bool(chosen.differences),
-        noise=settings.train.noise or 0.0,
-        dropout=(chosen.dropout or 0.0) / 2 if chosen.convolution else 0.0,
-    )
+    dropout = (chosen.dropout or 0.0) / 2 if chosen.convolution else 0.0
+    return number_encoder(len(encoders.features), settings, dropout=dropout)

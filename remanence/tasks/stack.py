@@ -1,17 +1,17 @@
-"""The parts of a model that tasks build alike from complete settings: vectors of tokens, recurrent layers."""
+"""The parts of a model that tasks build alike from complete settings: encoders of each kind, recurrent layers."""
 
 from __future__ import annotations
 
 from remanence.cells import cell as find_cell
 from remanence.data.clips import Clip
 from remanence.data.runs import Runs
-from remanence.nn.encoders import TokenEncoder
+from remanence.nn.encoders import NumberEncoder, TokenEncoder
 from remanence.nn.frames import FrameEncoder
 from remanence.nn.recurrent import Recurrent, RecurrentOptions
 from remanence.nn.start import options_of
 from remanence.settings import Settings
 
-__all__ = ["frame_encoder", "recurrent_stack", "token_encoder"]
+__all__ = ["frame_encoder", "number_encoder", "recurrent_stack", "token_encoder"]
 
 
 def recurrent_stack(input_size: int, settings: Settings, *, locked: bool = False) -> Recurrent:
@@ -34,6 +34,19 @@ def recurrent_stack(input_size: int, settings: Settings, *, locked: bool = False
             variational_input_dropout=dropout if locked else 0.0,
             **options_of(cell, chosen.initialise, chosen.reach or 2),
         ),
+    )
+
+
+def number_encoder(features: int, settings: Settings, *, dropout: float = 0.0) -> NumberEncoder:
+    """Numbers of each step, convolved if asked; it looks ahead where the recurrent layers do."""
+    chosen = settings.model
+    return NumberEncoder(
+        features,
+        convolution=chosen.convolution or 0,
+        causal=not chosen.bidirectional,
+        differences=bool(chosen.differences),
+        noise=settings.train.noise or 0.0,
+        dropout=dropout,
     )
 
 

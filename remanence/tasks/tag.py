@@ -27,7 +27,7 @@ from remanence.settings import DataSettings, Settings
 from remanence.tasks.baselines_tag import tag_baselines
 from remanence.tasks.choices import Choices
 from remanence.tasks.metrics_tag import TagMeter, decoded
-from remanence.tasks.stack import recurrent_stack, token_encoder
+from remanence.tasks.stack import number_encoder, recurrent_stack, token_encoder
 from remanence.tasks.task import Baseline, Meter, Prepared, Task
 
 __all__ = ["Tag"]
@@ -143,13 +143,7 @@ def _sample_choices(prepared: Prepared) -> Choices:
 def _encoder(encoders: TagEncoders, settings: Settings) -> NumberEncoder | TokenEncoder | WordEncoder:
     chosen = settings.model
     if encoders.vocabulary is None:
-        return NumberEncoder(
-            len(encoders.features),
-            convolution=chosen.convolution or 0,
-            causal=not chosen.bidirectional,
-            differences=bool(chosen.differences),
-            noise=settings.train.noise or 0.0,
-        )
+        return number_encoder(len(encoders.features), settings)
     tokens = token_encoder(encoders.vocabulary.size, settings, encoders.runs)
     if encoders.characters is None:
         return tokens

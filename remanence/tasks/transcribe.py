@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -15,23 +14,22 @@ from torch import Tensor
 from remanence.data.encoders import PairEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.pair_part import PairPart
-from remanence.data.paired import prepare_pairs, reopen_pairs
 from remanence.data.sound_source import SoundSide
 from remanence.data.symbols import END
 from remanence.errors import SettingError
-from remanence.nn.encoders import NumberEncoder
 from remanence.nn.model import SequenceModel
 from remanence.nn.sound import CTCHead, Masks, SoundEncoder, stacked_lengths
-from remanence.settings import DataSettings, Settings
+from remanence.settings import Settings
 from remanence.tasks.alignment import step_names
 from remanence.tasks.baselines_transcribe import FrequentTranscript, NearestTranscript, texts_of
 from remanence.tasks.choices import Choices
 from remanence.tasks.ctc import BLANK
 from remanence.tasks.metrics_transcribe import TranscriptMeter, wrong
+from remanence.tasks.paired_task import PairedTask
 from remanence.tasks.sample import spread
 from remanence.tasks.spoken_language import Weights
-from remanence.tasks.stack import recurrent_stack
-from remanence.tasks.task import Baseline, Meter, Prepared, Task
+from remanence.tasks.stack import number_encoder, recurrent_stack
+from remanence.tasks.task import Baseline, Meter, Prepared
 from remanence.tasks.transcript import Search, heard, logits_of, starts_of
 
 __all__ = ["Transcribe"]
@@ -53,7 +51,7 @@ _ROOM = 1.3
 
 
 @final
-class Transcribe(Task):
+class Transcribe(PairedTask):
     """A text for a sound; frames are read by layers that go both ways, or one way with a look ahead.
 
     References:
@@ -61,15 +59,6 @@ class Transcribe(Task):
     """
 
     name: ClassVar[str] = "transcribe"
-    encoders_type: ClassVar[type[BaseModel]] = PairEncoders
-    scored_early: ClassVar[bool] = False
-
-    def prepare(self, path: Path, data: DataSettings) -> Prepared:
-        return prepare_pairs(path, data, self.name)
-
-    def reopen(self, path: Path, data: DataSettings, encoders: BaseModel, *, answers: bool) -> Part:
-        assert isinstance(encoders, PairEncoders)
-        return reopen_pairs(path, data, encoders, answers=answers)
 
     def choices(self, prepared: Prepared) -> Choices:
         return _choices(prepared)
@@ -84,10 +73,7 @@ class Transcribe(Task):
                 "layers that read from both ends see all of it", name="look_ahead", remedy="--no-bidirectional"
             )
         stack, dropout = chosen.stack or 1, chosen.dropout or 0.0
-        numbers = NumberEncoder(
-            len(form.columns) * stack, convolution=chosen.convolution or 0, causal=not chosen.bidirectional,
-            noise=settings.train.noise or 0.0,
-        )  # fmt: skip
+        numbers = number_encoder(len(form.columns) * stack, settings)
         masks = Masks((2, chosen.mask_steps or 0), (2, chosen.mask_features or 0), form.width)
         encoder = SoundEncoder(numbers, stack=stack, masks=masks)
         recurrent = recurrent_stack(encoder.output_size, settings)

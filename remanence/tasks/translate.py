@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, final
 
 from pydantic import BaseModel
@@ -34,11 +35,7 @@ class Translate(Write):
         return WrittenMeter(encoders, corpus_scores)
 
     def baselines(self, prepared: Prepared, settings: Settings) -> tuple[Baseline, ...]:
-        encoders = prepared.encoders
-        assert isinstance(encoders, PairEncoders)
-        if not isinstance(encoders.source, TextSide):
-            return (FrequentText(),)
-        return FrequentText(), CopySource(encoders), NearestText(encoders.source.symbols.size)
+        return _simple(prepared, CopySource)
 
 
 @final
@@ -55,11 +52,16 @@ class Summarise(Write):
         return WrittenMeter(encoders, rouge_scores)
 
     def baselines(self, prepared: Prepared, settings: Settings) -> tuple[Baseline, ...]:
-        encoders = prepared.encoders
-        assert isinstance(encoders, PairEncoders)
-        if not isinstance(encoders.source, TextSide):
-            return (FrequentText(),)
-        return FrequentText(), Lead(encoders), NearestText(encoders.source.symbols.size)
+        return _simple(prepared, Lead)
+
+
+def _simple(prepared: Prepared, own: Callable[[PairEncoders], Baseline]) -> tuple[Baseline, ...]:
+    """Simple models of any pairs, and between them a task's own."""
+    encoders = prepared.encoders
+    assert isinstance(encoders, PairEncoders)
+    if not isinstance(encoders.source, TextSide):
+        return (FrequentText(),)
+    return FrequentText(), own(encoders), NearestText(encoders.source.symbols.size)
 
 
 def _choices(prepared: Prepared, model: dict[str, object]) -> Choices:

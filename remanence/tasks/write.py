@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from pydantic import BaseModel
@@ -15,7 +13,6 @@ from remanence.data.clips import Clip
 from remanence.data.encoders import PairEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.pair_part import PairPart
-from remanence.data.paired import prepare_pairs, reopen_pairs
 from remanence.data.sound_source import SoundSide
 from remanence.data.symbols import PADDING, UNKNOWN
 from remanence.data.text_side import TextSide
@@ -26,33 +23,19 @@ from remanence.nn.frames import FrameEncoder
 from remanence.nn.model import SequenceModel
 from remanence.nn.recurrent import Recurrent
 from remanence.nn.written import forced_part
-from remanence.settings import DataSettings, Settings
+from remanence.settings import Settings
 from remanence.tasks.alignment import answered, step_names
-from remanence.tasks.choices import Choices
-from remanence.tasks.stack import frame_encoder, recurrent_stack, token_encoder
-from remanence.tasks.task import Prepared, Task
+from remanence.tasks.paired_task import PairedTask
+from remanence.tasks.stack import frame_encoder, number_encoder, recurrent_stack, token_encoder
 
 __all__ = ["Write"]
 
 
-class Write(Task):
+class Write(PairedTask):
     """An encoder reads a source, a decoder writes a text, token by token, attending to the source.
 
     A task of this kind adds its name, what it measures, its simple models and what it chooses.
     """
-
-    encoders_type: ClassVar[type[BaseModel]] = PairEncoders
-    scored_early: ClassVar[bool] = False
-
-    def prepare(self, path: Path, data: DataSettings) -> Prepared:
-        return prepare_pairs(path, data, self.name)
-
-    def reopen(self, path: Path, data: DataSettings, encoders: BaseModel, *, answers: bool) -> Part:
-        assert isinstance(encoders, PairEncoders)
-        return reopen_pairs(path, data, encoders, answers=answers)
-
-    @abstractmethod
-    def choices(self, prepared: Prepared) -> Choices: ...
 
     def model(self, encoders: BaseModel, settings: Settings) -> SequenceModel:
         assert isinstance(encoders, PairEncoders)
@@ -105,11 +88,7 @@ def _source_encoder(encoders: PairEncoders, settings: Settings) -> TokenEncoder 
     if isinstance(encoders.source, Clip):
         return frame_encoder(encoders.source, settings)
     if isinstance(encoders.source, SoundSide):
-        chosen = settings.model
-        return NumberEncoder(
-            len(encoders.source.form.columns), convolution=chosen.convolution or 0, causal=not chosen.bidirectional,
-            noise=settings.train.noise or 0.0,
-        )  # fmt: skip
+        return number_encoder(len(encoders.source.form.columns), settings)
     return token_encoder(encoders.source.symbols.size, settings)
 
 
