@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from remanence.compiler.reading import Reading
 from remanence.nn import given as forms
-from remanence.nn import quick
+from remanence.nn import graphs, quick
 from remanence.nn.given import Given, Layer
 from remanence.nn.namesake import Namesake
 from remanence.nn.route import route
@@ -197,3 +197,6 @@ class GRU(_Layer, nn.GRU):
         >>> output.data.shape, h[0, 1].tolist()
         (torch.Size([2, 7, 5]), [0.0, 0.0, 0.0, 0.0, 0.0])
     """
+
+
+graphs.let_in(_Layer)

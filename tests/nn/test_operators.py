@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
-from collections.abc import Iterator
+import sys
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ import remanence.nn as ours
 from remanence.cells import CELLS
 from remanence.compiler.reading import Reading
 from remanence.nn import fused, operators
+from remanence.nn import graphs as graphs_of_torch
 from remanence.nn.weights import CellWeights
 from remanence.sequences import Sequences
 
@@ -23,13 +27,10 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(autouse=True)
-def _torch_lets_rnns_in() -> Iterator[None]:
-    """Left to itself, torch.compile leaves every torch.nn.RNN, LSTM and GRU out of its graphs."""
+def _afresh() -> None:
     import torch._dynamo as dynamo
 
     dynamo.reset()
-    with dynamo.config.patch(allow_rnn=True):
-        yield
 
 
 class Around(nn.Module):
@@ -100,14 +101,64 @@ def test_inductor_takes_the_operator() -> None:
     torch.testing.assert_close(numbers(whole, compiled, inputs), numbers(whole, whole, inputs))
 
 
-def test_without_torchs_switch_the_layer_runs_between_graphs() -> None:
-    import torch._dynamo as dynamo
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("make", [ours.LSTM, ours.GRU, ours.RNN])
+def test_layers_of_all_kinds_are_in_one_graph(make: Any, backend: str) -> None:
+    whole = Around(make(3, 5, num_layers=2), make(5, 4))
+    compiled = torch.compile(whole, fullgraph=True, backend=backend)
+    inputs = torch.randn(9, 2, 3, dtype=torch.float64)
+    torch.testing.assert_close(numbers(whole, compiled, inputs), numbers(whole, whole, inputs))
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(inputs), whole(inputs))
+        assert graphs(whole, inputs) == (0, 3)
 
+
+def test_layers_that_torch_computes_stay_out_of_graphs() -> None:
+    """As they do without ours beside them: taken apart step by step, they would take minutes to compile."""
+    from torch._dynamo.exc import Unsupported
+
+    inputs = torch.randn(9, 2, 3, dtype=torch.float64)
+    for theirs, data in ((nn.GRU(3, 5).double(), inputs), (ours.GRU(3, 5).bfloat16(), inputs.bfloat16())):
+        with pytest.raises(Unsupported, match="GRU"):
+            torch.compile(lambda data, layer=theirs: layer(data)[0], fullgraph=True, backend="eager")(data)
+    whole = Around(ours.GRU(3, 5), nn.GRU(5, 4))
+    compiled = torch.compile(whole, backend="eager")
+    torch.testing.assert_close(numbers(whole, compiled, inputs), numbers(whole, whole, inputs))
+
+
+def test_where_torch_knows_no_switch_the_layer_runs_between_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._dynamo.exc import Unsupported
+    from torch._dynamo.variables.builder import VariableBuilder
+
+    monkeypatch.setattr(VariableBuilder, "wrap_module", inspect.unwrap(VariableBuilder.wrap_module))
     whole = Around(ours.GRU(3, 5))
     inputs = torch.randn(9, 2, 3, dtype=torch.float64)
-    with dynamo.config.patch(allow_rnn=False):
-        compiled = torch.compile(whole, backend="eager")
-        torch.testing.assert_close(numbers(whole, compiled, inputs), numbers(whole, whole, inputs))
+    with pytest.raises(Unsupported, match="GRU"):
+        torch.compile(whole, fullgraph=True, backend="eager")(inputs)
+    compiled = torch.compile(whole, backend="eager")
+    torch.testing.assert_close(numbers(whole, compiled, inputs), numbers(whole, whole, inputs))
+    monkeypatch.delattr(VariableBuilder, "wrap_module")
+    before = dict(vars(VariableBuilder))
+    graphs_of_torch.let_in(ours.GRU)
+    assert dict(vars(VariableBuilder)) == before
+
+
+def test_the_compiler_is_noticed_when_it_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "like_torchs_compiler.py").write_text("LOADED = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(graphs_of_torch, "_COMPILER", "like_torchs_compiler")
+    opened: list[tuple[type[nn.Module], bool]] = []
+
+    def note(kind: type[nn.Module]) -> None:
+        opened.append((kind, hasattr(sys.modules["like_torchs_compiler"], "LOADED")))
+
+    monkeypatch.setattr(graphs_of_torch, "_open", note)
+    finders = list(sys.meta_path)
+    graphs_of_torch.let_in(ours.GRU)
+    import_module("json")
+    assert opened == []
+    import_module("like_torchs_compiler")
+    assert opened == [(ours.GRU, True)] and sys.meta_path == finders
 
 
 def test_exported_layer_needs_torch_alone() -> None:
