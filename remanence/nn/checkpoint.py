@@ -74,10 +74,12 @@ class _Chunks(torch.autograd.Function):
         ctx.plan, ctx.kept, kind = plan, kept, inputs.device.type
         ctx.autocast = (kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
         ctx.save_for_backward(inputs, *rest)
+        # A loss of the final states alone has no gradient of the output: zeros for it would be as large as that.
+        ctx.set_materialize_grads(False)
         return output, *state
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:  # type: ignore[override]
         plan, needed = ctx.plan, ctx.needs_input_grad[1:]
         if torch.is_grad_enabled():
             with torch.autocast(*ctx.autocast):
@@ -97,7 +99,8 @@ class _Chunks(torch.autograd.Function):
             local = [w.detach().requires_grad_(g is not None) for w, g in zip(weights, of_weights, strict=True)]
             with torch.enable_grad(), torch.autocast(*ctx.autocast):
                 done = plan.run(start, moving[0], local, before, moving[1:])
-            found = _gradients(done, plan, (arriving[chunk], *carried), [*local, *before, *moving])
+            now = None if arriving is None else arriving[chunk]
+            found = _gradients(done, plan, (now, *carried), [*local, *before, *moving])
             for total, one in zip(of_weights, found, strict=False):
                 if total is not None and one is not None:
                     total += one
@@ -105,15 +108,18 @@ class _Chunks(torch.autograd.Function):
             for total, one in zip((whole[0], *of_given), later, strict=True):
                 if total is not None and one is not None:
                     total[chunk] = one
-            back = found[len(local) : len(local) + len(before)]
-            carried = [torch.zeros_like(b) if one is None else one for b, one in zip(before, back, strict=True)]
+            carried = found[len(local) : len(local) + len(before)]
         first = [one if total is not None else None for one, total in zip(carried, of_start, strict=True)]
         return None, whole[0], *of_weights, *first, *of_given
 
 
-def _gradients(done: Run, plan: _Plan, arriving: Sequence[Tensor], asked: Sequence[Tensor]) -> list[Tensor | None]:
+def _gradients(
+    done: Run, plan: _Plan, arriving: Sequence[Tensor | None], asked: Sequence[Tensor]
+) -> list[Tensor | None]:
     outputs = [done.output, *(done.state[name] for name in plan.states)]
-    pairs = [(one, gradient) for one, gradient in zip(outputs, arriving, strict=True) if one.requires_grad]
+    pairs = [(o, g) for o, g in zip(outputs, arriving, strict=True) if o.requires_grad and g is not None]
+    if not pairs:
+        return [None] * len(asked)
     wanted = [tensor for tensor in asked if tensor.requires_grad]
     outs, given = [one for one, _ in pairs], [gradient for _, gradient in pairs]
     again = torch.is_grad_enabled()
@@ -122,7 +128,7 @@ def _gradients(done: Run, plan: _Plan, arriving: Sequence[Tensor], asked: Sequen
 
 
 def _all_at_once(
-    plan: _Plan, saved: Sequence[Tensor], gradients: Sequence[Tensor], needed: Sequence[bool]
+    plan: _Plan, saved: Sequence[Tensor], gradients: Sequence[Tensor | None], needed: Sequence[bool]
 ) -> list[Tensor | None]:
     """The same gradients, differentiable again; memory is not bounded here."""
     weights, state, given = plan.split(saved[1:])

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import gc
+from typing import Any
 
 import pytest
 import torch
 
+from remanence.compiler.emit_torch import Run
 from remanence.errors import SettingError
+from remanence.nn import checkpoint
 from remanence.nn.recurrent import Recurrent, RecurrentOptions
 from remanence.sequences import Sequences
 
 LENGTHS = torch.tensor([23, 0, 1, 12])
 
 
-def _layer(name: str, checkpoint: int | None, **options: object) -> Recurrent:
+def _layer(name: str, checkpoint: int | None, **options: Any) -> Recurrent:
     torch.manual_seed(1)
     made = RecurrentOptions(checkpoint=checkpoint, **options)
     return Recurrent(name, 3, 5, layers=2, bidirectional=True, options=made).double()
@@ -45,6 +48,25 @@ def test_checkpoints_change_no_result_and_no_gradient(name: str, options: dict, 
         torch.testing.assert_close(one, other, atol=1e-10, rtol=1e-9)
 
 
+@pytest.mark.parametrize("path", ["eager", "cpu-fused"])
+def test_a_loss_of_final_states_alone_makes_no_gradient_of_the_output(path: Any, monkeypatch: pytest.MonkeyPatch):
+    data, found, arrived = torch.randn(4, 23, 3).double().requires_grad_(), [], []
+    by_chunk = checkpoint._gradients
+
+    def note(done: Run, plan: Any, arriving: Any, asked: Any) -> Any:
+        arrived.append(arriving[0])
+        return by_chunk(done, plan, arriving, asked)
+
+    monkeypatch.setattr(checkpoint, "_gradients", note)
+    for steps in (None, 4):
+        torch.manual_seed(1)
+        layer = Recurrent("lstm", 3, 5, options=RecurrentOptions(path=path, checkpoint=steps)).double()
+        state = layer(Sequences(data, LENGTHS)).state
+        found.append(torch.autograd.grad(state["c"].sin().sum(), [data, *layer.parameters()]))
+    torch.testing.assert_close(found[1], found[0], atol=1e-10, rtol=1e-9)
+    assert arrived == [None] * 6
+
+
 def test_checkpoints_allow_a_second_derivative_and_frozen_weights():
     layer = _layer("gru", 2, path="eager")
     inputs = torch.randn(1, 5, 3).double().requires_grad_()
@@ -55,7 +77,9 @@ def test_checkpoints_allow_a_second_derivative_and_frozen_weights():
     ours, theirs = (torch.autograd.grad(one(inputs).output.sum(), inputs)[0] for one in (layer, plain))
     torch.testing.assert_close(ours, theirs)
     layer.layer1_reverse.requires_grad_(True)
-    assert torch.autograd.grad(layer(inputs.detach()).output.sum(), list(layer.layer1_reverse.parameters()))[0].any()
+    assert torch.autograd.grad(
+        layer(inputs.detach()).output.sum(), list(layer.get_submodule("layer1_reverse").parameters())
+    )[0].any()
 
 
 def test_checkpoints_hold_one_chunk_alone():
