@@ -54,7 +54,7 @@ class DataSettings(MediaSettings):
         description="Train, validation, test: fractions of 1, or counts of rows, sequences or characters (long text).",
     )
     split_column: str | None = Field(default=None, description="Column holding train, valid or test for each row.")
-    time: str | None = Field(default=None, description="Column of times (forecast), or of the order within a sequence.")
+    time: str | None = Field(default=None, description="Column of times, or of the order within a sequence.")
     series: Names = Field(default=(), description="Columns that name the series a row belongs to.")
     target: Names = Field(default=(), description="Columns to forecast.")
     known: Names = Field(default=(), description="Columns known ahead of time (holidays, prices set in advance).")
@@ -62,7 +62,7 @@ class DataSettings(MediaSettings):
     horizon: Positive | None = Field(default=None, description="Steps to forecast.")
     context: Positive | None = Field(
         default=None,
-        description="Steps the model sees before a forecast; of a long text, tokens learnt from at once (generate).",
+        description="Steps the model sees before a forecast; of a long text, tokens learnt from at once.",
     )
     season: Positive | None = Field(default=None, description="Steps of one season; guessed from the frequency.")
     stride: Positive | None = Field(
@@ -88,30 +88,30 @@ class DataSettings(MediaSettings):
         description="How text is cut; characters for Chinese, words for English (to generate, characters for both).",
     )
     answer_tokens: Literal["characters", "words", "subwords"] | None = Field(
-        default=None, description="How the text to write is cut (translate); characters for Chinese, words for English."
+        default=None, description="How the text to write is cut; characters for Chinese, words for English."
     )
-    lower: bool = Field(default=False, description="Read and write texts in lower case (translate).")
+    lower: bool = Field(default=False, description="Read and write texts in lower case.")
     ngrams: Annotated[int, Field(ge=1, le=8)] | None = Field(
         default=None,
         description="Runs of up to so many tokens that training texts share get vectors of their own (1: none).",
     )
     document: Literal["file", "line"] | None = Field(
-        default=None, description="A text file is one long text, or a text a line (generate; default: file)."
+        default=None, description="A text file is one long text, or a text a line (default: file)."
     )
     transpose: Annotated[int, Field(ge=0, le=48)] = Field(
-        default=0, description="Learn training pieces also moved by up to so many keys up and down (music)."
+        default=0, description="Learn training pieces also moved by up to so many keys up and down."
     )
     vocabulary: Positive = Field(default=30000, description="Most tokens to keep.")
     scheme: Literal["none", "BIO", "BIOES", "BMES"] | None = Field(
-        default=None, description="How labels of tokens spell spans (tag); guessed from the labels."
+        default=None, description="How labels of tokens spell spans; guessed from the labels."
     )
     window: Annotated[int, Field(ge=0, le=10**9)] | None = Field(
-        default=None, description="Steps of a window that long sequences are cut into (tag; 0: never cut)."
+        default=None, description="Steps of a window that long sequences are cut into (0: never cut)."
     )
     margin: Annotated[int, Field(ge=0, le=10**9)] | None = Field(
-        default=None, description="Steps read on either side of a window, which its neighbours answer (tag)."
+        default=None, description="Steps read on either side of a window, which its neighbours answer."
     )
-    position: Names = Field(default=(), description="Columns x,y of a point that moves, such as a gaze (tag).")
+    position: Names = Field(default=(), description="Columns x,y of a point that moves, such as a gaze.")
     motion: Names = Field(default=(), description="What is made of --position: speed, direction, acceleration.")
     motion_steps: tuple[Positive, ...] = Field(
         default=(1, 2, 4, 8, 16), description="Over how many steps each of --motion is taken."
@@ -124,7 +124,7 @@ class DataSettings(MediaSettings):
     )
     permute: Annotated[int, Field(ge=0, lt=2**31)] | None = Field(
         default=None,
-        description="Read the steps of all sequences in one order drawn with this seed (classify numbers).",
+        description="Read the steps of all sequences in one order drawn with this seed.",
     )
     missing: Literal["refuse", "mask", "fill"] = Field(
         default="refuse",
@@ -176,51 +176,45 @@ class ModelSettings(ListeningSettings):
     embedding: Size | None = Field(default=None, description="Size of a token's vector.")
     embedding_dropout: Fraction | None = Field(default=None, description="Dropout of whole tokens' vectors.")
     characters: Literal["none", "recurrent", "convolution", "affixes"] | None = Field(
-        default=None, description="Also read each word by its characters, and how (tag)."
+        default=None, description="Also read each word by its characters, and how."
     )
-    character_size: Size | None = Field(default=None, description="Features that a word's characters give (tag).")
+    character_size: Size | None = Field(default=None, description="Features that a word's characters give.")
     crf: bool | None = Field(
-        default=None, description="Score whole sequences of labels, not each alone: a conditional random field (tag)."
+        default=None, description="Score whole sequences of labels, not each alone: a conditional random field."
     )
-    tied: bool | None = Field(
-        default=None, description="Read and answer tokens by one matrix of vectors (generate, translate)."
-    )
-    weight_drop: Fraction | None = Field(
-        default=None, description="Dropout of the recurrent weights themselves (generate)."
-    )
-    skip: bool | None = Field(
-        default=None, description="Pool what the recurrent layers read beside what they give (classify)."
-    )
+    tied: bool | None = Field(default=None, description="Read and answer tokens by one matrix of vectors.")
+    weight_drop: Fraction | None = Field(default=None, description="Dropout of the recurrent weights themselves.")
+    skip: bool | None = Field(default=None, description="Pool what the recurrent layers read beside what they give.")
     convolution: Annotated[int, Field(ge=0, le=1 << 16)] | None = Field(
         default=None, description="Channels of a convolution before the recurrent layers (0: none)."
     )
     branch: Annotated[int, Field(ge=0, le=1 << 16)] | None = Field(
-        default=None, description="Channels of convolutions beside the recurrent layers (classify numbers; 0: none)."
+        default=None, description="Channels of convolutions beside the recurrent layers (0: none)."
     )
-    differences: bool | None = Field(default=None, description="Read each step's change beside its numbers (classify).")
+    differences: bool | None = Field(default=None, description="Read each step's change beside its numbers.")
     pool: Literal["last", "mean", "max", "mean-max", "attention"] | None = Field(
-        default=None, description="How the steps become one vector (classify)."
+        default=None, description="How the steps become one vector."
     )
     attention: Literal["none", "additive", "multiplicative"] | None = Field(
-        default=None, description="How each token written finds the steps it comes from (translate)."
+        default=None, description="How each token written finds the steps it comes from."
     )
     input_feeding: bool | None = Field(
-        default=None, description="What was attended to is read again with the next token (translate; slower)."
+        default=None, description="What was attended to is read again with the next token (slower)."
     )
     coverage: Annotated[float, Field(ge=0, le=100)] | None = Field(
-        default=None, description="Remember what was attended to; how dear it is to attend twice (translate; 0: off)."
+        default=None, description="Remember what was attended to; how dear it is to attend twice (0: off)."
     )
     copy_source: bool | None = Field(
-        default=None, description="Also write tokens of the source as they stand: a pointer (translate)."
+        default=None, description="Also write tokens of the source as they stand: a pointer."
     )
     beam: Annotated[int, Field(ge=1, le=64)] | None = Field(
-        default=None, description="Beginnings of an answer followed side by side; 1 is greedy (translate, transcribe)."
+        default=None, description="Beginnings of an answer followed side by side; 1 is greedy."
     )
     length_penalty: Annotated[float, Field(ge=0, le=10)] | None = Field(
-        default=None, description="How much longer answers are preferred among those of a beam (translate; 0: not)."
+        default=None, description="How much longer answers are preferred among those of a beam (0: not)."
     )
     normalise: Literal["none", "last", "window"] | None = Field(
-        default=None, description="Per window: subtract the last value, or standardise by the window (forecast)."
+        default=None, description="Per window: subtract the last value, or standardise by the window."
     )
     strategy: Literal["direct", "recursive"] = Field(
         default="direct", description="Forecast all steps at once, or one by one."
@@ -262,22 +256,22 @@ class TrainSettings(_Frozen):
         default=None, description="Decay of an exponential average of the weights, used for evaluation (0: none)."
     )
     loss: Literal["mse", "mae", "huber"] | None = Field(
-        default=None, description="Loss of a point forecast, or of a number (regress)."
+        default=None, description="Loss of a point forecast, or of a number."
     )
     recall: Annotated[float, Field(ge=0, le=100)] | None = Field(
         default=None,
-        description="How dear it is to miss a span in training: more finds more, and more wrong ones (tag).",
+        description="How dear it is to miss a span in training: more finds more, and more wrong ones.",
     )
-    smoothing: Fraction | None = Field(default=None, description="Label smoothing (classify, tag, translate).")
+    smoothing: Fraction | None = Field(default=None, description="Label smoothing.")
     scheduled_sampling: Fraction | None = Field(
-        default=None, description="Share of tokens read in training that the model wrote itself (translate; slower)."
+        default=None, description="Share of tokens read in training that the model wrote itself (slower)."
     )
     noise: Annotated[float, Field(ge=0)] | None = Field(default=None, description="Gaussian noise on scaled numbers.")
     stretch: Fraction | None = Field(
-        default=None, description="Make training sequences longer or shorter by up to this share (classify numbers)."
+        default=None, description="Make training sequences longer or shorter by up to this share."
     )
     input_dropout: Fraction | None = Field(
-        default=None, description="Dropout of a number of all steps of a sequence, in training (classify numbers)."
+        default=None, description="Dropout of a number of all steps of a sequence, in training."
     )
     keep: Literal["best", "last"] | None = Field(
         default=None, description="Weights to keep: the best on the validation part, or the last."

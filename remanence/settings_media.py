@@ -59,20 +59,20 @@ class ListeningSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     stack: Annotated[int, Field(ge=1, le=64)] | None = Field(
-        default=None, description="Frames that are read as one step (transcribe)."
+        default=None, description="Frames that are read as one step."
     )
     look_ahead: Annotated[int, Field(ge=0, le=1024)] | None = Field(
-        default=None, description="Later steps that an answer waits for, of layers that read one way (transcribe)."
+        default=None, description="Later steps that an answer waits for, of layers that read one way."
     )
     mask_steps: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
-        default=None, description="Most frames hidden in one go in training, twice a sound (transcribe; 0: none)."
+        default=None, description="Most frames hidden in one go in training, twice a sound (0: none)."
     )
     mask_features: Annotated[int, Field(ge=0, le=512)] | None = Field(
-        default=None, description="Most neighbouring features hidden in training, twice a sound (transcribe; 0: none)."
+        default=None, description="Most neighbouring features hidden in training, twice a sound (0: none)."
     )
     language: Literal["none", "characters", "words"] | None = Field(
-        default=None, description="Weigh texts by n-grams of the training texts while a beam is searched (transcribe)."
+        default=None, description="Weigh texts by n-grams of the training texts while a beam is searched."
     )
     language_order: Annotated[int, Field(ge=1, le=10)] | None = Field(
-        default=None, description="Longest n-gram of --language (transcribe)."
+        default=None, description="Longest n-gram of --language."
     )

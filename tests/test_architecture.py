@@ -19,7 +19,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "remanence"
 
-GROUND = {"errors", "sequences", "settings", "validation"}
+GROUND = {"errors", "sequences", "settings", "settings_use", "validation"}
 PLAIN = {"statistics", "storage", "table", "verdict"}
 MODELS = GROUND | PLAIN | {"compiler", "cells", "data", "nn", "tasks"}
 RUNS = MODELS | {"prediction", "run"}
@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "validation": set(),
     "settings_media": set(),
     "settings": {"errors", "settings_media", "validation"},
+    "settings_use": {"errors", "settings"},
     "statistics": {"errors"},
     "storage": {"errors"},
     "verdict": {"errors", "statistics"},

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from remanence.cli.options import File, Json, with_settings
+from remanence.cli.options import DATA, File, Json, with_settings
 from remanence.cli.output import print_json
 
 __all__ = ["add_to"]
@@ -18,7 +18,7 @@ def add_to(app: typer.Typer) -> None:
         app.command(rich_help_panel="Look")(command)
 
 
-@with_settings()
+@with_settings(of=DATA)
 def describe(file: File, json: Json = False, **options: Any) -> None:
     """Say what a file holds: what a row, a step and a sequence are, what was guessed, and what looks suspicious.
 

@@ -17,8 +17,9 @@ from pydantic.fields import FieldInfo
 
 from remanence.settings import DataSettings, ModelSettings, SamplingSettings, TrainSettings
 from remanence.settings_media import ListeningSettings, MediaSettings
+from remanence.settings_use import remark
 
-__all__ = ["SAMPLING", "SETTINGS", "File", "Json", "Out", "Overwrite", "Quiet", "with_settings"]
+__all__ = ["DATA", "SAMPLING", "SETTINGS", "File", "Json", "Out", "Overwrite", "Quiet", "with_settings"]
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="CSV, TSV, JSON lines, Parquet, .ts, .arff or text.")]
 Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="Folder to write; by default under runs/.")]
@@ -34,6 +35,7 @@ SETTINGS: Panels = (
     ("Model", ModelSettings),
     ("Training", TrainSettings),
 )
+DATA: Panels = tuple((panel, of) for panel, of in SETTINGS if of in (DataSettings, MediaSettings))
 _MEDIA = (MediaSettings, ListeningSettings)
 SAMPLING: Panels = (("Sampling", SamplingSettings),)
 
@@ -65,6 +67,8 @@ def with_settings(*without: str, of: Panels = SETTINGS) -> Callable[[Callable[..
 def _parameter(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
     flag = "--" + name.replace("_", "-")
     help_text = field.description or ""
+    if (whose := remark(name)) and panel != "Sampling":
+        help_text += f" [{whose}]"
     if field.default not in (None, (), False):
         default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
         help_text += f" [default: {default}]"

@@ -25,7 +25,8 @@ from remanence.data.tables import chunks, open_table
 from remanence.data.tagged import read_steps
 from remanence.data.tokens import choose_kind
 from remanence.errors import DataError, printable
-from remanence.settings import DataSettings, settings_from
+from remanence.settings import DataSettings, Settings
+from remanence.settings_use import refuse_unused
 
 __all__ = ["Description", "describe"]
 
@@ -87,10 +88,13 @@ def describe(path: str | Path, settings: DataSettings | None = None) -> Descript
 
     Raises:
         DataError: the file cannot be read at all.
+        SettingError: a setting that the task of the file does not use.
     """
-    guessed = guess(path, settings or settings_from({}).data)
+    given = Settings(data=settings or DataSettings())
+    guessed = guess(path, given.data)
     findings = _Findings()
     task = guessed.settings.task or "forecast"
+    refuse_unused(given, task)
     kinds = {
         "forecast": _describe_panel,
         "classify": _describe_records,
@@ -99,6 +103,7 @@ def describe(path: str | Path, settings: DataSettings | None = None) -> Descript
         "generate": _describe_corpus,
         "translate": _describe_pairs,
         "summarise": _describe_pairs,
+        "caption": _describe_pairs,
         "transcribe": _describe_pairs,
     }
     kinds[task](path, guessed.settings, findings)

@@ -17,17 +17,25 @@ from remanence.data.symbols import Symbols
 from remanence.data.text_side import TextSide
 from remanence.data.times import Frequency
 from remanence.data.tokens import Vocabulary
+from remanence.settings_use import Read
 
-__all__ = ["ClassifyEncoders", "ForecastEncoders", "GenerateEncoders", "PairEncoders", "TagEncoders"]
+__all__ = ["ClassifyEncoders", "Encoders", "ForecastEncoders", "GenerateEncoders", "PairEncoders", "TagEncoders"]
 
 Names = tuple[str, ...]
 
 
-class _Encoders(BaseModel):
+class Encoders(BaseModel):
+    """What all have in common: they say what is read."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @property
+    def reads(self) -> Read:
+        """Of what kind the data are, for settings that suit some kinds only."""
+        raise NotImplementedError
 
-class ForecastEncoders(_Encoders):
+
+class ForecastEncoders(Encoders):
     """Everything a forecast needs to read a new file.
 
     Args:
@@ -65,6 +73,11 @@ class ForecastEncoders(_Encoders):
     naive_scale_all: tuple[float, ...]
 
     @property
+    def reads(self) -> Read:
+        """Numbers of each step."""
+        return "numbers"
+
+    @property
     def columns(self) -> Names:
         """Number columns: targets, observed, known."""
         return self.target + self.observed + self.known
@@ -82,7 +95,7 @@ class ForecastEncoders(_Encoders):
         return self.known + self.calendar + flags
 
 
-class ClassifyEncoders(_Encoders):
+class ClassifyEncoders(Encoders):
     """Everything a classifier, or a regression, needs to read a new file.
 
     Args:
@@ -118,6 +131,15 @@ class ClassifyEncoders(_Encoders):
     answer: Scaler | None = None
 
     @property
+    def reads(self) -> Read:
+        """What a sequence is made of."""
+        if self.clip is not None:
+            return "videos"
+        if self.sound is not None:
+            return "sounds"
+        return "numbers" if self.vocabulary is None else "texts"
+
+    @property
     def features(self) -> Names:
         """Names of the inputs of one step; empty for texts and videos."""
         if self.scaler is None:
@@ -128,7 +150,7 @@ class ClassifyEncoders(_Encoders):
         return self.input + flags
 
 
-class TagEncoders(_Encoders):
+class TagEncoders(Encoders):
     """Everything a tagger needs to read a new file.
 
     Args:
@@ -172,6 +194,11 @@ class TagEncoders(_Encoders):
     margin: int = 0
 
     @property
+    def reads(self) -> Read:
+        """Tokens, or numbers."""
+        return "numbers" if self.vocabulary is None else "texts"
+
+    @property
     def features(self) -> Names:
         """Names of the inputs of one sample, in order: numbers, motion, flags of missing values; empty for tokens."""
         if self.scaler is None:
@@ -180,7 +207,7 @@ class TagEncoders(_Encoders):
         return self.input + motion_names(self.motion, self.motion_steps) + flags
 
 
-class GenerateEncoders(_Encoders):
+class GenerateEncoders(Encoders):
     """Everything a model that generates needs to read a new file.
 
     Args:
@@ -198,8 +225,13 @@ class GenerateEncoders(_Encoders):
     context: int
     longest: int | None = None
 
+    @property
+    def reads(self) -> Read:
+        """Texts, or frames of music."""
+        return "music" if self.symbols is None else "texts"
 
-class PairEncoders(_Encoders):
+
+class PairEncoders(Encoders):
     """Everything a model that writes a text for a source needs to read a new file.
 
     Args:
@@ -220,3 +252,10 @@ class PairEncoders(_Encoders):
     longest: int | None = None
     longest_answer: int
     texts: Names = ()
+
+    @property
+    def reads(self) -> Read:
+        """What a text is written for."""
+        if isinstance(self.source, Clip):
+            return "videos"
+        return "sounds" if isinstance(self.source, SoundSide) else "texts"

@@ -153,7 +153,7 @@ def _fit(train: Share[Records], settings: DataSettings, labels: tuple[str, ...],
         scaler=scaler,
         clip=clip,
         sound=records.sound,
-        missing=settings.missing,
+        missing=settings.missing if scaler is not None else "refuse",
         longest=settings.longest,
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from remanence.data.corpus_facts import quantiles, survey_texts
+from remanence.data.film_source import holds_films
 from remanence.data.pairs import Pairs, read_pairs
 from remanence.data.sound_source import files_of, holds_sounds
 from remanence.data.tokens import choose_kind
@@ -19,14 +20,14 @@ _UNLIKE = 9.0
 """A pair whose sides differ so many times more in length than the others is suspicious."""
 
 
-def _sounds(pairs: Pairs, settings: DataSettings) -> tuple[dict[str, Any], list[str]]:
-    """Sounds are looked for, not decoded: of thousands that would take minutes."""
+def _files(pairs: Pairs, settings: DataSettings, what: str) -> tuple[dict[str, Any], list[str]]:
+    """Sounds and videos are looked for, not decoded: of thousands that would take minutes."""
     files, written = files_of(pairs, settings), survey_texts(pairs.answers())
     facts = {
-        "a row is": "a sound, and the text that is said in it",
+        "a row is": "a sound, and the text that is said in it" if what == "sounds" else "a video, and a text for it",
         "read": f"files in '{pairs.input}'",
         "written": f"'{pairs.answer}'",
-        "sounds": len(pairs),
+        what: len(pairs),
         "files": len(files),
         "bytes": sum(file.stat().st_size for file in files if file.is_file()),
         "lengths written": quantiles(written.lengths),
@@ -43,8 +44,8 @@ def pair_facts(path: str | Path, settings: DataSettings) -> tuple[dict[str, Any]
         DataError: the file is no file of pairs.
     """
     pairs = read_pairs(path, settings)
-    if holds_sounds(pairs):
-        return _sounds(pairs, settings)
+    if holds_sounds(pairs) or holds_films(pairs):
+        return _files(pairs, settings, "sounds" if holds_sounds(pairs) else "videos")
     read, written = survey_texts(pairs.sources()), survey_texts(pairs.answers())
     facts = {
         "a row is": "a pair: what is read, and the text to write for it",

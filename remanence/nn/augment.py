@@ -20,7 +20,7 @@ __all__ = ["stretched", "varied"]
 
 
 def varied(batch: Batch, stretch: float, input_dropout: float) -> Batch:
-    """The batch with its sequences of numbers changed, by torch's global generator; others stay as they are.
+    """The batch with its sequences of numbers changed, by torch's global generator.
 
     Args:
         batch: inputs `[batch, time, feature]`.
@@ -28,8 +28,6 @@ def varied(batch: Batch, stretch: float, input_dropout: float) -> Batch:
         input_dropout: rate at which a number is left out of all steps of a sequence.
     """
     inputs = batch.inputs
-    if not inputs.data.is_floating_point():
-        return batch
     if stretch:
         factors = 1 + stretch * (2 * torch.rand(inputs.batch) - 1)
         inputs = stretched(inputs, (inputs.lengths * factors).round().long().clamp(min=1))

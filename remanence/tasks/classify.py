@@ -49,6 +49,9 @@ class Classify(Task):
         return pooled_model(encoders, settings, len(encoders.labels))
 
     def vary(self, batch: Batch, settings: Settings) -> Batch:
+        # Tokens and pixels are left alone.
+        if not batch.inputs.data.is_floating_point():
+            return batch
         return varied(batch, settings.train.stretch or 0.0, settings.train.input_dropout or 0.0)
 
     def loss(self, output: Tensor, batch: Batch, settings: Settings) -> Tensor:

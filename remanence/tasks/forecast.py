@@ -13,7 +13,6 @@ from torch import Tensor
 from remanence.data.encoders import ForecastEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.windows import ForecastPart, prepare_forecast, reopen_forecast
-from remanence.nn.encoders import NumberEncoder
 from remanence.nn.heads import ForecastHead, StepHead
 from remanence.nn.model import SequenceModel
 from remanence.settings import DataSettings, Settings
@@ -23,7 +22,7 @@ from remanence.tasks.defaults import forecast_choices
 from remanence.tasks.layout import input_layout
 from remanence.tasks.losses import point_loss
 from remanence.tasks.metrics import ForecastMeter
-from remanence.tasks.stack import recurrent_stack
+from remanence.tasks.stack import number_encoder, recurrent_stack
 from remanence.tasks.task import Baseline, Meter, Prepared, Task
 
 __all__ = ["Forecast"]
@@ -52,12 +51,7 @@ class Forecast(Task):
         chosen = settings.model
         layout = input_layout(encoders)
         bidirectional, dropout = bool(chosen.bidirectional), chosen.dropout or 0.0
-        encoder = NumberEncoder(
-            layout.features,
-            convolution=chosen.convolution or 0,
-            causal=not bidirectional,
-            noise=settings.train.noise or 0.0,
-        )
+        encoder = number_encoder(layout.features, settings)
         recurrent = recurrent_stack(encoder.output_size, settings)
         sizes = recurrent.output_size, encoders.horizon, layout.targets
         known, quantiles = len(layout.known), len(chosen.quantiles)

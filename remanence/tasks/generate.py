@@ -14,7 +14,6 @@ from remanence.data.encoders import GenerateEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.frames import KEYS
 from remanence.errors import SettingError
-from remanence.nn.encoders import NumberEncoder
 from remanence.nn.model import SequenceModel
 from remanence.nn.readout import Readout
 from remanence.nn.weight_drop import drop_recurrent_weights
@@ -22,7 +21,7 @@ from remanence.settings import DataSettings, Settings
 from remanence.tasks.baselines_generate import generate_baselines
 from remanence.tasks.choices import Choices
 from remanence.tasks.metrics_generate import FrameMeter, TokenMeter, costs
-from remanence.tasks.stack import recurrent_stack, token_encoder
+from remanence.tasks.stack import number_encoder, recurrent_stack, token_encoder
 from remanence.tasks.task import Baseline, Meter, Prepared, Task
 
 __all__ = ["Generate"]
@@ -65,7 +64,7 @@ class Generate(Task):
             raise SettingError("what comes next cannot be read first", name="bidirectional", remedy="leave it out")
         dropout, symbols = chosen.dropout or 0.0, encoders.symbols
         if symbols is None:
-            encoder = NumberEncoder(KEYS, noise=settings.train.noise or 0.0, convolution=chosen.convolution or 0)
+            encoder = number_encoder(KEYS, settings)
         else:
             encoder = token_encoder(symbols.size, settings, locked=True)
         recurrent = recurrent_stack(encoder.output_size, settings, locked=symbols is not None)

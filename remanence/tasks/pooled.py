@@ -20,18 +20,17 @@ def pooled_model(encoders: ClassifyEncoders, settings: Settings, answers: int) -
     bidirectional, dropout = bool(chosen.bidirectional), chosen.dropout or 0.0
     encoder = _encoder(encoders, settings)
     recurrent = recurrent_stack(encoder.output_size, settings)
+    channels = (chosen.branch or 0) if isinstance(encoder, NumberEncoder) else 0
     head = ClassifyHead(
         recurrent.output_size,
         answers,
         pool=chosen.pool or "last",
         dropout=dropout,
         backward=recurrent.output_size // 2 if bidirectional else 0,
-        beside=chosen.branch or 0 if isinstance(encoder, NumberEncoder) else 0,
+        beside=channels,
         read=encoder.output_size if chosen.skip else 0,
     )
-    branch = None
-    if chosen.branch and isinstance(encoder, NumberEncoder):
-        branch = Branch(len(encoders.features), chosen.branch, causal=not bidirectional)
+    branch = Branch(len(encoders.features), channels, causal=not bidirectional) if channels else None
     return SequenceModel(encoder, recurrent, head, branch=branch)
 
 

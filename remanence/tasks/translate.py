@@ -45,7 +45,10 @@ class Summarise(Write):
     name: ClassVar[str] = "summarise"
 
     def choices(self, prepared: Prepared) -> Choices:
-        return _choices(prepared, {"attention": "additive", "copy_source": True, "coverage": 0.0})
+        assert isinstance(prepared.encoders, PairEncoders)
+        # Only a text has words that can be copied.
+        copied = isinstance(prepared.encoders.source, TextSide)
+        return _choices(prepared, {"attention": "additive", "copy_source": copied, "coverage": 0.0})
 
     def meter(self, encoders: BaseModel, settings: Settings) -> Meter:
         assert isinstance(encoders, PairEncoders)

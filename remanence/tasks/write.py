@@ -95,14 +95,16 @@ def _source_encoder(encoders: PairEncoders, settings: Settings) -> TokenEncoder 
 def _options(encoders: PairEncoders, settings: Settings) -> WritingOptions:
     chosen = settings.model
     attention = chosen.attention or "multiplicative"
-    needing = {"copy_source": chosen.copy_source, "coverage": chosen.coverage}
+    source = encoders.source
+    copied = _copied(source, encoders.target) if isinstance(source, TextSide) and chosen.copy_source else None
+    needing = {"copy_source": copied is not None, "coverage": chosen.coverage}
     for name in (name for name, value in needing.items() if value and attention == "none"):
         raise SettingError("needs attention", name=name, remedy="--attention additive")
     return WritingOptions(
         attention=attention,
         input_feeding=bool(chosen.input_feeding),
         coverage=bool(chosen.coverage),
-        copied=_copied(encoders) if chosen.copy_source else None,
+        copied=copied,
         sampling=settings.train.scheduled_sampling or 0.0,
         tied=bool(chosen.tied),
         beam=chosen.beam or 1,
@@ -111,15 +113,8 @@ def _options(encoders: PairEncoders, settings: Settings) -> WritingOptions:
     )
 
 
-def _copied(encoders: PairEncoders) -> Tensor:
-    """The token to write for each token of the source: the same piece, or the unknown one.
-
-    Raises:
-        SettingError: the source has no tokens.
-    """
-    source, target = encoders.source, encoders.target
-    if not isinstance(source, TextSide):
-        raise SettingError("only texts can be copied from", name="copy_source", remedy="leave it out")
+def _copied(source: TextSide, target: TextSide) -> Tensor:
+    """The token to write for each token of the source: the same piece, or the unknown one."""
     numbers = {target.symbols.name(number): number for number in range(target.symbols.size)}
     names = (source.symbols.name(number) for number in range(source.symbols.size))
     found = [numbers.get(name, UNKNOWN) for name in names]

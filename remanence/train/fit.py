@@ -65,7 +65,8 @@ def fit(
         check_target(Path(out), overwrite=overwrite)
     plan = {
         "command": "fit", "path": str(path), "absolute": str(source.absolute()),
-        "settings": settings.model_dump(mode="json"), "beside": list(beside),
+        # What was not given stays so: it is told from what was, when a task has no use for it.
+        "settings": settings.model_dump(mode="json", exclude_unset=True), "beside": list(beside),
     }  # fmt: skip
     return _fit(source, Path(out) if out else None, plan, overwrite, progress_for(progress))
 

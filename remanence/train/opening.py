@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from remanence.cells import cell
+from remanence.data.encoders import Encoders
 from remanence.errors import SettingError
 from remanence.explain.render import font_remedy
 from remanence.nn.start import unsuited
 from remanence.settings import Settings, Start
+from remanence.settings_use import refuse_unread, refuse_unused
 from remanence.tasks import task
 from remanence.tasks.task import Prepared, Task
 from remanence.train.size import check_size
@@ -46,7 +48,7 @@ def open_data(path: Path, settings: Settings) -> Opened:
 
     Raises:
         DataError: the file is absent, malformed, or too small.
-        SettingError: an option that does not fit it.
+        SettingError: an option that does not fit it, or that the task does not use.
     """
     if settings.model.cell is not None:
         trainable(settings.model.cell)
@@ -56,8 +58,11 @@ def open_data(path: Path, settings: Settings) -> Opened:
 
         data = data.model_copy(update={"task": guess(path, data).settings.task})
     assert data.task is not None
+    refuse_unused(settings, data.task)
     chosen = task(data.task)
     prepared = chosen.prepare(path, data)
+    assert isinstance(prepared.encoders, Encoders)
+    refuse_unread(settings, data.task, prepared.encoders.reads)
     complete = chosen.defaults(prepared, settings.model_copy(update={"data": prepared.data}))
     check_size(chosen, prepared.encoders, complete)
     return Opened(chosen, prepared, complete)

@@ -46,8 +46,3 @@ def test_a_number_is_dropped_at_every_step_or_at_none() -> None:
     data = varied(batch(torch.ones(200, 5, 4), *[5] * 200), 0.0, 0.25).inputs.data
     assert ((data == 0).all(1) | (data == 4 / 3).all(1)).all()
     assert abs(float((data == 0).double().mean()) - 0.25) < 0.05
-
-
-def test_tokens_and_pixels_are_left_alone() -> None:
-    tokens = batch(torch.ones(2, 3, dtype=torch.int64), 3, 1)
-    assert varied(tokens, 0.5, 0.5) is tokens

@@ -84,6 +84,7 @@ CASES = {
     "labels-without-characters": Case("tag", lambda: made.made_spans(characters=None, scheme="none"), {"crf": True}),
     "samples": Case("tag", made.made_samples, {}),
     "samples-forward": Case("tag", made.made_samples, {"bidirectional": False, "convolution": 4}),
+    "samples-chain": Case("tag", made.made_samples, {"crf": True}),
     "videos": Case("classify", made.made_clips, {"convolution": 3}),
     "videos-forward": Case(
         "classify", lambda: made.made_clips("grey"), {"convolution": 8, "bidirectional": False, "cell": "gru"}
