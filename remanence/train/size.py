@@ -6,12 +6,12 @@ the hidden size whose whole model comes closest to a given count.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import torch
 from pydantic import BaseModel
 
+from remanence.compiler.arena import installed_bytes
 from remanence.errors import SettingError
 from remanence.settings import Settings
 from remanence.tasks.task import Task
@@ -39,11 +39,8 @@ def check_size(task: Task, encoders: BaseModel, settings: Settings) -> None:
     Raises:
         SettingError: with the sizes.
     """
-    if not hasattr(os, "sysconf"):
-        return
-    needed = _BYTES * parameters(task, encoders, settings)
-    present = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > present:
+    needed, present = _BYTES * parameters(task, encoders, settings), installed_bytes()
+    if present is not None and needed > present:
         raise SettingError(
             f"a model of {needed // _BYTES:,} parameters needs {needed / 1e9:.0f} GB to train, "
             f"this machine has {present / 1e9:.0f}",

@@ -55,6 +55,12 @@ def test_no_more_is_kept_than_the_cap(monkeypatch) -> None:
     assert arena.kept_bytes() == 0
 
 
+@pytest.mark.parametrize(("installed", "most"), [(None, 256), (2 << 30, 256), (16 << 30, 512), (512 << 30, 1024)])
+def test_cap_grows_with_the_machine_within_bounds(installed: int | None, most: int, monkeypatch) -> None:
+    monkeypatch.setattr(arena, "installed_bytes", lambda: installed)
+    assert arena._most() == most << 20
+
+
 def test_memory_comes_back_with_the_last_view_of_it() -> None:
     arena.release()
     one = arena.borrow((4, 4), torch.float32)
