@@ -19,12 +19,12 @@ from remanence.compiler.ir import SCALAR, Step
 from remanence.compiler.kernel import Kernel, Tiles, tiles
 from remanence.compiler.layout import Home
 from remanence.compiler.machine import MACHINE
-from remanence.compiler.reading import Reading
+from remanence.compiler.reading import Reading, other_sizes
 from remanence.compiler.rows import HEAD, Rows, numbers
 from remanence.compiler.scratch import Scratch
 from remanence.compiler.tables import PACK
 
-__all__ = ["PACK_AT", "Call", "Groups", "Shape", "call_of", "kernel_at", "shape_of"]
+__all__ = ["PACK_AT", "Call", "Groups", "Shape", "call_of", "kernel_at", "new_shape", "shape_of"]
 
 Groups = tuple[tuple[str, ...], ...]
 """Names of each parameter tensor: one, or those of a stack."""
@@ -338,15 +338,22 @@ class Call:
 _AT = {name: place for place, name in enumerate(HEAD)}
 
 
-@lru_cache(maxsize=256)
-def _shape(kernel: Kernel, groups: Groups, sizes: tuple[Any, ...], dtype: torch.dtype, *ways: Any) -> Shape:
-    (time, batch), features, tensors, given = sizes
+def new_shape(kernel: Kernel, groups: Groups, sizes: tuple[Any, ...], dtype: torch.dtype, *ways: Any) -> Shape:
+    """Name the sizes of calls; they may be symbols, as torch.compile has them.
+
+    Args:
+        kernel, groups, dtype, ways: see `Shape`; ways are threads and backwards.
+        sizes: (time, batch), features of the input, those of the parameter tensors, what these do not tell by name.
+    """
+    (time, batch), features, tensors, others = sizes
     step, (threads, backwards) = kernel.step, ways
-    true = {"input": features}
+    true = {"input": features, **dict(others)}
     for names, size in zip(groups, tensors, strict=True):
         true |= zip(step.parameter(names[0]).axes, (size[0] // len(names), *size[1:]), strict=True)
-    true |= given
     return Shape(kernel, groups, time, batch, true, dtype, threads, backwards)
+
+
+_known_shape = lru_cache(maxsize=256)(new_shape)
 
 
 def shape_of(
@@ -370,7 +377,7 @@ def shape_of(
     threads = min(torch.get_num_threads(), batch)
     threads = threads if threads > 1 and pool.shared() else 1
     sizes = ((time, batch), features, tuple(tensor.shape for tensor in parameters), others)
-    return _shape(kernel, groups, sizes, dtype, threads, backwards)
+    return _known_shape(kernel, groups, sizes, dtype, threads, backwards)
 
 
 def call_of(
@@ -384,9 +391,8 @@ def call_of(
     """Find the sizes, and deal the rows."""
     step = kernel.step
     time, batch, features = inputs.shape
-    others = [(step.sizes[name], value.shape[-1]) for name, value in state.items()]
-    others += [(step.given[name], value.shape[-1]) for name, value in reading.given.items()]
-    shape = shape_of(kernel, groups, ((time, batch), features, tensors), inputs.dtype, reading.backwards, tuple(others))
+    others = other_sizes(step, state, reading.given)
+    shape = shape_of(kernel, groups, ((time, batch), features, tensors), inputs.dtype, reading.backwards, others)
     if reading.lengths is None:
         return Call(shape, reading, shape.rows)
     counted = reading.lengths.numpy()

@@ -11,12 +11,12 @@ from torch.nn import functional
 
 from remanence.compiler import emit_torch
 from remanence.compiler.arena import borrow
-from remanence.compiler.call import Call
+from remanence.compiler.call import Call, Shape
 from remanence.compiler.ir import SCALAR
 from remanence.compiler.layout import Home
 from remanence.compiler.schedule import ONCE
 
-__all__ = ["backward_memory", "entries", "finals", "forward_memory", "once", "packed_memory", "traced"]
+__all__ = ["backward_memory", "entries", "finals", "forward_memory", "kept_shapes", "once", "packed_memory", "traced"]
 
 
 def forward_memory(
@@ -52,6 +52,18 @@ def forward_memory(
         # Backward reads it when the rest of the scratch is used for something else.
         arrays["v"] = call.scratch.part(whole, "v").clone()
     return arrays
+
+
+def kept_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
+    """Name → shape of what a backward pass reads of the forward one: told without a call, as torch.compile asks."""
+    kernel, time, batch = shape.kernel, shape.time, shape.batch
+    shapes: dict[str, tuple[int, ...]] = {"v": (shape.width("v"),), "s": (time, batch, shape.width("s"))}
+    if kernel.forward.lanes.get("u"):
+        shapes["u"] = (time, batch, shape.width("u"))
+    for name in kernel.step.state:
+        kept = 2 if name in kernel.forward.passing else time + 1
+        shapes[f"x_{name}"] = (kept, batch, shape.padded[kernel.step.sizes[name]])
+    return shapes
 
 
 def packed_memory(call: Call, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from remanence.compiler.ir import Step
 
-__all__ = ["Reading", "groups_of"]
+__all__ = ["Reading", "groups_of", "other_sizes"]
 
 
 @dataclass(frozen=True)
@@ -35,3 +35,9 @@ def groups_of(step: Step, stacks: tuple[tuple[str, ...], ...]) -> tuple[tuple[st
     """Names of each parameter tensor, in the order of the step's parameters."""
     stacked = {name: names for names in stacks for name in names}
     return tuple(dict.fromkeys(stacked.get(p.name, (p.name,)) for p in step.parameters))
+
+
+def other_sizes(step: Step, state: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> tuple[tuple[str, int], ...]:
+    """Names and numbers of the sizes of states and of what is given."""
+    found = [(step.sizes[name], value.shape[-1]) for name, value in state.items()]
+    return (*found, *((step.given[name], value.shape[-1]) for name, value in given.items()))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from remanence.cells import CELLS, Cell
 from remanence.compiler.emit_torch import Run
-from remanence.compiler.reading import Reading, groups_of
+from remanence.compiler.reading import Reading, groups_of, other_sizes
 from remanence.errors import ShapeError
 
 __all__ = ["run"]
@@ -56,21 +56,32 @@ def _call(tensors: Sequence[Tensor], lengths: Tensor | None, plan: tuple[str, st
         came = f"{int(lengths.min())} … {int(lengths.max())}"
         raise ShapeError("lengths", axis="time", expected=f"lengths in 0 … {len(tensors[0])}", came=came)
     built = _kernel(cell, train)
-    step = built.step
-    groups = groups_of(step, _stacks(stacks))
-    one, two = 1 + len(step.given), 1 + len(step.given) + len(groups)
-    given = dict(zip(step.given, tensors[1:one], strict=True))
-    parameters = {names[0]: tensor for names, tensor in zip(groups, tensors[one:two], strict=True)}
-    state = dict(zip(step.state, tensors[two:], strict=True))
+    given, parameters, state = _named(built, tensors, _stacks(stacks))
     reading = Reading(lengths, backwards, given, (), _stacks(stacks))
     return run_cpu.prepare(built, parameters, tensors[0], state, reading)
 
 
-def _kept(kernel: Any, tensors: Sequence[Tensor], stacks: str) -> dict[str, tuple[int, ...]]:
-    """Name → shape of what backward reads of the forward loop."""
-    from remanence.compiler.kept import kept_shapes
+def _named(
+    kernel: Any, tensors: Sequence[Tensor], stacks: tuple[tuple[str, ...], ...]
+) -> tuple[dict[str, Tensor], ...]:
+    """What is given, parameters by the first name of each, and states."""
+    step, firsts = kernel.step, [names[0] for names in groups_of(kernel.step, stacks)]
+    one = 1 + len(step.given)
+    two = one + len(firsts)
+    parts = ((step.given, tensors[1:one]), (firsts, tensors[one:two]), (step.state, tensors[two:]))
+    return tuple(dict(zip(names, part, strict=True)) for names, part in parts)
 
-    return kept_shapes(kernel, tensors[0], tensors[1:], _stacks(stacks))
+
+def _kept(kernel: Any, tensors: Sequence[Tensor], stacks: str) -> dict[str, tuple[int, ...]]:
+    """Name → shape of what backward reads of the forward loop; no number of the tensors is read."""
+    from remanence.compiler.call import new_shape
+    from remanence.compiler.memory import kept_shapes
+
+    groups, inputs = groups_of(kernel.step, _stacks(stacks)), tensors[0]
+    given, parameters, state = _named(kernel, tensors, _stacks(stacks))
+    shapes, others = [tensor.shape for tensor in parameters.values()], other_sizes(kernel.step, state, given)
+    sizes = (inputs.shape[:2], inputs.shape[2], shapes, others)
+    return kept_shapes(new_shape(kernel, groups, sizes, inputs.dtype, 1, False))
 
 
 @torch.library.custom_op("remanence::layer", mutates_args=(), device_types="cpu")
@@ -139,21 +150,9 @@ def _layer_backward(
 
 
 @_layer_backward.register_fake
-def _(
-    tensors: Sequence[Tensor],
-    kept: Sequence[Tensor],
-    gradients: Sequence[Tensor | None],
-    lengths: Tensor | None,
-    cell: str,
-    stacks: str,
-    backwards: bool,
-    wanted: Sequence[bool],
-) -> list[Tensor]:
-    return [
-        torch.empty_like(tensor, memory_format=torch.contiguous_format)
-        for tensor, want in zip(tensors, wanted, strict=True)
-        if want
-    ]
+def _(tensors: Sequence[Tensor], *rest: Any) -> list[Tensor]:
+    pairs = zip(tensors, rest[-1], strict=True)
+    return [torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor, want in pairs if want]
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
