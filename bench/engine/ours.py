@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
 import torch
 
 from bench.engine.peers import torch_nn
-from bench.engine.problem import Arrays, Contender, Problem
+from bench.engine.peers.by_torch import Tensors, contender
+from bench.engine.problem import Contender, Problem
 from remanence import nn
 from remanence.nn.recurrent import Recurrent, RecurrentOptions
 from remanence.sequences import Sequences
@@ -57,33 +57,11 @@ def _recurrent(asked: Problem, path: Path) -> Contender:
     made = layer(asked, path).train(asked.trains)
     weights = parameters(made)
     inputs = torch.from_numpy(asked.inputs).requires_grad_(asked.trains)
-    gradient = torch.from_numpy(asked.gradient).transpose(0, 1)
     lengths = None if asked.lengths is None else torch.from_numpy(asked.lengths)
 
     def forward() -> torch.Tensor:
         data = inputs.transpose(0, 1)
         return made(data if lengths is None else Sequences(data, lengths)).output
 
-    def infer() -> torch.Tensor:
-        with torch.inference_mode():
-            return forward()
-
-    def train() -> torch.Tensor:
-        inputs.grad = None
-        for weight in weights.values():
-            weight.grad = None
-        output = forward()
-        output.backward(gradient)
-        return output
-
-    call = train if asked.trains else infer
-
-    def results() -> Arrays:
-        output = call().detach().transpose(0, 1)
-        found = {"output": output.numpy().copy()}
-        if asked.trains:
-            found["x"] = np.asarray(inputs.grad)
-            found |= {name: np.asarray(weight.grad) for name, weight in weights.items()}
-        return found
-
-    return Contender(call, results, made.path)
+    stacks = {name: (name,) for name in weights}
+    return contender(asked, Tensors(inputs, weights, stacks, batch_first=True), forward, made.path)

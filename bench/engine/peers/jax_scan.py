@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from bench.engine.peers.by_xla import compiled
 from bench.engine.plain import PLAIN
 from bench.engine.problem import Arrays, Contender, Problem, joined, split
 
@@ -52,20 +53,14 @@ def make(asked: Problem) -> Contender:
 
         return lax.scan(step, state, x)[1]
 
-    def loss(p: Any, x: Any) -> Any:
-        output = forward(p, x)
-        return (output * gradient).sum(), output
-
-    run = jax.jit(jax.grad(loss, (0, 1), has_aux=True) if asked.trains else forward)
-
-    def call() -> Any:
-        return jax.block_until_ready(run(weights, inputs))
+    call = compiled(forward, weights, inputs, gradient if asked.trains else None)
 
     def results() -> Arrays:
-        if not asked.trains:
-            return {"output": np.asarray(call())}
-        (by_weight, by_input), output = call()
-        turned = {name: np.asarray(value).T for name, value in by_weight.items()}
-        return {"output": np.asarray(output), "x": np.asarray(by_input)} | split(turned, cell.stacks)
+        output, gradients = call()
+        found = {"output": np.asarray(output)}
+        if gradients is not None:
+            turned = {name: np.asarray(value).T for name, value in gradients[0].items()}
+            found |= {"x": np.asarray(gradients[1])} | split(turned, cell.stacks)
+        return found
 
     return Contender(call, results, jax.default_backend())

@@ -7,11 +7,11 @@ from typing import Any
 
 os.environ["KERAS_BACKEND"] = "jax"
 
-import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
 
+from bench.engine.peers.by_xla import compiled
 from bench.engine.problem import Arrays, Contender, Problem, joined, split
 
 __all__ = ["make"]
@@ -42,24 +42,17 @@ def make(asked: Problem) -> Contender:
     def forward(p: Any, x: Any) -> Any:
         return layer.stateless_call(p, rest, x)[0]
 
-    def loss(p: Any, x: Any) -> Any:
-        output = forward(p, x)
-        return (output * gradient).sum(), output
-
-    run = jax.jit(jax.grad(loss, (0, 1), has_aux=True) if asked.trains else forward)
-
-    def call() -> Any:
-        return jax.block_until_ready(run(weights, inputs))
+    call = compiled(forward, weights, inputs, gradient if asked.trains else None)
 
     def results() -> Arrays:
-        if not asked.trains:
-            return {"output": np.asarray(call()).transpose(1, 0, 2)}
-        (by_weight, by_input), output = call()
-        kernel, recurrent, shift = map(np.asarray, by_weight)
-        found = {"W": kernel.T, "U": recurrent.T, "b": shift[0] if shift.ndim == 2 else shift}
-        if shift.ndim == 2:
-            found["b2"] = shift[1]
-        turned = {"output": np.asarray(output), "x": np.asarray(by_input)}
-        return {name: array.transpose(1, 0, 2) for name, array in turned.items()} | split(found, stacks)
+        output, gradients = call()
+        found = {"output": np.asarray(output).transpose(1, 0, 2)}
+        if gradients is not None:
+            kernel, recurrent, shift = map(np.asarray, gradients[0])
+            stacked = {"W": kernel.T, "U": recurrent.T, "b": shift[0] if shift.ndim == 2 else shift}
+            if shift.ndim == 2:
+                stacked["b2"] = shift[1]
+            found |= {"x": np.asarray(gradients[1]).transpose(1, 0, 2)} | split(stacked, stacks)
+        return found
 
     return Contender(call, results)

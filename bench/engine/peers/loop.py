@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from bench.engine.peers.by_torch import Tensors, contender
 from bench.engine.plain import PLAIN
-from bench.engine.problem import Arrays, Contender, Problem, joined, split
+from bench.engine.problem import Contender, Problem, joined
 
 __all__ = ["make"]
 
@@ -40,7 +41,6 @@ def make(asked: Problem) -> Contender:
         for name, array in joined(asked.weights, cell.stacks).items()
     }
     inputs = torch.from_numpy(asked.inputs).requires_grad_(asked.trains)
-    gradient = torch.from_numpy(asked.gradient)
     sizes = [asked.gradient.shape[-1]] + [asked.shape.hidden] * (cell.states - 1)
 
     def forward() -> Tensor:
@@ -51,26 +51,4 @@ def make(asked: Problem) -> Contender:
             outputs.append(state[0])
         return torch.stack(outputs)
 
-    def infer() -> Tensor:
-        with torch.inference_mode():
-            return forward()
-
-    def train() -> Tensor:
-        inputs.grad = None
-        for weight in weights.values():
-            weight.grad = None
-        output = forward()
-        output.backward(gradient)
-        return output
-
-    call = train if asked.trains else infer
-
-    def results() -> Arrays:
-        found = {"output": call().detach().numpy().copy()}
-        if asked.trains:
-            assert inputs.grad is not None
-            gradients = {name: weight.grad.numpy() for name, weight in weights.items() if weight.grad is not None}
-            found |= {"x": inputs.grad.numpy()} | split(gradients, cell.stacks)
-        return found
-
-    return Contender(call, results)
+    return contender(asked, Tensors(inputs, weights, cell.stacks), forward)

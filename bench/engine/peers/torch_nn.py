@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from bench.engine.problem import Arrays, Contender, Problem, joined, split
+from bench.engine.peers.by_torch import Tensors, contender
+from bench.engine.problem import Contender, Problem, joined
 from remanence.cells import CELLS
 
 __all__ = ["make", "packed", "stacks"]
@@ -58,31 +59,9 @@ def make(asked: Problem, kind: type[nn.RNNBase] | None = None, ragged: Ragged | 
         for name, weight in joined(asked.weights, names).items():
             parameters[name].copy_(torch.from_numpy(weight))
     inputs = torch.from_numpy(asked.inputs).requires_grad_(asked.trains)
-    gradient = torch.from_numpy(asked.gradient)
     lengths = None if asked.lengths is None else torch.from_numpy(asked.lengths)
 
     def forward() -> torch.Tensor:
         return layer(inputs)[0] if lengths is None else by_length(layer, inputs, lengths)
 
-    def infer() -> torch.Tensor:
-        with torch.inference_mode():
-            return forward()
-
-    def train() -> torch.Tensor:
-        inputs.grad = None
-        layer.zero_grad(set_to_none=True)
-        output = forward()
-        output.backward(gradient)
-        return output
-
-    call = train if asked.trains else infer
-
-    def results() -> Arrays:
-        found = {"output": call().detach().numpy().copy()}
-        if asked.trains:
-            assert inputs.grad is not None
-            gradients = {name: weight.grad.numpy() for name, weight in parameters.items() if weight.grad is not None}
-            found |= {"x": inputs.grad.numpy()} | split(gradients, names)
-        return found
-
-    return Contender(call, results, getattr(layer, "path", ""))
+    return contender(asked, Tensors(inputs, parameters, names), forward, getattr(layer, "path", ""))
