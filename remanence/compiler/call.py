@@ -34,10 +34,10 @@ _LONG, _PLACE = ctypes.c_int64, ctypes.c_void_p
 kernel_at = lru_cache(maxsize=1024)(ctypes.CFUNCTYPE(None, _LONG, _PLACE, _PLACE))
 PACK_AT = lru_cache(maxsize=8)(ctypes.CFUNCTYPE(None, _PLACE, _PLACE, _LONG))
 
-_ROOM = {False: 2**18, True: 2**19}
-"""Bytes for the products ahead of a few steps, and for the adjoints behind them: what stays in a core's own cache."""
+_ROOM = {False: 2**18, True: 2**22}
+"""Bytes for the products ahead of a few steps, which stay in a core's own cache; and for the adjoints behind them, many
+rows, for each time the gradients of the matrices, which may be larger than that cache, are read and written once."""
 _LEAST_ROWS, _MOST_ROWS = 64, 512
-_LINE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,12 +209,9 @@ class Shape:
             sizes["s"] = self.batch * self.width("s")
         for name in layout.passing:
             sizes[f"x_{name}"] = 2 * self.batch * self.padded[self.kernel.step.sizes[name]]
-        places, begin, line = {}, 0, _LINE // self.dtype.itemsize
-        for name, size in sizes.items():
-            places[name] = (begin, size)
-            begin += -(-size // line) * line
+        found = Scratch.of(sizes, self.dtype.itemsize)
         # Rows of lanes lie in the memory of the matrices.
-        return Scratch(places | packing.lines, begin)
+        return Scratch({**found.places, **packing.lines}, found.size)
 
     @cached_property
     def whole_scratch(self) -> Scratch:

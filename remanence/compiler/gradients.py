@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,7 +17,7 @@ from remanence.compiler.call import Call, Shape
 from remanence.compiler.ir import SCALAR
 from remanence.compiler.memory import backward_memory, once
 
-__all__ = ["eager_gradients", "fused_gradients"]
+__all__ = ["Collecting", "eager_gradients", "fused_gradients", "home_of_gradient", "many_at_once", "tables"]
 
 _PLACE, _LONG = ctypes.c_void_p, ctypes.c_int64
 _COLLECT = lru_cache(maxsize=8)(ctypes.CFUNCTYPE(None, _PLACE, _LONG, _LONG, _PLACE, _LONG))
@@ -57,15 +57,26 @@ def fused_gradients(
 
 def _outside_gradient(call: Call, q: Tensor, name: str) -> Tensor | None:
     """The gradient of x ("") or of something given."""
-    layout = call.kernel.backward
+    home = home_of_gradient(call.shape, name)
+    return None if home is None else q[:, :, home[0] : home[0] + home[1]]
+
+
+def home_of_gradient(shape: Shape, name: str) -> tuple[int, int] | None:
+    """Where the gradient of x ("") or of something given begins in a row of q, and its size."""
+    layout = shape.kernel.backward
     assert layout is not None
-    slots = {known: slot for slot, known in call.kernel.plan.given.items()} | {"": 0}
+    slots = {known: slot for slot, known in shape.kernel.plan.given.items()} | {"": 0}
     home = layout.homes_of_d.get(slots[name]) if name in slots else None
     if home is None:
         return None
-    size = call.kernel.forward.loop.sizes[slots[name]]
-    begin = call.shape.begin(home)
-    return q[:, :, begin : begin + (1 if size == SCALAR else call.shape.true[size])]
+    size = shape.kernel.forward.loop.sizes[slots[name]]
+    return shape.begin(home), 1 if size == SCALAR else shape.true[size]
+
+
+def many_at_once(gradient: Tensor) -> bool:
+    """Whether it stands for many gradients, as under vmap: it has no memory of its own then."""
+    known = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue] (made when torch is imported)
+    return known.is_legacy_batchedtensor(gradient) or known.is_batchedtensor(gradient)
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,7 @@ class _Tables:
 
 
 @lru_cache(maxsize=256)
-def _tables(shape: Shape) -> _Tables:
+def tables(shape: Shape) -> _Tables:
     """Find where the gradients of matrices and vectors are."""
     lines: dict[str, list[list[int]]] = {"z": [], "a": []}
     names: dict[str, list[str]] = {"z": [], "a": []}
@@ -136,25 +147,55 @@ def _parameter_gradients(
     call: Call, tensors: tuple[Tensor, ...], arrays: Mapping[str, Tensor], wanted: tuple[bool, ...]
 ) -> list[Tensor | None]:
     """Gradients of the parameter tensors, in their order."""
-    shape, tables = call.shape, _tables(call.shape)
-    made = _through_once(call, tensors, arrays, tables.made)
-    found = [
-        None if whole is None and not made else _blank(tensor, whole is True)
-        for tensor, whole in zip(tensors, tables.groups, strict=True)
-    ]
-    filled = tuple(tensors[i] if gradient is None else gradient for i, gradient in enumerate(found))
-    for table in tables.tables:
-        lines = table.lines.copy()
-        lines[:, 0] = shape.sources(filled, table.names)
-        source = arrays[table.array]
-        place = (source.data_ptr(), source.shape[1], source.shape[0], lines.ctypes.data, len(lines))
-        _COLLECT(shape.tiles.collect)(*place)
-    for name, gradient in made.items():
+    shape = call.shape
+    places = {name: (arrays[name].data_ptr(), arrays[name].shape[1]) for name in "az"}
+    made = tables(shape).made
+    found = Collecting.of(shape, tensors).fill(shape, places, (True,) * len(tensors) if made else wanted)
+    for name, gradient in _through_once(call, tensors, arrays, made).items():
         index, part = shape.places[name]
         into = found[index]
-        assert into is not None
+        if into is None:
+            into = found[index] = torch.zeros_like(tensors[index])
         into.chunk(len(shape.groups[index]))[part].add_(gradient)
     return [gradient if want else None for gradient, want in zip(found, wanted, strict=True)]
+
+
+@dataclass(frozen=True)
+class Collecting:
+    """Tensors for the gradients of the parameter tensors, and how they will be filled: made ahead of a loop, behind
+    which each line of Python takes longer.
+
+    Args:
+        found: None where the loop meets no part of a tensor.
+        lines: of each of the `tables`.
+    """
+
+    found: list[Tensor | None]
+    lines: list[np.ndarray]
+
+    @classmethod
+    def of(cls, shape: Shape, tensors: tuple[Tensor, ...]) -> Collecting:
+        """For these parameter tensors."""
+        known = tables(shape)
+        pairs = zip(tensors, known.groups, strict=True)
+        found = [None if whole is None else _blank(tensor, whole) for tensor, whole in pairs]
+        filled = tuple(tensors[i] if gradient is None else gradient for i, gradient in enumerate(found))
+        lines = [table.lines.copy() for table in known.tables]
+        for table, line in zip(known.tables, lines, strict=True):
+            line[:, 0] = shape.sources(filled, table.names)
+        return cls(found, lines)
+
+    def fill(self, shape: Shape, places: Mapping[str, tuple[int, int]], wanted: Sequence[bool]) -> list[Tensor | None]:
+        """Add up what threads found: the gradients that are wanted.
+
+        Args:
+            places: of the arrays `a` and `z`: address, elements of one thread.
+        """
+        collect = _COLLECT(shape.tiles.collect)
+        for table, lines in zip(tables(shape).tables, self.lines, strict=True):
+            place, size = places[table.array]
+            collect(place, size, shape.rows.parts, lines.ctypes.data, len(lines))
+        return [gradient if want else None for gradient, want in zip(self.found, wanted, strict=True)]
 
 
 def _blank(like: Tensor, filled: bool) -> Tensor:

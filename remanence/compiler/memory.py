@@ -16,7 +16,9 @@ from remanence.compiler.ir import SCALAR
 from remanence.compiler.layout import Home
 from remanence.compiler.schedule import ONCE
 
-__all__ = ["backward_memory", "entries", "finals", "forward_memory", "kept_shapes", "once", "packed_memory", "traced"]
+__all__ = [
+    "arriving", "backward_memory", "entries", "finals", "forward_memory", "kept_shapes", "once", "packed_memory", "traced",
+]  # fmt: skip
 
 
 def forward_memory(
@@ -205,7 +207,7 @@ def backward_memory(
         "a": borrow((parts, shape.width("v")), dtype).zero_(),
         "z": borrow((parts, shape.gradient_size), dtype).zero_(),
         "q": borrow((shape.time, batch, shape.width("q", True)), dtype),
-        "e": _arriving(call, gradients[0]),
+        "e": arriving(shape, gradients[0]),
     }
     call.pack(tensors, arrays["w"], True)
     if call.lengths is not None:
@@ -217,11 +219,11 @@ def backward_memory(
     return arrays
 
 
-def _arriving(call: Call, gradient: Tensor | None) -> Tensor:
+def arriving(shape: Shape, gradient: Tensor | None) -> Tensor:
     """The gradient of the output, readable in whole registers."""
-    width = call.shape.padded[call.step.sizes[call.step.output]]
+    width = shape.padded[shape.kernel.step.sizes[shape.kernel.step.output]]
     if gradient is None:
-        return torch.zeros(1, 1, width, dtype=call.shape.dtype).expand(call.shape.time, call.shape.batch, width)
+        return torch.zeros(1, 1, width, dtype=shape.dtype).expand(shape.time, shape.batch, width)
     if gradient.shape[-1] == width and gradient.stride(2) == 1:
         return gradient
     return _widened(gradient, width).contiguous()

@@ -1,12 +1,16 @@
-"""A forward loop over whole batches of one shape, without gradients: all that a call need not find anew.
+"""Loops over whole batches of one shape: all that a call need not find anew.
 
 After a loop has filled the processor's caches each line of Python that follows is cold, and takes ten times as long as
-in a tight loop. So a call is a handful of lines: two pieces of memory, the weights packed, the kernel.
+in a tight loop. So a call is a handful of lines: a few pieces of memory, the weights packed, the kernel.
+
+The pieces are `WORK`, which nobody reads behind the loop; `KEPT`, which a backward loop reads; `OUT`, the states that
+are the output; `IN`, the input.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,90 +18,154 @@ from torch import Tensor
 
 from remanence.compiler import threads
 from remanence.compiler.arena import borrow
-from remanence.compiler.call import PACK_AT, Call, Groups, kernel_at, shape_of
-from remanence.compiler.kernel import Kernel
-from remanence.compiler.reading import Reading
+from remanence.compiler.call import PACK_AT, Shape, kernel_at
+from remanence.compiler.layout import Layout
 from remanence.compiler.rows import HEAD
+from remanence.compiler.scratch import Scratch
 
-__all__ = ["Ready"]
+__all__ = ["IN", "KEPT", "OUT", "WORK", "Loop", "Ready", "able", "apart"]
 
-_DENSE = torch.contiguous_format
+WORK, KEPT, OUT, IN = range(4)
 
 
-class Ready:
-    """A kernel without a backward loop, ready for tensors of one shape.
+def able(shape: Shape) -> bool:
+    """Whether a kernel reads but x, its weights and states, and of the weights nothing but what is packed."""
+    kernel = shape.kernel
+    outside = kernel.step.given or kernel.kept or kernel.forward.lanes.get("u")
+    return not outside and bool(shape.packing[False].lines)
+
+
+class Loop:
+    """A kernel's call, of which only addresses change.
 
     Args:
-        kernel: that reads nothing but x, its biases plain parameters: see `possible`.
-        groups: names of each parameter tensor.
-        tensors: the parameters, of which only the shapes are looked at.
-        flow: `[time, batch, feature]`, of which shape and strides are looked at.
+        shape: of all calls.
+        backward: which loop.
+        homes: array → (piece, elements from its beginning); what is not named is not read.
     """
 
-    def __init__(self, kernel: Kernel, groups: Groups, tensors: tuple[Tensor, ...], flow: Tensor) -> None:
-        time, batch, features = flow.shape
-        shape = self._shape = shape_of(kernel, groups, ((time, batch), features, tensors), flow.dtype)
-        scratch, step = Call(shape, Reading(), shape.rows).scratch, kernel.step
-        wide, names = flow.dtype.itemsize, shape.arrays[False]
-        size = shape.padded[step.sizes[step.output]]
-        self._states, self._true = (time + 1, batch, size), shape.true[step.sizes[step.output]]
-        self._scratch = (scratch.size,)
-        self._behind = np.array([scratch.places.get(name, (0, 0))[0] * wide for name in names], np.int64)
-        self._inside = np.array([name in scratch.places for name in names], np.int64)
-        self._x, self._out = names.index("x"), names.index(f"x_{step.output}")
-        self._numbers = shape.numbers[False].copy()
-        self._numbers[[HEAD.index("x_time"), HEAD.index("x_row")]] = flow.stride()[:2]
-        packing = shape.packing[False]
+    def __init__(self, shape: Shape, backward: bool, homes: dict[str, tuple[int, int]]) -> None:
+        names, wide, packing = shape.arrays[backward], shape.dtype.itemsize, shape.packing[backward]
+        self._shape, self._parts, self.numbers = shape, shape.rows.parts, shape.numbers[backward].copy()
+        self._pieces = np.array([homes.get(name, (WORK, 0))[0] for name in names], np.int64)
+        self._behind = np.array([homes.get(name, (WORK, 0))[1] * wide for name in names], np.int64)
         self._table, self._packed = packing.table, packing.names
         self._gaps = packing.size * wide if packing.gaps else 0
-        self._start = batch * size * wide
-        # Of each other state: where it begins, how many numbers an entry has, and of these how many a row shows.
-        self._others = [
-            (scratch.places[f"x_{name}"][0], shape.padded[step.sizes[name]], shape.true[step.sizes[name]])
-            for name in step.state
-            if name != step.output
-        ]
-        self._zeroed = [(begin * wide, batch * row * wide) for begin, row, _ in self._others]
-        self._address = kernel.address(str(flow.dtype).removeprefix("torch."), False)
-        self._call, self._parts = kernel_at(self._address), shape.rows.parts
+        self._address = shape.kernel.address(str(shape.dtype).removeprefix("torch."), backward)
+        self._call, self._pack = kernel_at(self._address), PACK_AT(shape.tiles.pack)
 
-    @property
-    def possible(self) -> bool:
-        """Whether the kernel is one of these, and what it packs is all that it reads."""
-        return bool(self._shape.packing[False].lines) and not self._shape.kernel.forward.lanes.get("u")
+    def run(self, tensors: tuple[Tensor, ...], pieces: tuple[int, ...], numbers: np.ndarray) -> None:
+        """Pack the weights at the beginning of the first piece, and run.
 
-    def run(self, tensors: tuple[Tensor, ...], flow: Tensor) -> tuple[Tensor, ...]:
-        """Output `[time, batch, size]`, and the final states `[1, batch, size]`, the output's first; from zeros."""
-        states, work = borrow(self._states, flow.dtype), borrow(self._scratch, flow.dtype)
-        begin, place = work.data_ptr(), states.data_ptr()
+        Args:
+            tensors: the parameters.
+            pieces: addresses.
+            numbers: a copy of `self.numbers`, which the kernel writes to.
+        """
         if self._gaps:
-            ctypes.memset(begin, 0, self._gaps)
-        ctypes.memset(place, 0, self._start)
-        for behind, size in self._zeroed:
-            ctypes.memset(begin + behind, 0, size)
-        table, numbers = self._table.copy(), self._numbers.copy()
+            ctypes.memset(pieces[0], 0, self._gaps)
+        table = self._table.copy()
         table[:, 0] = self._shape.sources(tensors, self._packed)
-        PACK_AT(self._shape.tiles.pack)(begin, table.ctypes.data, len(table))
-        pointers = self._behind + begin * self._inside
-        pointers[self._x], pointers[self._out] = flow.data_ptr(), place
+        self._pack(pieces[0], table.ctypes.data, len(table))
+        pointers = np.array(pieces, np.int64)[self._pieces]
+        pointers += self._behind
         if self._parts == 1:
             self._call(0, numbers.ctypes.data, pointers.ctypes.data)
         else:
             threads.launch(self._address, numbers.ctypes.data, pointers.ctypes.data, self._parts)
+
+
+class Ready:
+    """A forward loop, ready for tensors of one shape.
+
+    Args:
+        shape: of which `able` holds.
+        strides: of the input, in time and batch.
+    """
+
+    def __init__(self, shape: Shape, strides: tuple[int, int]) -> None:
+        step, layout, wide = shape.kernel.step, shape.kernel.forward, shape.dtype.itemsize
+        self.shape, self.work, self._wide = shape, shape.whole_scratch, wide
+        self.kept = _kept(shape, layout)
+        self.homes = {name: (WORK, begin) for name, (begin, _) in self.work.places.items()}
+        self.homes |= {name: (KEPT, begin) for name, (begin, _) in self.kept.places.items() if name != "v"}
+        self.homes |= {"x": (IN, 0), f"x_{step.output}": (OUT, 0)}
+        self._loop = Loop(shape, False, self.homes)
+        self._loop.numbers[[HEAD.index("x_time"), HEAD.index("x_row")]] = strides
+        size = shape.padded[step.sizes[step.output]]
+        self._states = (shape.time + 1, shape.batch, size)
+        # Of each state: its piece, numbers in an entry's row, how many of them count, where the first and last entry
+        # begin.
+        self._entries = []
+        for name in step.state:
+            (piece, begin), row = self.homes[f"x_{name}"], shape.padded[step.sizes[name]]
+            first, last = (shape.time, 0) if shape.backwards else (0, shape.time)
+            if name in layout.passing:
+                # It has two entries, taken by turns.
+                first, last = 0, shape.time & 1
+            at = [begin + entry * shape.batch * row for entry in (first, last)]
+            self._entries.append((piece, row, shape.true[step.sizes[name]], *at))
+        self._zeroed = [(p, first * wide, shape.batch * row * wide) for p, row, _, first, _ in self._entries]
+        # Rows of lanes that backward reads, when the rest of the work is used for something else.
+        self._lines = []
+        if "v" in self.kept.places:
+            (there, size), here = self.kept.places["v"], self.work.places["v"][0]
+            self._lines.append((there * wide, here * wide, size * wide))
+        self._true = shape.true[step.sizes[step.output]]
+
+    def run(
+        self, tensors: tuple[Tensor, ...], flow: Tensor, starts: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, list[Tensor], tuple[Tensor, Tensor]]:
+        """Read a batch.
+
+        Args:
+            tensors: the parameters.
+            flow: `[time, batch, feature]`.
+            starts: states before the first step, `[batch, size]`; none: zeros.
+
+        Returns:
+            Output `[time, batch, size]`; final states `[batch, size]`; the pieces `KEPT` and `OUT`.
+        """
+        dtype = flow.dtype
+        work, out = borrow((self.work.size,), dtype), borrow(self._states, dtype)
+        kept = borrow((self.kept.size,), dtype) if self.kept.size else work
+        pieces, held = (work.data_ptr(), kept.data_ptr(), out.data_ptr(), flow.data_ptr()), (work, kept, out)
+        for piece, begin, size in self._zeroed:
+            ctypes.memset(pieces[piece] + begin, 0, size)
+        for value, (piece, row, true, first, _) in zip(starts, self._entries, strict=bool(starts)):
+            torch.as_strided(held[piece], (self.shape.batch, true), (row, 1), first).copy_(value)
+        shown = out[:-1] if self.shape.backwards else out[1:]
         if self._true != self._states[2]:
-            states = states[:, :, : self._true]
-        time, batch = self._states[0] - 1, self._states[1]
-        finals = [
-            work.narrow(0, begin + (time & 1) * batch * row, batch * row)
-            .view(1, batch, row)[:, :, :true]
-            .clone(memory_format=_DENSE)
-            for begin, row, true in self._others
-        ]
-        return _apart(states[1:]), states[time:].clone(memory_format=_DENSE), *finals
+            shown = shown[:, :, : self._true]
+        shown = apart(shown)
+        finals = [torch.empty(self.shape.batch, true, dtype=dtype) for _, _, true, _, _ in self._entries]
+        ends = [final.data_ptr() for final in finals]
+        self._loop.run(tensors, pieces, self._loop.numbers.copy())
+        for there, here, size in self._lines:
+            ctypes.memmove(pieces[KEPT] + there, pieces[WORK] + here, size)
+        for final, end, (piece, row, true, _, last) in zip(finals, ends, self._entries, strict=True):
+            if row == true:
+                ctypes.memmove(end, pieces[piece] + last * self._wide, self.shape.batch * row * self._wide)
+            else:
+                final.copy_(torch.as_strided(held[piece], (self.shape.batch, true), (row, 1), last))
+        return shown, finals, (kept, out)
 
 
-def _apart(view: Tensor) -> Tensor:
-    """The same numbers as a tensor that autograd does not know for a view, where that makes a difference."""
+def _kept(shape: Shape, layout: Layout) -> Scratch:
+    """What lies where in the piece that backward reads."""
+    step, sizes = shape.kernel.step, {}
+    if shape.keeping:
+        sizes["s"] = shape.time * shape.batch * shape.width("s")
+        sizes["v"] = shape.width("v")
+    for name in step.state:
+        if name != step.output and name not in layout.passing:
+            sizes[f"x_{name}"] = (shape.time + 1) * shape.batch * shape.padded[step.sizes[name]]
+    return Scratch.of({name: size for name, size in sizes.items() if size}, shape.dtype.itemsize)
+
+
+def apart(view: Tensor) -> Tensor:
+    """The same numbers as a tensor that autograd does not know for a view, where that makes a difference: one may then
+    change it in place."""
     if torch.is_inference_mode_enabled():
         return view
     return torch.empty(0, dtype=view.dtype).set_(

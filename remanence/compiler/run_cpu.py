@@ -13,13 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from remanence.compiler import emit_torch
+from remanence.compiler import emit_torch, short
 from remanence.compiler.call import Call, call_of
 from remanence.compiler.fitting import check_fit
-from remanence.compiler.gradients import eager_gradients, fused_gradients
+from remanence.compiler.gradients import eager_gradients, fused_gradients, many_at_once
 from remanence.compiler.kernel import Kernel
 from remanence.compiler.memory import entries, finals, forward_memory, once, traced
 from remanence.compiler.reading import Reading, groups_of
+from remanence.compiler.ready import apart
 
 __all__ = ["backward", "forward", "prepare", "run"]
 
@@ -62,21 +63,8 @@ def forward(call: Call, inputs: Tensor, rest: tuple[Tensor, ...]) -> tuple[tuple
     size = call.shape.true[call.step.sizes[call.step.output]]
     output = output if output.shape[-1] == size else output[:, :, :size]
     values = once(call, tensors) if call.reading.trace else []
-    traces = [_apart(traced(call, arrays, name, values)) for name in call.reading.trace]
-    return (_apart(output), *finals(call, arrays), *traces), arrays
-
-
-def _many_at_once(gradient: Tensor) -> bool:
-    """Whether it stands for many gradients, as under vmap: it has no memory of its own then."""
-    known = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue] (made when torch is imported)
-    return known.is_legacy_batchedtensor(gradient) or known.is_batchedtensor(gradient)
-
-
-def _apart(view: Tensor) -> Tensor:
-    """The same numbers as a tensor that autograd does not know for a view: one may then change it in place."""
-    return torch.empty(0, dtype=view.dtype).set_(
-        view.untyped_storage(), view.storage_offset(), view.shape, view.stride()
-    )
+    traces = [apart(traced(call, arrays, name, values)) for name in call.reading.trace]
+    return (apart(output), *finals(call, arrays), *traces), arrays
 
 
 def backward(
@@ -98,7 +86,7 @@ def backward(
     count = 1 + len(call.step.state)
     come = [gradient for gradient in gradients if gradient is not None]
     traced_too = any(gradient is not None for gradient in gradients[count:])
-    if torch.is_grad_enabled() or traced_too or any(map(_many_at_once, come)):
+    if torch.is_grad_enabled() or traced_too or any(map(many_at_once, come)):
         return eager_gradients(call, tuple(saved), tuple(gradients), tuple(wanted))
     return fused_gradients(call, kept, tuple(saved), tuple(gradients[:count]), tuple(wanted))
 
@@ -142,9 +130,14 @@ def run(
     """
     step, reading = kernel.step, reading or Reading()
     call, inputs, rest = prepare(kernel, parameters, inputs, state, reading)
-    # Without a backward pass autograd has nothing to know, and asking it takes longer than a short sequence.
-    plain = kernel.backward is None
-    done = forward(call, inputs, tuple(rest))[0] if plain else _Fused.apply(call, inputs, *rest)  # type: ignore[misc]
+    loops = None if call.lengths is not None or step.given else short.ready(call.shape, inputs.stride()[:2])
+    if loops is not None:
+        tensors = len(call.shape.groups)
+        done = short.run(loops, inputs, rest[:tensors], rest[tensors:])
+    elif kernel.backward is None:
+        done = forward(call, inputs, tuple(rest))[0]
+    else:
+        done = _Fused.apply(call, inputs, *rest)  # type: ignore[misc]
     count = 1 + len(step.state)
     last = dict(zip(step.state, done[1:count], strict=True))
     return emit_torch.Run(done[0], last, dict(zip(reading.trace, done[count:], strict=True)))

@@ -55,8 +55,7 @@ class _Layer(Namesake, nn.RNNBase):
             ShapeError: the axis, what was expected, what came; a RuntimeError and a ValueError, too.
         """
         if hx is None and (done := quick.run(self.kind, self, input)) is not None:
-            output, *last = done
-            output = output.contiguous()
+            output, last = self._own(done[0]), [values.unsqueeze(0) for values in done[1:]]
             return output.transpose(0, 1) if self.batch_first else output, tuple(last) if len(last) > 1 else last[0]
         if torch._C._get_tracing_state() is not None and not isinstance(input, Sequences):
             # A tracer would record our checks among the operations.
@@ -116,11 +115,17 @@ class _Layer(Namesake, nn.RNNBase):
                 flow = self._dropped(given, flow)
         if given.form == "packed" and given.lengths is not None:
             return flow, finals
-        # Programs view outputs as contiguous, and change those of GRUs and RNNs in place; of a plain LSTM torch's own
-        # kernel, too, says at the backward pass that it may not be done: the output is among what it saved.
+        return self._own(flow), finals
+
+    def _own(self, flow: Tensor) -> Tensor:
+        """The output as programs for torch take it.
+
+        They view it as contiguous, and change that of GRUs and RNNs in place; of a plain LSTM torch's own kernel, too,
+        says at the backward pass that it may not be done: the output is among what it saved.
+        """
         if self.kind != "LSTM" and flow.requires_grad:
-            return flow.clone(memory_format=torch.contiguous_format), finals
-        return flow.contiguous(), finals
+            return flow.clone(memory_format=torch.contiguous_format)
+        return flow.contiguous()
 
     def _weights(self, suffix: str) -> dict[str, Tensor]:
         names = ["weight_ih", "weight_hh"] + ["bias_ih", "bias_hh"] * self.bias + ["weight_hr"] * bool(self.proj_size)

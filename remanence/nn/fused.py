@@ -146,9 +146,9 @@ def run(
     return run_cpu.run(_built(cell, reading.trace, train), weights, inputs, state, reading)
 
 
-def built(cell: Cell) -> Kernel:
-    """The kernel of a cell that is run without gradients or a trace."""
-    return _built(cell, (), False)
+def built(cell: Cell, train: bool) -> Kernel:
+    """The kernel of a cell that is run without a trace; with or without gradients."""
+    return _built(cell, (), train)
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""The short way of a drop-in: a whole batch from zeros through one layer in one direction, without gradients.
+"""The short way of a drop-in: a whole batch from zeros through one layer in one direction.
 
 Whatever is unlike that, or may be, takes the usual way, which looks at everything and explains what it finds.
 """
@@ -21,16 +21,14 @@ _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
 
 def run(kind: str, layer: nn.RNNBase, data: Any) -> tuple[Tensor, ...] | None:
-    """Output, time-major, and the final states `[1, batch, size]`; None where the usual way must look.
+    """Output, time-major, and the final states `[batch, size]`; None where the usual way must look.
 
     Args:
         kind: as in `CELL_OF`.
         layer: whose weights to take.
         data: its input, as it came.
     """
-    if torch.is_grad_enabled() or type(data) is not Tensor or data.ndim != 3 or _watched():
-        return None
-    if layer.num_layers > 1 or layer.bidirectional:
+    if type(data) is not Tensor or data.ndim != 3 or layer.num_layers > 1 or layer.bidirectional or _watched():
         return None
     known = layer._parameters
     weights = {name: weight for name in _NAMES if (weight := known.get(f"{name}_l0")) is not None}
@@ -40,10 +38,13 @@ def run(kind: str, layer: nn.RNNBase, data: Any) -> tuple[Tensor, ...] | None:
     signature = tuple([(weight.shape, weight.stride(), weight.dtype, weight.device) for weight in weights.values()])
     wanted = (layer.input_size, layer.hidden_size, layer.proj_size, layer.bias)
     like = (flow.shape, flow.stride(), flow.dtype, flow.device)
-    ready = _ready(kind, wanted, tuple(weights), signature, like, torch.get_num_threads())
-    if ready is None:
+    train = torch.is_grad_enabled() and (data.requires_grad or any(w.requires_grad for w in weights.values()))
+    loops = _loops(kind, wanted, tuple(weights), signature, like, (train, torch.get_num_threads()))
+    if loops is None:
         return None
-    return ready.run(tuple(stacked(kind, weights).values()), flow)
+    from remanence.compiler import short
+
+    return short.run(loops, flow, tuple(stacked(kind, weights).values()))
 
 
 def _watched() -> bool:
@@ -59,16 +60,16 @@ def _watched() -> bool:
 
 
 @lru_cache(maxsize=64)
-def _ready(
+def _loops(
     kind: str,
     wanted: tuple[int, int, int, bool],
     names: tuple[str, ...],
     signature: tuple[tuple[Any, ...], ...],
     like: tuple[Any, ...],
-    threads: int,
+    way: tuple[bool, int],
 ) -> Any:
-    """What runs calls of these shapes; None where the usual way does."""
-    (features, units, proj, biased), (shape, strides, dtype, device) = wanted, like
+    """The loops of calls of these shapes (`way`: whether with gradients, threads); None where the usual way does."""
+    (features, units, proj, biased), (shape, strides, dtype, device), (train, _) = wanted, like, way
     rows, out = {"LSTM": 4, "LSTMP": 4, "GRU": 3}.get(kind, 1) * units, proj or units
     expected = {"weight_ih": (rows, features), "weight_hh": (rows, out)}
     expected |= {"bias_ih": (rows,), "bias_hh": (rows,)} if biased else {}
@@ -82,8 +83,9 @@ def _ready(
     flow = torch.empty_strided(shape, strides, dtype=dtype)
     if fused.choose(CELL_OF[kind], blank["weight_ih"], flow.transpose(0, 1))[0] != "cpu-fused":
         return None
-    from remanence.compiler.ready import Ready
+    from remanence.compiler import short
+    from remanence.compiler.call import shape_of
 
     stacks = stacked(kind, blank)
-    ready = Ready(fused.built(CELL_OF[kind]), tuple(stacks), tuple(stacks.values()), flow)
-    return ready if ready.possible else None
+    sizes = (tuple(shape[:2]), features, tuple(stacks.values()))
+    return short.ready(shape_of(fused.built(CELL_OF[kind], train), tuple(stacks), sizes, dtype), tuple(strides[:2]))

@@ -1,0 +1,94 @@
+"""The short way of a layer: a whole batch, of which nothing but the output and the final states is asked.
+
+It is what nearly every call is. The two loops are those of `run_cpu`; what surrounds them was found before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from remanence.compiler.call import Call, Shape
+from remanence.compiler.gradients import eager_gradients, many_at_once, tables
+from remanence.compiler.reading import Reading
+from remanence.compiler.ready import Ready, able
+from remanence.compiler.ready_back import Back
+
+__all__ = ["ready", "run"]
+
+
+@lru_cache(maxsize=256)
+def ready(shape: Shape, strides: tuple[int, int]) -> tuple[Ready, Back | None] | None:
+    """The loops of calls of one shape, whose input has these strides in time and batch; None where they need more."""
+    if not able(shape):
+        return None
+    if shape.kernel.backward is None:
+        return Ready(shape, strides), None
+    if tables(shape).made:
+        return None
+    forward = Ready(shape, strides)
+    return forward, Back(forward)
+
+
+def run(
+    loops: tuple[Ready, Back | None], flow: Tensor, tensors: Sequence[Tensor], starts: Sequence[Tensor] = ()
+) -> tuple[Tensor, ...]:
+    """Read a batch.
+
+    Args:
+        loops: of `ready`.
+        flow: `[time, batch, feature]`.
+        tensors: the parameters, contiguous.
+        starts: states before the first step, `[batch, size]`; none: zeros.
+
+    Returns:
+        Output `[time, batch, size]`, final states `[batch, size]`.
+    """
+    # Without a backward pass autograd has nothing to know, and asking it takes longer than a short sequence.
+    if loops[1] is None:
+        output, finals, _ = loops[0].run(tuple(tensors), flow, starts)
+        return output, *finals
+    return _Short.apply(loops, len(tensors), flow, *tensors, *starts)  # type: ignore[no-any-return]
+
+
+class _Short(torch.autograd.Function):
+    """input, parameters, states → output, final states."""
+
+    @staticmethod
+    def forward(ctx: Any, loops: tuple[Ready, Back], count: int, flow: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        output, finals, ctx.kept = loops[0].run(rest[:count], flow, rest[count:])
+        ctx.set_materialize_grads(False)
+        ctx.loops, ctx.count = loops, count
+        # The output lies in memory that backward reads: saved too, so that changing it is an error.
+        ctx.save_for_backward(flow, *rest, output)
+        return output, *finals
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:  # type: ignore[override]
+        wanted = ctx.needs_input_grad[2:]
+        flow, *rest = ctx.saved_tensors[: len(wanted)]
+        tensors, starts = tuple(rest[: ctx.count]), rest[ctx.count :]
+        if torch.is_grad_enabled() or any(many_at_once(g) for g in gradients if g is not None):
+            return None, None, *_again(ctx.loops[0].shape, flow, tensors, starts, gradients, wanted)
+        return None, None, *ctx.loops[1].run(ctx.kept, (flow, tensors), gradients, wanted)
+
+
+def _again(
+    shape: Shape,
+    flow: Tensor,
+    tensors: tuple[Tensor, ...],
+    starts: Sequence[Tensor],
+    gradients: tuple[Tensor | None, ...],
+    wanted: tuple[bool, ...],
+) -> list[Tensor | None]:
+    """Gradients that can be differentiated again: by the equations, step by step."""
+    step = shape.kernel.step
+    sizes = [shape.true[step.sizes[name]] for name in step.state]
+    states = starts or [flow.new_zeros(shape.batch, size) for size in sizes]
+    call = Call(shape, Reading(backwards=shape.backwards), shape.rows)
+    asked = wanted if starts else (*wanted, *[False] * len(states))
+    return eager_gradients(call, (flow, *tensors, *states), gradients, asked)[: len(wanted)]
