@@ -17,7 +17,8 @@ from remanence.compiler.layout import Home
 from remanence.compiler.schedule import ONCE
 
 __all__ = [
-    "arriving", "backward_memory", "entries", "finals", "forward_memory", "kept_shapes", "once", "packed_memory", "traced",
+    "arriving", "backward_memory", "entries", "finals", "forward_memory", "kept_shapes", "once", "packed_memory",
+    "traced",
 ]  # fmt: skip
 
 

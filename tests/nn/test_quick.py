@@ -68,6 +68,71 @@ def test_short_way_equals_torch(name: str, batch_first: bool, shape: tuple[int, 
         assert all(taken) and len(taken) == 2
 
 
+def _learn(layer: torch.nn.Module, data: torch.Tensor, loss: Any) -> list[torch.Tensor | None]:
+    """The gradients of the input and of all weights."""
+    data = data.clone().requires_grad_()
+    layer.zero_grad()
+    loss(*_flat(layer(data))).backward()
+    return [data.grad, *(weight.grad for weight in layer.parameters())]
+
+
+LOSSES = {
+    "all": lambda output, *last: output.sin().sum() + sum((value**2).sum() for value in last),
+    "output": lambda output, *last: (output[2:] ** 2).sum(),
+    "last": lambda output, *last: (last[-1] ** 3).sum(),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", LAYERS)
+def test_short_way_learns_like_torch(name: str, shape: tuple[int, ...], loss: str, taken: list[bool]) -> None:
+    batch, time, features, hidden = shape
+    mine, theirs = _pair(name, features, hidden, batch_first=True)
+    data = torch.randn(batch, time, features)
+    for ours, expected in zip(_learn(mine, data, LOSSES[loss]), _learn(theirs, data, LOSSES[loss]), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=2e-4, atol=2e-5)
+    assert taken == [True]
+
+
+def test_weights_that_are_frozen_have_no_gradient(taken: list[bool]) -> None:
+    mine, theirs = _pair("LSTM", 4, 8)
+    for layer in (mine, theirs):
+        layer.weight_hh_l0.requires_grad_(False)
+        layer(torch.ones(9, 3, 4))[0].sum().backward()
+    assert mine.weight_hh_l0.grad is None and taken == [True]
+    torch.testing.assert_close(mine.weight_ih_l0.grad, theirs.weight_ih_l0.grad, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
+def test_second_derivatives_of_the_short_way(name: str, taken: list[bool]) -> None:
+    mine, theirs = _pair(name, 3, 4)
+    mine, theirs = mine.double(), theirs.double()
+    found = []
+    for layer in (mine, theirs):
+        data = torch.linspace(-1, 1, 7 * 2 * 3, dtype=torch.float64).view(7, 2, 3).requires_grad_()
+        (first,) = torch.autograd.grad((layer(data)[0] ** 2).sum(), data, create_graph=True)
+        found.append(torch.autograd.grad((first**2).sum(), data)[0])
+    torch.testing.assert_close(*found, rtol=1e-9, atol=1e-12)
+    assert taken == [True]
+
+
+def test_output_that_backward_reads_may_not_be_changed(taken: list[bool]) -> None:
+    mine, _ = _pair("LSTM", 4, 64)
+    output, _ = mine(torch.ones(9, 3, 4))
+    output.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        output.sum().backward()
+    assert taken == [True]
+
+
+def test_backward_runs_again_where_the_graph_was_kept() -> None:
+    mine, _ = _pair("GRU", 4, 8)
+    total = mine(torch.ones(9, 3, 4))[0].sum()
+    one, other = (torch.autograd.grad(total, mine.weight_hh_l0, retain_graph=True)[0] for _ in range(2))
+    assert torch.equal(one, other)
+
+
 def test_weights_are_read_at_every_call(taken: list[bool]) -> None:
     mine, theirs = _pair("LSTM", 4, 8)
     data = torch.randn(9, 3, 4)
