@@ -38,7 +38,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return found
 
 
-def _pair(name: str, features: int, hidden: int, **more: Any) -> tuple[torch.nn.Module, torch.nn.Module]:
+def _pair(name: str, features: int, hidden: int, **more: Any) -> tuple[Any, Any]:
     made, torchs, options = LAYERS[name]
     torch.manual_seed(1)
     mine = made(features, hidden, **options, **more)
