@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from remanence.errors import SettingError
 from remanence.settings_media import ListeningSettings, MediaSettings
+from remanence.settings_sampling import SamplingSettings
 from remanence.validation import first_mistake
 
 __all__ = [
@@ -262,6 +263,10 @@ class TrainSettings(_Frozen):
         default=None,
         description="How dear it is to miss a span in training: more finds more, and more wrong ones.",
     )
+    calibrate: bool = Field(
+        default=False,
+        description="Choose on the validation part how readily each kind of label is given, for the best score.",
+    )
     smoothing: Fraction | None = Field(default=None, description="Label smoothing.")
     scheduled_sampling: Fraction | None = Field(
         default=None, description="Share of tokens read in training that the model wrote itself (slower)."
@@ -304,21 +309,6 @@ class TrainSettings(_Frozen):
         if sum(value is not None for value in (self.epochs, self.steps, self.minutes)) > 1:
             raise ValueError("give one of epochs, steps and minutes")
         return self
-
-
-class SamplingSettings(_Frozen):
-    """How a trained model writes (`remanence generate`); not part of a run."""
-
-    length: Positive = Field(default=200, description="Tokens to write at most.")
-    temperature: Annotated[float, Field(ge=0, le=100)] = Field(
-        default=0.8, description="Below 1 bolder, above 1 wilder; 0 always takes the likeliest token."
-    )
-    top_k: Positive | None = Field(default=None, description="Draw from the so many likeliest tokens only.")
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        default=None, description="Draw from the likeliest tokens that together have this probability."
-    )
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(default=0, description="The same seed writes the same.")
-    samples: Annotated[int, Field(ge=1, le=10_000)] = Field(default=1, description="How many to write.")
 
 
 class Settings(_Frozen):

@@ -103,7 +103,7 @@ USES: Mapping[str, Uses] = MappingProxyType(
         **dict.fromkeys(("language", "language_order"), _of("transcribe")),
         # the training
         "loss": _FORECAST | _of("regress"),
-        "recall": _TAG,
+        **dict.fromkeys(("recall", "calibrate"), _TAG),
         "smoothing": _of(f"classify tag {_WRITTEN}"),
         "scheduled_sampling": _of(_WRITTEN),
         "noise": _NUMBERS | _FILMS,

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from helpers import EXAMPLE_DATA, command
 
+from remanence.storage import read_tensors
+
 SLOTS = EXAMPLE_DATA / "snips-slots.jsonl"
 GAZE = EXAMPLE_DATA / "gaze-samples.csv"
 TINY = ("--steps", 3, "--hidden", 4, "--threads", 1, "--quiet")
@@ -112,3 +114,18 @@ def test_mistakes_end_in_one_line_and_leave_nothing(name: str, text: str, said: 
     done = command("fit", tmp_path / name, "--task", "tag", *TINY, "--out", tmp_path / "run")
     assert done.status == 2 and said in done.err and len(done.err.strip().splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_labels_are_calibrated_on_the_validation_part(tmp_path: Path) -> None:
+    found = {}
+    for name, more in (("plain", ()), ("calibrated", ("--calibrate",))):
+        options = ("--task", "tag", "--split-column", "split", "--beside", "none", "--epochs", 2, "--hidden", 4)
+        done = command("fit", SLOTS, *options, "--threads", 1, "--quiet", *more, "--out", tmp_path / name)
+        assert done.status == 0, done.err
+        found[name] = json.loads(command("evaluate", tmp_path / name, "--part", "valid", "--json").out)["metrics"]
+        kept = json.loads((tmp_path / name / "manifest.json").read_text())["valid"]
+        assert found[name]["f1"] == pytest.approx(kept["f1"])
+    # Labels are chosen on this part, so that it cannot be answered worse.
+    assert found["calibrated"]["f1"] > found["plain"]["f1"]
+    assert "head.offsets" in read_tensors(tmp_path / "calibrated" / "model.safetensors", "")
+    assert "head.offsets" not in read_tensors(tmp_path / "plain" / "model.safetensors", "")

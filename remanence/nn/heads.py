@@ -68,17 +68,25 @@ class TagHead(nn.Module):
         classes: labels to choose from.
         chain: scores of neighbouring labels; None where each step answers for itself.
         dropout: rate before the linear layer.
+        calibrated: each label has an offset, 0 until `offsets` is written after the training.
     """
 
-    def __init__(self, size: int, classes: int, *, chain: Chain | None = None, dropout: float = 0.0) -> None:
+    offsets: Tensor | None
+
+    def __init__(
+        self, size: int, classes: int, *, chain: Chain | None = None, dropout: float = 0.0, calibrated: bool = False
+    ) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(size, classes)
         self.chain = chain
+        self.register_buffer("offsets", torch.zeros(classes) if calibrated else None)
 
     def forward(self, steps: Sequences) -> Tensor:
         """Steps `[batch, time, size]` → lattice."""
         emissions = self.linear(self.dropout(steps.data))
+        if self.offsets is not None:
+            emissions = emissions + self.offsets
         return lattice_of(emissions) if self.chain is None else self.chain(emissions)
 
 

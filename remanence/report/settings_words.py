@@ -40,7 +40,7 @@ _NAMES = {
     "batch_size": "批大小", "learning_rate": "学习率", "schedule": "学习率变化", "weight_decay": "权重衰减",
     "clip": "梯度上限", "average": "权重平均", "loss": "损失函数", "smoothing": "标签平滑",
     "scheduled_sampling": "计划采样",
-    "recall": "漏掉片段的代价", "noise": "噪声", "stretch": "时间伸缩",
+    "recall": "漏掉片段的代价", "calibrate": "按验证部分校准标签", "noise": "噪声", "stretch": "时间伸缩",
     "input_dropout": "输入丢弃（全序列同一掩码）",
     "keep": "保留的权重", "evaluate_every": "评估间隔", "patience": "耐心", "truncate": "截断步数", "threads": "线程数",
     "device": "设备", "tensorboard": "TensorBoard", "figures": "图片格式",

@@ -25,12 +25,17 @@ from remanence.nn.model import SequenceModel
 from remanence.nn.words import CharacterEncoder, WordEncoder
 from remanence.settings import DataSettings, Settings
 from remanence.tasks.baselines_tag import tag_baselines
+from remanence.tasks.calibration import chosen_offsets
 from remanence.tasks.choices import Choices
 from remanence.tasks.metrics_tag import TagMeter, decoded
+from remanence.tasks.sample import thinned
 from remanence.tasks.stack import number_encoder, recurrent_stack, token_encoder
 from remanence.tasks.task import Baseline, Meter, Prepared, Task
 
 __all__ = ["Tag"]
+
+_CALIBRATED_ON = 4000
+"""Validation sequences that offsets of labels are chosen on: each choice decodes them anew."""
 
 
 @final
@@ -63,8 +68,29 @@ class Tag(Task):
             chain = Chain(*allowed(encoders.labels, encoders.scheme))
         encoder = _encoder(encoders, settings)
         recurrent = recurrent_stack(encoder.output_size, settings)
-        head = TagHead(recurrent.output_size, len(encoders.labels), chain=chain, dropout=dropout)
+        head = TagHead(
+            recurrent.output_size,
+            len(encoders.labels),
+            chain=chain,
+            dropout=dropout,
+            calibrated=settings.train.calibrate,
+        )
         return SequenceModel(encoder, recurrent, head)
+
+    def settle(self, model: Any, prepared: Prepared, settings: Settings) -> bool:
+        """Choose on the validation part how readily each kind of label is given, where that is asked for."""
+        assert isinstance(prepared.encoders, TagEncoders)
+        if not settings.train.calibrate or not len(prepared.valid):
+            return False
+        model.eval()
+        offsets = model.head.offsets
+        offsets.zero_()
+        with torch.no_grad():
+            answers = [
+                (model(batch.to(offsets.device))[0].cpu(), batch) for batch in thinned(prepared.valid, _CALIBRATED_ON)
+            ]
+        offsets.copy_(chosen_offsets(answers, prepared.encoders, chain=bool(settings.model.crf)))
+        return True
 
     def loss(self, output: Tensor, batch: Batch, settings: Settings) -> Tensor:
         """Mean over the steps that count: minus the log-probability of the whole sequence, or of each label alone."""

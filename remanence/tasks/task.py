@@ -123,9 +123,13 @@ class Task(ABC):
     def model(self, encoders: BaseModel, settings: Settings) -> Any:
         """A `remanence.nn.model.SequenceModel` with fresh weights from torch's global generator."""
 
-    def settle(self, model: Any, prepared: Prepared, settings: Settings) -> None:
-        """Choose, once the weights are trained, what they do not decide; by default there is nothing."""
-        return None
+    def settle(self, model: Any, prepared: Prepared, settings: Settings) -> bool:
+        """Choose, once the weights are trained, what they do not decide; by default there is nothing.
+
+        Returns:
+            Whether the validation part is answered otherwise than while the model was trained.
+        """
+        return False
 
     def vary(self, batch: Batch, settings: Settings) -> Batch:
         """A batch to learn from, changed at random where the settings ask for it; by default as it is."""

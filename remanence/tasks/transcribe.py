@@ -90,14 +90,14 @@ class Transcribe(PairedTask):
         chances = logits_of(output).log_softmax(2).transpose(0, 1)
         return torch.nn.functional.ctc_loss(chances, truth, steps, (truth != BLANK).sum(1), zero_infinity=True)
 
-    def settle(self, model: Any, prepared: Prepared, settings: Settings) -> None:
+    def settle(self, model: Any, prepared: Prepared, settings: Settings) -> bool:
         """Choose on the validation part how much the language counts."""
         assert isinstance(prepared.encoders, PairEncoders)
         head, part = model.head, prepared.valid
         if not len(part):
             first = next(iter(_candidates(settings)))
             head.decoding.copy_(torch.tensor([first.language, first.bonus]))
-            return
+            return False
         model.eval()
         answers: list[tuple[Tensor, Tensor]] = []
         truth: list[str] = []
@@ -118,6 +118,8 @@ class Transcribe(PairedTask):
             if least is None or edits.sum() < least:
                 least = float(edits.sum())
                 head.decoding.copy_(torch.tensor([weights.language, weights.bonus]))
+        # Validation scores are those of the likeliest path, as while it was trained.
+        return False
 
     def meter(self, encoders: BaseModel, settings: Settings) -> Meter:
         assert isinstance(encoders, PairEncoders)

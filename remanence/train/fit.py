@@ -184,8 +184,10 @@ class _Fitting:
             hooks = Hooks(self.progress, interrupt, session.log, session.mark, session.rewind)
             job = Job(opened.task, opened.prepared, settings, seed, f"{settings.model.cell}, seed {seed}")
             trained = train(job, session.begin(label), events.told_by(hooks) if events else hooks)
-        opened.task.settle(trained.model, opened.prepared, settings)
+        settled = opened.task.settle(trained.model, opened.prepared, settings)
         facts = trained.facts() | _scored(opened, trained.model, settings)
+        if settled:
+            facts["valid"] = _validated(opened, trained.model, settings)
         self.interrupted = trained.stopped == "interrupted"
         session.keep(label, facts, trained.model.state_dict(), done=not self.interrupted)
         return _Fitted(label, facts, settings)
@@ -248,6 +250,12 @@ def _scored(opened: Opened, model: Any, settings: Settings) -> dict[str, Any]:
     if scores.confusion is not None:
         pairs = [[int(at[0]), int(at[1]), int(scores.confusion[tuple(at)])] for at in np.argwhere(scores.confusion)]
     return {"test": plain_metrics(scores.metrics), "confusion": pairs}
+
+
+def _validated(opened: Opened, model: Any, settings: Settings) -> dict[str, float | None]:
+    """Metrics on the validation part, and the loss behind them."""
+    scores, loss = measure(opened.task, model, opened.prepared.valid, opened.prepared.encoders, settings)
+    return {**plain_metrics(scores.metrics), "loss": loss}
 
 
 def _trivial_baselines(opened: Opened) -> Iterator[dict[str, Any]]:

@@ -79,7 +79,7 @@ CASES = {
     "rated-texts": Case("regress", _rated, {"loss": "mae", "skip": True}),
     "spans": Case("tag", made.made_spans, {}),
     "spans-recurrent-characters": Case("tag", made.made_spans, {"characters": "recurrent", "cell": "gru"}),
-    "spans-affixes": Case("tag", made.made_spans, {"characters": "affixes", "recall": 2.0}),
+    "spans-affixes": Case("tag", made.made_spans, {"characters": "affixes", "recall": 2.0, "calibrate": True}),
     "spans-forward": Case("tag", made.made_spans, {"bidirectional": False, "crf": False}),
     "labels-without-characters": Case("tag", lambda: made.made_spans(characters=None, scheme="none"), {"crf": True}),
     "samples": Case("tag", made.made_samples, {}),
