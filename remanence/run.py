@@ -17,40 +17,34 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from remanence.cells import CELLS, Cell
 from remanence.data.encoders import GenerateEncoders
 from remanence.data.examples import Part
 from remanence.data.text_side import TextSide
-from remanence.errors import CellError, DataError, RunError, SettingError
+from remanence.errors import DataError, RunError, SettingError
 from remanence.prediction.completion import completion, continued, unknown_in
 from remanence.prediction.dynamic import measure_dynamically
+from remanence.prediction.ensemble import Ensemble
 from remanence.prediction.outputs import measure, outputs
 from remanence.prediction.writers import check_suffix, write_rows
+from remanence.run_checks import MANIFEST, TRAIN_AGAIN, check_cell, check_file, check_keys, validated
 from remanence.settings import SamplingSettings, Settings, sampling_from
 from remanence.storage import read_sealed, read_tensors, sha256, write_sealed
 from remanence.tasks import TASKS
 from remanence.tasks.task import Prepared, Scores, Task
-from remanence.validation import first_mistake
 
 __all__ = ["COMPARISON", "MANIFEST", "Run", "evaluate", "is_run", "predict", "seal"]
 
 SCHEMA = 1
-MANIFEST = "manifest.json"
 COMPARISON = "comparison.json"
-_KEYS = (
-    "task", "status", "data", "settings", "encoders", "cell", "parameters", "best_seed", "seeds", "beside", "baselines",
-    "files",
-)  # fmt: skip
-_TRAIN_AGAIN = "copy the run again, or train it anew with `remanence fit`"
 
 
 class Run:
@@ -84,37 +78,37 @@ class Run:
                 f"{folder}: a comparison, which holds several runs",
                 remedy=f"name one of them: {', '.join(str(folder / name) for name in inside)}",
             )
-        manifest = read_sealed(folder / MANIFEST, _TRAIN_AGAIN)
+        manifest = read_sealed(folder / MANIFEST, TRAIN_AGAIN)
         if manifest.get("schema") != SCHEMA:
             raise RunError(
                 f"{folder / MANIFEST}: a run of version {manifest.get('schema')!r}, this program reads {SCHEMA}",
                 remedy="use the version of remanence that wrote it, or train it anew",
             )
-        _check_keys(folder, manifest)
+        check_keys(folder, manifest)
         for name, facts in manifest["files"].items():
-            _check_file(folder, name, facts)
+            check_file(folder, name, facts)
         run = cls(folder, manifest)
         # Read now, so that a foreign manifest is told here and not at first use.
         _ = run.settings, run.task, run.encoders
-        _check_cell(folder, manifest)
+        check_cell(folder, manifest)
         return run
 
     @cached_property
     def settings(self) -> Settings:
         """Every option, those the task chose included."""
-        return _validated(Settings, self.manifest["settings"], self.path)
+        return validated(Settings, self.manifest["settings"], self.path)
 
     @cached_property
     def task(self) -> Task:
         name = self.manifest["task"]
         if name not in TASKS:
-            raise RunError(f"{self.path}: unknown task {name!r}", remedy=_TRAIN_AGAIN)
+            raise RunError(f"{self.path}: unknown task {name!r}", remedy=TRAIN_AGAIN)
         return TASKS[name]
 
     @cached_property
     def encoders(self) -> BaseModel:
         """Scaler, vocabulary, labels: what was fitted on the training part."""
-        return _validated(self.task.encoders_type, self.manifest["encoders"], self.path)
+        return validated(self.task.encoders_type, self.manifest["encoders"], self.path)
 
     @cached_property
     def model(self) -> Any:
@@ -126,12 +120,25 @@ class Run:
         """The models of all seeds: seed → model."""
         return {facts["seed"]: self._model(self.settings, facts["file"]) for facts in self.manifest["seeds"]}
 
+    def ensemble(self, seeds: Collection[int] = ()) -> Ensemble:
+        """The models of some seeds, by default of all, answering together.
+
+        Raises:
+            SettingError: a run of one seed, or one whose answers have no mean.
+        """
+        if not self.task.answers_by_mean:
+            raise SettingError(f"a run that was trained to {self.task.name} answers by one model", name="ensemble")
+        if len(self.members) < 2:
+            raise SettingError("the run has one seed only", name="ensemble", remedy="train it with --seeds 5")
+        chosen = [model for seed, model in self.members.items() if not seeds or seed in seeds]
+        return Ensemble(chosen, self.settings.train.truncate)
+
     @cached_property
     def beside(self) -> dict[str, Any]:
         """Companions trained under the same settings: cell → model."""
         found = {}
         for name, facts in self.manifest["beside"].items():
-            settings = _validated(Settings, facts["settings"], self.path)
+            settings = validated(Settings, facts["settings"], self.path)
             found[name] = self._model(settings, facts["file"])
         return found
 
@@ -194,15 +201,23 @@ class Run:
             path.write_text(json.dumps({encoders.input[0]: text}, ensure_ascii=False) + "\n", encoding="utf-8")
             yield self.task.reopen(path, self.settings.data.model_copy(update=plain), self.encoders, answers=False)
 
-    def evaluate(self, path: str | Path | None = None, *, part: str = "test", dynamic: float | None = None) -> Scores:
+    def evaluate(
+        self,
+        path: str | Path | None = None,
+        *,
+        part: str = "test",
+        dynamic: float | None = None,
+        ensemble: bool = False,
+    ) -> Scores:
         """Score the model on a file, or on a part of the data it was trained on.
 
         Args:
             dynamic: let it go on learning from what was scored, with this step size (see `prediction.dynamic`).
+            ensemble: score the models of all seeds together.
 
         Raises:
             DataError: the file cannot be read, holds no answers, or changed since the training.
-            SettingError: `dynamic` for a run that does not generate.
+            SettingError: `dynamic` for a run that does not generate, `ensemble` for one that cannot answer so.
         """
         examples = self.part(part) if path is None else self.open(path, answers=True)
         if not len(examples):
@@ -210,10 +225,16 @@ class Run:
         if dynamic is not None:
             parts = self.prepared.train, examples
             return measure_dynamically(self.task, self.model, parts, self.encoders, self.settings, rate=dynamic)
-        return measure(self.task, self.model, examples, self.encoders, self.settings)[0]
+        model = self.ensemble() if ensemble else self.model
+        return measure(self.task, model, examples, self.encoders, self.settings)[0]
 
     def predict(
-        self, path: str | Path | None = None, *, text: str | None = None, alignment: bool = False
+        self,
+        path: str | Path | None = None,
+        *,
+        text: str | None = None,
+        alignment: bool = False,
+        ensemble: bool = False,
     ) -> Iterator[dict[str, Any]]:
         """Answer every example of a file: rows of a table, column → value, in the file's own units.
 
@@ -223,19 +244,22 @@ class Run:
             path: the file.
             text: one text instead of a file, for runs that read texts.
             alignment: of runs that write texts, also give which step of the source each piece came from, as JSON.
+            ensemble: the models of all seeds answer together.
 
         Raises:
-            SettingError: neither file nor text, or both; a text for a run that reads numbers.
+            SettingError: neither file nor text, or both; a text for a run that reads numbers; `ensemble` for a run
+                that cannot answer so.
         """
         if (path is None) == (text is None):
             raise SettingError("give either a file or a text", name="text", remedy="leave one of them out")
+        model = self.ensemble() if ensemble else self.model
         with self.reading_text(text) if text is not None else nullcontext(self.open(str(path))) as examples:
-            for row in self._answers(examples):
+            for row in self._answers(model, examples):
                 named = {"example": text} if text is not None and "example" in row else {}
                 yield {name: value for name, value in (row | named).items() if alignment or name != "alignment"}
 
-    def _answers(self, examples: Part) -> Iterator[dict[str, Any]]:
-        for output, batch in outputs(self.model, examples, self.settings, in_order=True):
+    def _answers(self, model: Any, examples: Part) -> Iterator[dict[str, Any]]:
+        for output, batch in outputs(model, examples, self.settings, in_order=True):
             yield from self.task.rows(output.cpu(), batch, examples, self.encoders, self.settings)
 
     def write_predictions(self, path: str | Path, out: str | Path, *, alignment: bool = False) -> int:
@@ -300,10 +324,10 @@ class Run:
         finally:
             torch.set_rng_state(before)
         try:
-            model.load_state_dict(read_tensors(self.path / file, _TRAIN_AGAIN))
+            model.load_state_dict(read_tensors(self.path / file, TRAIN_AGAIN))
         except RuntimeError as error:
             first = str(error).splitlines()[-1].strip()
-            raise RunError(f"{self.path / file}: does not fit the model ({first})", remedy=_TRAIN_AGAIN) from error
+            raise RunError(f"{self.path / file}: does not fit the model ({first})", remedy=TRAIN_AGAIN) from error
         return model.eval()
 
 
@@ -332,58 +356,3 @@ def seal(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     sealed = {"schema": SCHEMA, **manifest, "files": files}
     write_sealed(folder / MANIFEST, sealed)
     return sealed
-
-
-def _check_keys(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Everything that is read later is there, and lists its files."""
-    absent = [key for key in _KEYS if key not in manifest]
-    if absent:
-        raise RunError(f"{folder / MANIFEST}: holds no '{absent[0]}'", remedy=_TRAIN_AGAIN)
-    shapes = {"files": dict, "beside": dict, "seeds": list, "data": dict, "parameters": int}
-    wrong = [key for key, kind in shapes.items() if not isinstance(manifest[key], kind)]
-    records = [] if wrong else [*manifest["seeds"], *manifest["beside"].values(), *manifest["files"].values()]
-    if wrong or not all(isinstance(record, dict) for record in records):
-        raise RunError(f"{folder / MANIFEST}: '{(wrong or ['files'])[0]}' is of another kind", remedy=_TRAIN_AGAIN)
-    models = [*manifest["seeds"], *manifest["beside"].values()]
-    for name in ["model.safetensors", "metrics.jsonl", *(facts.get("file") for facts in models)]:
-        if name not in manifest["files"]:
-            raise RunError(f"{folder / MANIFEST}: does not list {name}", remedy=_TRAIN_AGAIN)
-
-
-def _check_file(folder: Path, name: str, facts: Mapping[str, Any]) -> None:
-    parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in name:
-        raise RunError(f"{folder / MANIFEST}: lists a file outside the run: {name!r}", remedy="do not use this run")
-    file = folder / name
-    if file.is_symlink():
-        raise RunError(f"{file}: a link, not a file", remedy=_TRAIN_AGAIN)
-    if not file.is_file():
-        raise RunError(f"{file}: missing", remedy=_TRAIN_AGAIN)
-    if file.stat().st_size != facts.get("size"):
-        raise RunError(f"{file}: {file.stat().st_size} bytes, expected {facts.get('size')}", remedy=_TRAIN_AGAIN)
-    if sha256(file) != facts.get("sha256"):
-        raise RunError(f"{file}: changed or damaged since it was written", remedy=_TRAIN_AGAIN)
-
-
-def _check_cell(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """The equations of the run are those that its model will be made from."""
-    try:
-        cell = Cell.from_json(json.dumps(manifest["cell"]))
-    except (CellError, KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{folder / MANIFEST}: its cell cannot be read ({error})", remedy=_TRAIN_AGAIN) from error
-    if cell.name not in CELLS or CELLS[cell.name].equations != cell.equations:
-        raise RunError(
-            f"{folder / MANIFEST}: the equations of cell '{cell.name}' are not those of this version",
-            remedy="use the version of remanence that wrote it, or train it anew",
-        )
-
-
-def _validated(kind: type[BaseModel], content: Any, folder: Path) -> Any:
-    try:
-        return kind.model_validate_json(json.dumps(content))
-    except ValidationError as error:
-        where, mistake = first_mistake(error)
-        raise RunError(
-            f"{folder / MANIFEST}: {'.'.join((kind.__name__, *where))}: {mistake}",
-            remedy="use the version of remanence that wrote it, or train it anew",
-        ) from error

@@ -175,7 +175,9 @@ class ModelSettings(ListeningSettings):
         description="Steps that --initialise chrono is to bridge (default: the longest training sequence).",
     )
     embedding: Size | None = Field(default=None, description="Size of a token's vector.")
-    embedding_dropout: Fraction | None = Field(default=None, description="Dropout of whole tokens' vectors.")
+    embedding_dropout: Fraction | None = Field(
+        default=None, description="Dropout of whole tokens' vectors, and of each affix's."
+    )
     characters: Literal["none", "recurrent", "convolution", "affixes"] | None = Field(
         default=None, description="Also read each word by its characters, and how."
     )

@@ -22,7 +22,7 @@ PACKAGE = REPOSITORY / "remanence"
 GROUND = {"errors", "sequences", "settings", "settings_use", "validation"}
 PLAIN = {"statistics", "storage", "table", "verdict"}
 MODELS = GROUND | PLAIN | {"compiler", "cells", "data", "nn", "tasks"}
-RUNS = MODELS | {"prediction", "run"}
+RUNS = MODELS | {"prediction", "run", "run_checks"}
 PAGES = RUNS | {"explain", "report"}
 
 # What each part of the package may import, beside itself. A new part is added here, and so placed in the order.
@@ -44,7 +44,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": GROUND | {"compiler", "cells", "data"},
     "tasks": GROUND | {"compiler", "cells", "data", "nn", "statistics"},
     "prediction": MODELS,
-    "run": MODELS | {"prediction"},
+    "run_checks": {"cells", "errors", "storage", "validation"},
+    "run": MODELS | {"prediction", "run_checks"},
     "explain": RUNS,
     "report": RUNS | {"explain"},
     "export": RUNS,

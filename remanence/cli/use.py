@@ -14,6 +14,9 @@ from remanence.errors import SettingError, printable
 
 __all__ = ["add_to"]
 
+Together = Annotated[
+    bool, typer.Option("--ensemble", help="Answer by the mean of all seeds, not by the best one alone.")
+]
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="Folder that `remanence fit` wrote.")]
 
 
@@ -39,6 +42,7 @@ def evaluate(
             help="Go on learning from what was scored, in steps of this size, such as 1e-4 (generate).",
         ),
     ] = None,
+    ensemble: Together = False,
     json: Json = False,
 ) -> None:
     """Score a run on the test part of its data, or on a new file that holds the answers.
@@ -54,8 +58,9 @@ def evaluate(
     from remanence.run import Run
 
     loaded = Run.load(run)
-    scores = loaded.evaluate(file, part=part, dynamic=dynamic)
+    scores = loaded.evaluate(file, part=part, dynamic=dynamic, ensemble=ensemble)
     where = (file or part) + ("" if dynamic is None else f", learning on by {dynamic:g}")
+    where += f", {len(loaded.members)} seeds together" if ensemble else ""
     if json:
         print_json({"run": run, "on": where, "metrics": dict(scores.metrics), "examples": len(scores.errors)})
     else:
@@ -73,6 +78,7 @@ def predict(
     alignment: Annotated[
         bool, typer.Option("--alignment", help="Also say which step of the source each piece came from (translate).")
     ] = False,
+    ensemble: Together = False,
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE", help="Write .csv, .jsonl or .parquet; without: CSV here.")
     ] = None,
@@ -98,7 +104,7 @@ def predict(
     if out is not None and Path(out).exists() and not overwrite:
         raise SettingError(f"{out} exists already", name="out", remedy="--overwrite replaces it, or choose another")
     loaded = Run.load(run)
-    rows = loaded.predict(file, text=text, alignment=alignment)
+    rows = loaded.predict(file, text=text, alignment=alignment, ensemble=ensemble)
     if out is None and text is not None and alignment and not json:
         _show_alignment(next(rows))
         return

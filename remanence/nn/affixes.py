@@ -45,28 +45,31 @@ class AffixEncoder(nn.Module):
     Args:
         kinds: of the characters known (see `kinds_of`), int64 `[letter]`, those for padding and unknown ones included.
         size: features of the vector.
-        dropout: rate of dropout of the vector, in training.
+        left_out: rate at which each beginning, each ending, the shape or the length is left out, in training.
     """
 
     kinds: Tensor
 
-    def __init__(self, kinds: np.ndarray, size: int, *, dropout: float = 0.0) -> None:
+    def __init__(self, kinds: np.ndarray, size: int, *, left_out: float = 0.0) -> None:
         super().__init__()
         # Follows from the encoders, so it is no part of the weights.
         self.register_buffer("kinds", torch.from_numpy(kinds), persistent=False)
         self.tables = nn.ModuleList(nn.Embedding(_ROWS, size) for _ in range(2 * _LONGEST + 2))
         for table in self.tables:
             nn.init.normal_(table.weight, std=0.1)  # type: ignore[arg-type]
-        self.dropout = nn.Dropout(dropout)
-        self.output_size = size
+        self.left_out, self.output_size = left_out, size
 
     def forward(self, characters: Tensor) -> Tensor:
         """Numbers of characters `[token, character]`, 0 behind the last → `[token, size]`."""
         lengths = (characters > 0).sum(1)
         found = characters.new_zeros(len(characters), self.output_size, dtype=self.tables[0].weight.dtype)  # type: ignore[call-overload]
         for table, code in zip(self.tables, self._codes(characters, lengths), strict=True):
-            found = found + table(code % _ROWS)
-        return torch.where((lengths > 0)[:, None], self.dropout(found), 0.0)
+            vectors = table(code % _ROWS)
+            if self.training and self.left_out > 0:
+                kept = torch.rand(len(vectors), 1, device=vectors.device) >= self.left_out
+                vectors = vectors * (kept / (1 - self.left_out))
+            found = found + vectors
+        return torch.where((lengths > 0)[:, None], found, 0.0)
 
     def _codes(self, characters: Tensor, lengths: Tensor) -> list[Tensor]:
         """Hashes of beginnings, endings, shape, and the length, int64 `[token]` each."""

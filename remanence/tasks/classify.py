@@ -33,6 +33,7 @@ class Classify(Task):
     name: ClassVar[str] = "classify"
     encoders_type: ClassVar[type[BaseModel]] = ClassifyEncoders
     scored_early: ClassVar[bool] = True
+    answers_by_mean: ClassVar[bool] = True
 
     def prepare(self, path: Path, data: DataSettings) -> Prepared:
         return prepare_classify(path, data)

@@ -35,6 +35,7 @@ class Forecast(Task):
     name: ClassVar[str] = "forecast"
     encoders_type: ClassVar[type[BaseModel]] = ForecastEncoders
     scored_early: ClassVar[bool] = False
+    answers_by_mean: ClassVar[bool] = True
 
     def prepare(self, path: Path, data: DataSettings) -> Prepared:
         return prepare_forecast(path, data)

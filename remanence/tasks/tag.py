@@ -45,6 +45,7 @@ class Tag(Task):
     name: ClassVar[str] = "tag"
     encoders_type: ClassVar[type[BaseModel]] = TagEncoders
     scored_early: ClassVar[bool] = True
+    answers_by_mean: ClassVar[bool] = True
 
     def prepare(self, path: Path, data: DataSettings) -> Prepared:
         return prepare_tag(path, data)
@@ -177,7 +178,7 @@ def _encoder(encoders: TagEncoders, settings: Settings) -> NumberEncoder | Token
     characters = None
     if kind == "affixes":
         kinds = np.concatenate([[0, 5], kinds_of(encoders.characters.tokens)])
-        characters = AffixEncoder(kinds, chosen.character_size or 64)
+        characters = AffixEncoder(kinds, chosen.character_size or 64, left_out=chosen.embedding_dropout or 0.0)
     elif kind != "none":
         characters = CharacterEncoder(encoders.characters.size, chosen.character_size or 64, kind=kind)
     return WordEncoder(tokens, characters, dropout=dropout)

@@ -94,6 +94,9 @@ class Task(ABC):
     scored_early: ClassVar[bool] = True
     """Whether an answer after a part of the input is worth a loss (truncated backpropagation); a forecast's is not."""
 
+    answers_by_mean: ClassVar[bool] = False
+    """Whether the mean of what several models say is an answer, too: scores and numbers, but no text."""
+
     @abstractmethod
     def prepare(self, path: Path, data: DataSettings) -> Prepared:
         """Read a file, split it, fit the encoders on the training part."""

@@ -35,6 +35,21 @@ def test_shape_counts_equal_neighbours_once() -> None:
     assert shape[0] == shape[1] and len(set(shape)) == 3
 
 
+def test_affixes_are_left_out_one_by_one_in_training_and_the_rest_makes_up_for_them() -> None:
+    vectors = torch.nn.functional.one_hot(torch.arange(10)).float()
+    encoder = AffixEncoder(np.concatenate([[0, 5], kinds_of(LETTERS)]), 10, left_out=0.25)
+    for table, vector in zip(encoder.tables, vectors, strict=True):
+        table.weight.data[:] = vector
+    words = _spelt("abc").expand(4000, -1)
+    assert torch.equal(encoder.eval()(words[:1]), torch.ones(1, 10))
+    torch.manual_seed(0)
+    found = encoder.train()(words)
+    # Each place is one of the ten parts: away, or worth 4/3.
+    assert found.unique().tolist() == pytest.approx([0, 4 / 3])
+    torch.testing.assert_close(found.mean(0), torch.ones(10), atol=0.05, rtol=0)
+    assert not torch.equal(found[:, 0], found[:, 1])
+
+
 @pytest.mark.parametrize("kind", ["convolution", "recurrent", "affixes"])
 def test_width_of_the_table_changes_nothing_and_no_character_gives_zeros(kind: str) -> None:
     torch.manual_seed(0)
