@@ -25,7 +25,7 @@ from bench.folds import pooled
 from bench.generate_studies import GENERATE_STUDIES, learning_on, simple_models
 from bench.memory_studies import MEMORY_STUDIES
 from bench.protocol import Study, decompressed, extract
-from bench.tag_studies import TAG_STUDIES
+from bench.tag_studies import TAG_STUDIES, together
 from bench.transcribe_studies import TRANSCRIBE_STUDIES
 from bench.translate_studies import TRANSLATE_STUDIES, shown_sentences, with_gain
 from bench.video_studies import VIDEO_STUDIES
@@ -146,7 +146,7 @@ def run(name: str, study: Study, extra: dict[str, Any]) -> dict[str, Any]:
     """Train the seeds of one study and score each on the test part."""
     with _workplace(name, study) as scratch:
         options: dict[str, Any] = (
-            {"seeds": study.seeds, "threads": 1} | study.unpack(DATA / study.source, Path(scratch)) | extra
+            {"seeds": study.seeds * max(1, study.together), "threads": 1} | study.unpack(DATA / study.source, Path(scratch)) | extra
         )
         path = options.pop("path")
         began = time.perf_counter()
@@ -162,6 +162,8 @@ def run(name: str, study: Study, extra: dict[str, Any]) -> dict[str, Any]:
             other = _fitted(path, Path(scratch) / title.replace(" ", "-"), {**options, "seeds": 1, **changes})
             simple[title] = other.manifest["test"]
             with_gain(seeds, other.manifest["test"])
+        if study.together:
+            together(seeds, fitted, study.together)
         shown = shown_sentences(fitted, study.sentences)
         if study.dynamic is not None:
             best = next(facts for facts in seeds if facts["seed"] == fitted.manifest["best_seed"])

@@ -10,8 +10,9 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as papq
 
 from bench.protocol import Study, extract
+from remanence.prediction.outputs import measure
 
-__all__ = ["TAG_STUDIES"]
+__all__ = ["TAG_STUDIES", "together"]
 
 FOLDS = 5
 
@@ -103,6 +104,16 @@ def _mark(place: int, count: int, fold: int) -> str:
     # Its place among the recordings that are not tested.
     rest = place if place < low else place - (high - low)
     return "valid" if rest >= 0.9 * (count - (high - low)) else "train"
+
+
+def together(seeds: list[dict[str, Any]], fitted: Any, size: int) -> None:
+    """Add to the scores of each first seed of a group how well its networks answer together, as `together_…`."""
+    for at in range(0, len(seeds), size):
+        group = [facts["seed"] for facts in seeds[at : at + size]]
+        for part in ("valid", "test"):
+            model = fitted.ensemble(group)
+            scores = measure(fitted.task, model, fitted.part(part), fitted.encoders, fitted.settings)[0]
+            seeds[at][part] |= {f"together_{name}": value for name, value in scores.metrics.items()}
 
 
 TAG_STUDIES: dict[str, Study] = {
