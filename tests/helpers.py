@@ -32,7 +32,7 @@ def shared_data(name: str) -> Path:
     return path
 
 
-def command(*arguments: str | Path) -> Outcome:
+def command(*arguments: str | Path | float) -> Outcome:
     """Run `remanence` with these arguments in this process (importing torch once is enough for all tests)."""
     from remanence.cli import main
 

@@ -77,13 +77,14 @@ def test_random_fields_together_multiply_their_probabilities() -> None:
         models.append(found.model(data.encoders, settings))
         models[-1].head.chain.scores.data.normal_()
     batch = data.train.batch(np.array([0]))
-    assert batch.target is not None and batch.scored is not None
+    mask = batch.scored
+    assert mask is not None
     paths = torch.randint(0, 3, (2, batch.inputs.time), generator=torch.Generator().manual_seed(0))
 
     def log_odds(output: torch.Tensor) -> float:
         lattice = Lattice.read(output, batch.inputs.time)
-        first, second = (float(path_score(lattice, path[None], batch.scored)[0]) for path in paths)
-        assert torch.isfinite(log_partition(lattice, batch.scored)).all()
+        first, second = (float(path_score(lattice, path[None], mask)[0]) for path in paths)
+        assert torch.isfinite(log_partition(lattice, mask)).all()
         return first - second
 
     alone = [log_odds(forward(model, batch, None)) for model in models]

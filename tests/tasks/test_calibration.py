@@ -20,7 +20,9 @@ LABELS = ("O", "B-x", "B-y", "I-x", "I-y")
 
 
 def _encoders(scheme: str = "BIO", labels: tuple[str, ...] = LABELS) -> TagEncoders:
-    return made.made_spans(labels=labels, scheme=scheme).encoders
+    encoders = made.made_spans(labels=labels, scheme=scheme).encoders
+    assert isinstance(encoders, TagEncoders)
+    return encoders
 
 
 def _answer(emissions: Tensor, truth: list[list[int]]) -> tuple[Tensor, Batch]:
