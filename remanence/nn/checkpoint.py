@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from remanence.compiler.arena import borrow
 from remanence.compiler.emit_torch import Run
+from remanence.nn import fused
 
 __all__ = ["Loop", "run_in_chunks"]
 
@@ -66,7 +68,7 @@ class _Chunks(torch.autograd.Function):
             until = start + plan.steps
             done = plan.run(start, inputs[start:until], weights, state, [value[start:until] for value in given])
             if output is None:
-                output = done.output.new_empty(plan.time, *done.output.shape[1:])
+                output = _room(done.output, (plan.time, *done.output.shape[1:]))
             output[start:until] = done.output
             # A final state may be a view of all that its chunk computed.
             state = [done.state[name].clone() for name in plan.states]
@@ -87,8 +89,11 @@ class _Chunks(torch.autograd.Function):
         inputs, *rest = ctx.saved_tensors
         weights, _, given = plan.split(rest)
         arriving, *carried = gradients
-        whole = [torch.zeros_like(t) if n else None for t, n in zip((inputs, *rest), needed, strict=True)]
+        whole = [_room(t, t.shape) if n else None for t, n in zip((inputs, *rest), needed, strict=True)]
         of_weights, of_start, of_given = plan.split(whole[1:])
+        for total in of_weights:
+            if total is not None:
+                total.zero_()
         for start, state in zip(reversed(plan.starts()), reversed(ctx.kept), strict=True):
             chunk = slice(start, start + plan.steps)
             before = [value.detach().requires_grad_() for value in state]
@@ -106,11 +111,21 @@ class _Chunks(torch.autograd.Function):
                     total += one
             later = found[len(local) + len(before) :]
             for total, one in zip((whole[0], *of_given), later, strict=True):
-                if total is not None and one is not None:
-                    total[chunk] = one
+                if total is not None:
+                    total[chunk] = 0 if one is None else one
             carried = found[len(local) : len(local) + len(before)]
         first = [one if total is not None else None for one, total in zip(carried, of_start, strict=True)]
         return None, whole[0], *of_weights, *first, *of_given
+
+
+def _room(like: Tensor, shape: Sequence[int]) -> Tensor:
+    """A tensor of arbitrary content; of the kernels' own kind in memory that they used before."""
+    if like.device.type != "cpu" or like.dtype not in (torch.float32, torch.float64) or fused.abstract(like):
+        return like.new_empty(shape)
+    if like.ndim == 3 and not like.is_contiguous() and like.transpose(0, 1).is_contiguous():
+        # As the gradient of a batch that is turned for the loop is wanted.
+        return borrow((shape[1], shape[0], shape[2]), like.dtype).transpose(0, 1)
+    return borrow(tuple(shape), like.dtype)
 
 
 def _gradients(

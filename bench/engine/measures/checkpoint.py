@@ -6,7 +6,7 @@ that two training steps hold: the input and the gradient of the output, which a 
 gradient of the input, which it asks for, and what the layer needs besides. The former four take the same memory either
 way and no layer does without them; `checkpoint/memory` is the peak less these four, `checkpoint/whole` the peak.
 
-    python -m bench.engine.measures.checkpoint 128        prints MB; 0 for no checkpoints
+    python -m bench.engine.measures.checkpoint 512        prints MB; 0 for no checkpoints
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bench.engine.measures import Asked, Findings
 
 __all__ = ["main", "measure"]
 
-BATCH, STEPS, INPUT, HIDDEN, EVERY = 8, 20_000, 64, 128, 128
+BATCH, STEPS, INPUT, HIDDEN, EVERY = 8, 20_000, 64, 128, 512
 TENSORS = 2 * 4e-6 * STEPS * BATCH * (INPUT + HIDDEN)
 """MB of input, output and their gradients."""
 _STATUS, _MARK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
