@@ -10,7 +10,7 @@ from remanence.cells import Cell
 from remanence.errors import SettingError
 from remanence.nn.start import Start, check_start
 
-__all__ = ["RecurrentOptions", "check_layer", "widths_of"]
+__all__ = ["RecurrentOptions", "check_layer", "sizes_of", "widths_of"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,23 @@ def widths_of(hidden_size: int | Sequence[int], layers: int) -> tuple[int, ...]:
     if not hidden_size or layers not in (1, len(hidden_size)):
         raise SettingError(f"expected one for each of {layers} layers, came {hidden_size!r}", name="hidden_size")
     return tuple(hidden_size)
+
+
+def sizes_of(
+    cell: Cell, input_size: int, widths: Sequence[int], directions: int, options: RecurrentOptions
+) -> list[dict[str, int]]:
+    """Size name → number, of each layer."""
+    found: list[dict[str, int]] = []
+    for hidden in widths:
+        sizes = {"hidden": hidden}
+        if "proj" in cell.step.size_names:
+            sizes["proj"] = options.proj_size or max(hidden // 2, 1)
+        below = input_size
+        if found:
+            below = directions * found[-1][cell.step.sizes[cell.output]]
+            below += input_size if options.skip else 0
+        found.append({"input": below, **sizes})
+    return found
 
 
 def check_layer(cell: Cell, input_size: int, widths: Sequence[int], dropout: float, options: RecurrentOptions) -> None:

@@ -1,27 +1,30 @@
-"""The short way of a drop-in: a whole batch from zeros through one layer in one direction.
+"""The short way of a layer: a whole batch from zeros through one layer in one direction.
 
 Whatever is unlike that, or may be, takes the usual way, which looks at everything and explains what it finds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from remanence.cells import Cell
+from remanence.errors import ShapeError
 from remanence.nn import fused
 from remanence.nn.stacks import CELL_OF, stacked
 from remanence.nn.twin import transformed
 
-__all__ = ["run"]
+__all__ = ["run", "run_cell"]
 
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
 
 def run(kind: str, layer: nn.RNNBase, data: Any) -> tuple[Tensor, ...] | None:
-    """Output, time-major, and the final states `[batch, size]`; None where the usual way must look.
+    """Output, time-major, and the final states `[batch, size]` of a drop-in; None where the usual way must look.
 
     Args:
         kind: as in `CELL_OF`.
@@ -35,16 +38,49 @@ def run(kind: str, layer: nn.RNNBase, data: Any) -> tuple[Tensor, ...] | None:
     if any(type(weight) is not nn.Parameter for weight in weights.values()):
         return None
     flow = data.transpose(0, 1) if layer.batch_first else data
-    signature = tuple([(weight.shape, weight.stride(), weight.dtype, weight.device) for weight in weights.values()])
     wanted = (layer.input_size, layer.hidden_size, layer.proj_size, layer.bias)
-    like = (flow.shape, flow.stride(), flow.dtype, flow.device)
-    train = torch.is_grad_enabled() and (data.requires_grad or any(w.requires_grad for w in weights.values()))
-    loops = _loops(kind, wanted, tuple(weights), signature, like, (train, torch.get_num_threads()))
+    way = (_trains(data, weights), torch.get_num_threads())
+    loops = _loops(kind, wanted, tuple(weights), tuple(map(_like, weights.values())), _like(flow), way)
     if loops is None:
         return None
     from remanence.compiler import short
 
     return short.run(loops, flow, tuple(stacked(kind, weights).values()))
+
+
+def run_cell(cell: Cell, weights: Mapping[str, Tensor], data: Tensor, features: int) -> tuple[Tensor, ...] | None:
+    """The same of any cell.
+
+    Args:
+        cell: as it runs.
+        weights: by the names of its parameters.
+        data: `[batch, time, feature]`.
+        features: what the layer reads at each step.
+    """
+    if type(data) is not Tensor or data.ndim != 3 or _watched():
+        return None
+    if any(type(weight) is not nn.Parameter for weight in weights.values()):
+        return None
+    flow, way = data.transpose(0, 1), (_trains(data, weights), torch.get_num_threads())
+    tensors = [weights[parameter.name] for parameter in cell.step.parameters]
+    loops = _cell_loops(cell, features, tuple(map(_like, tensors)), _like(flow), way)
+    if loops is None:
+        return None
+    from remanence.compiler import short
+
+    return short.run(loops, flow, tensors)
+
+
+def _trains(data: Tensor, weights: Mapping[str, Tensor]) -> bool:
+    return torch.is_grad_enabled() and (data.requires_grad or any(w.requires_grad for w in weights.values()))
+
+
+_Like = tuple[torch.Size, tuple[int, ...], torch.dtype, torch.device]
+
+
+def _like(tensor: Tensor) -> _Like:
+    """What a call asks of a tensor but its numbers."""
+    return tensor.shape, tensor.stride(), tensor.dtype, tensor.device
 
 
 def _watched() -> bool:
@@ -64,28 +100,60 @@ def _loops(
     kind: str,
     wanted: tuple[int, int, int, bool],
     names: tuple[str, ...],
-    signature: tuple[tuple[Any, ...], ...],
-    like: tuple[Any, ...],
+    weights: tuple[_Like, ...],
+    flow: _Like,
     way: tuple[bool, int],
 ) -> Any:
     """The loops of calls of these shapes (`way`: whether with gradients, threads); None where the usual way does."""
-    (features, units, proj, biased), (shape, strides, dtype, device), (train, _) = wanted, like, way
+    features, units, proj, biased = wanted
     rows, out = {"LSTM": 4, "LSTMP": 4, "GRU": 3}.get(kind, 1) * units, proj or units
     expected = {"weight_ih": (rows, features), "weight_hh": (rows, out)}
     expected |= {"bias_ih": (rows,), "bias_hh": (rows,)} if biased else {}
     expected |= {"weight_hr": (out, units)} if proj else {}
-    if set(names) != set(expected) or shape[2] != features or (strides[2] != 1 and features > 1):
+    if set(names) != set(expected) or [shape for shape, *_ in weights] != [expected[name] for name in names]:
         return None
-    blank = {name: torch.empty(size, dtype=dtype) for name, size in expected.items()}
-    plain = [(blank[name].shape, blank[name].stride(), dtype, torch.device("cpu")) for name in names]
-    if device.type != "cpu" or list(signature) != plain or 0 in shape:
+    blank = {name: torch.empty(expected[name], dtype=flow[2]) for name in names}
+    return _found(CELL_OF[kind], stacked(kind, blank), features, (*weights, *map(_like, blank.values())), flow, way[0])
+
+
+@lru_cache(maxsize=64)
+def _cell_loops(cell: Cell, features: int, weights: tuple[_Like, ...], flow: _Like, way: tuple[bool, int]) -> Any:
+    """The same for a cell whose parameters are tensors of their own."""
+    stacks = {
+        (parameter.name,): torch.empty(like[0], dtype=flow[2])
+        for parameter, like in zip(cell.step.parameters, weights, strict=True)
+    }
+    return _found(cell, stacks, features, weights, flow, way[0])
+
+
+def _found(
+    cell: Cell,
+    stacks: Mapping[tuple[str, ...], Tensor],
+    features: int,
+    weights: tuple[_Like, ...],
+    flow: _Like,
+    train: bool,
+) -> Any:
+    shape, strides, dtype, device = flow
+    if shape[2] != features or (strides[2] != 1 and features > 1) or device.type != "cpu" or 0 in shape:
         return None
-    flow = torch.empty_strided(shape, strides, dtype=dtype)
-    if fused.choose(CELL_OF[kind], blank["weight_ih"], flow.transpose(0, 1))[0] != "cpu-fused":
+    blank = torch.empty_strided(shape, strides, dtype=dtype)
+    if any(like != _like(torch.empty(like[0], dtype=dtype)) for like in weights):
+        return None
+    first = next(iter(stacks.values()), None)
+    if fused.choose(cell, first, blank.transpose(0, 1))[0] != "cpu-fused":
         return None
     from remanence.compiler import short
     from remanence.compiler.call import shape_of
+    from remanence.compiler.fitting import check_fit
 
-    stacks = stacked(kind, blank)
-    sizes = (tuple(shape[:2]), features, tuple(stacks.values()))
-    return short.ready(shape_of(fused.built(CELL_OF[kind], train), tuple(stacks), sizes, dtype), tuple(strides[:2]))
+    kernel, groups, tensors = fused.built(cell, train), tuple(stacks), tuple(stacks.values())
+    try:
+        check_fit(kernel, groups, blank, tensors, {})
+    except ShapeError:
+        # The usual way says what is wrong.
+        return None
+    known = shape_of(kernel, groups, ((shape[0], shape[1]), features, tensors), dtype)
+    if not set(cell.step.sizes.values()) <= known.true.keys():
+        return None
+    return short.ready(known, (strides[0], strides[1]))

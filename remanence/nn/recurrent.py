@@ -18,10 +18,10 @@ from remanence.compiler.emit_torch import Run
 from remanence.compiler.ir import SCALAR
 from remanence.compiler.reading import Reading
 from remanence.compiler.schedule import schedule
-from remanence.nn import fused, twin
+from remanence.nn import fused, quick, twin
 from remanence.nn.checkpoint import run_in_chunks
 from remanence.nn.masks import draw, keep_units, masked_cells
-from remanence.nn.options import RecurrentOptions, check_layer, widths_of
+from remanence.nn.options import RecurrentOptions, check_layer, sizes_of, widths_of
 from remanence.nn.segments import cut
 from remanence.nn.shapes import check_finite, check_inputs, check_named, check_resets, quantities_of
 from remanence.nn.turn import reversal, turn
@@ -93,25 +93,11 @@ class Recurrent(nn.Module):
         self.masked = masked_cells(self.cell, self.options)
         self.plan = schedule(self.masked.evaluation.step)
         self.training_plan = schedule(self.masked.training.step)
-        self.layer_sizes = self._layer_sizes(widths)
+        self.layer_sizes = sizes_of(self.cell, input_size, widths, len(self.directions), self.options)
         self.sizes = {name: size for name, size in self.layer_sizes[-1].items() if name != "input"}
         self.unit_size = self.sizes[self.cell.step.sizes[self.cell.output]]
         self.output_size = len(self.directions) * self.unit_size
         self._make()
-
-    def _layer_sizes(self, widths: Sequence[int]) -> list[dict[str, int]]:
-        """Size name → number, of each layer."""
-        found: list[dict[str, int]] = []
-        for hidden in widths:
-            sizes = {"hidden": hidden}
-            if "proj" in self.cell.step.size_names:
-                sizes["proj"] = self.options.proj_size or max(hidden // 2, 1)
-            below = self.input_size
-            if found:
-                below = len(self.directions) * found[-1][self.cell.step.sizes[self.cell.output]]
-                below += self.input_size if self.options.skip else 0
-            found.append({"input": below, **sizes})
-        return found
 
     def _make(self) -> None:
         """The weights: of cells first, then learnt states and norms."""
@@ -163,6 +149,8 @@ class Recurrent(nn.Module):
             ShapeError: the axis, what was expected, what came.
             SettingError: an unknown quantity in `trace`.
         """
+        if state is None and given is None and resets is None and not trace and (done := self._quick(inputs)):
+            return done
         data, lengths = _read(inputs)
         what = f"Recurrent({self.cell.name})"
         weight = next(self.parameters(), None)
@@ -190,6 +178,23 @@ class Recurrent(nn.Module):
             packed = pack_padded_sequence(done.output, lengths, batch_first=True, enforce_sorted=False)
             return done._replace(output=cast(Tensor, packed))
         return done
+
+    def _quick(self, inputs: Tensor | Sequences | PackedSequence) -> RecurrentOutput | None:
+        """The short way of one layer in one direction, which nothing but its cell shapes."""
+        options, cell = self.options, self.running
+        if not isinstance(inputs, Tensor) or self.layers * len(self.directions) > 1 or options.learn_start:
+            return None
+        asked = options.path == "cpu-fused"
+        if options.checkpoint or not (asked or (options.path == "auto" and not twin.preferred(cell, inputs))):
+            return None
+        if self.training and (self.masked.masks or options.variational_input_dropout):
+            return None
+        done = quick.run_cell(cell, self.get_submodule("layer0_forward")(), inputs, self.input_size)
+        if done is None:
+            return None
+        finals = dict(zip(cell.state, done[1:], strict=True))
+        check_finite(f"Recurrent({self.cell.name}) weight", self, finals[cell.output])
+        return RecurrentOutput(done[0].transpose(0, 1), {n: v.unsqueeze(0) for n, v in finals.items()}, {})
 
     def _in_parts(self, call: _Call, resets: Tensor) -> RecurrentOutput:
         """Run the stack over the parts that resets make of sequences."""

@@ -8,7 +8,10 @@ import pytest
 import torch
 
 from remanence import nn
+from remanence.cells import CELLS
+from remanence.errors import ShapeError
 from remanence.nn import quick
+from remanence.nn.recurrent import Recurrent, RecurrentOptions
 
 LAYERS = {
     "LSTM": (nn.LSTM, torch.nn.LSTM, {}),
@@ -163,3 +166,62 @@ def test_what_is_unlike_takes_the_usual_way(taken: list[bool]) -> None:
         with pytest.raises(Exception, match="5"):
             _pair("LSTM", 4, 8)[0](torch.randn(9, 3, 5))
     assert not any(taken)
+
+
+@pytest.fixture
+def cells_taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each call of a cell took the short way."""
+    found: list[bool] = []
+    usual = quick.run_cell
+
+    def run(*arguments: Any) -> Any:
+        done = usual(*arguments)
+        found.append(done is not None)
+        return done
+
+    monkeypatch.setattr(quick, "run_cell", run)
+    return found
+
+
+def _asked(layer: Recurrent, data: torch.Tensor, state: dict[str, torch.Tensor] | None) -> list[torch.Tensor | None]:
+    """Output, final states, and all gradients of a loss of these."""
+    data = data.clone().requires_grad_()
+    layer.zero_grad()
+    done = layer(data, state)
+    (done.output.sin().sum() + sum((value**2).sum() for value in done.state.values())).backward()
+    return [done.output, *done.state.values(), data.grad, *(weight.grad for weight in layer.parameters())]
+
+
+@pytest.mark.parametrize("name", sorted(name for name, cell in CELLS.items() if not cell.step.given))
+def test_short_way_of_a_cell_equals_the_usual_one(name: str, cells_taken: list[bool]) -> None:
+    torch.manual_seed(0)
+    layer = Recurrent(name, 3, 17, options=RecurrentOptions(path="cpu-fused"))
+    data = torch.randn(5, 9, 3)
+    zeros = {state: torch.zeros_like(value) for state, value in layer(data).state.items()}
+    # A state that is given takes the usual way.
+    for ours, expected in zip(_asked(layer, data, None), _asked(layer, data, zeros), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=2e-5, atol=2e-6)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(data).output, layer(data, zeros).output, rtol=2e-5, atol=2e-6)
+    assert len(cells_taken) == 3 and all(cells_taken)
+
+
+def test_a_cell_under_masks_takes_the_usual_way_in_training(cells_taken: list[bool]) -> None:
+    layer = Recurrent("lstm-peephole", 3, 8, options=RecurrentOptions(zoneout={"h": 0.5}))
+    data = torch.randn(2, 9, 3)
+    assert not torch.equal(layer(data).output, layer(data).output)
+    assert torch.equal(layer.eval()(data).output, layer(data).output)
+    # In evaluation alone.
+    assert cells_taken == [True, True]
+
+
+def test_wrong_weights_of_a_cell_are_refused_by_name() -> None:
+    layer = Recurrent("lstm-peephole", 3, 8)
+    layer.layer0_forward.U_f = torch.nn.Parameter(torch.zeros(8, 7))
+    with pytest.raises(ShapeError, match="U_f"):
+        layer(torch.randn(2, 9, 3))
+    layer = Recurrent("lstm-peephole", 3, 8)
+    with torch.no_grad():
+        layer.layer0_forward.U_f[1, 2] = float("nan")
+    with pytest.raises(ShapeError, match="U_f"):
+        layer(torch.randn(2, 9, 3))
