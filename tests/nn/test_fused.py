@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from remanence.compiler import kernel
-from remanence.nn import Recurrent, RecurrentOptions, fused
+from remanence.nn import Recurrent, RecurrentOptions, fused, quick
 from remanence.sequences import Sequences
 
 CELL = "gru-before"
@@ -92,12 +92,18 @@ def test_output_changed_in_place_is_an_error_and_no_wrong_gradient() -> None:
         loss.backward()
 
 
+def _forget() -> None:
+    """What was found of kernels so far."""
+    for known in (fused._failure, fused._missing, quick._cell_loops):
+        known.cache_clear()
+
+
 def test_what_cannot_be_built_runs_the_equations_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise NotImplementedError("no such processor\nmore")
 
     monkeypatch.setattr(kernel, "tiles", broken)
-    fused._failure.cache_clear()
+    _forget()
     try:
         layer, eager = _pair()
         data = torch.randn(2, 8, 3, dtype=torch.float64)
@@ -108,7 +114,7 @@ def test_what_cannot_be_built_runs_the_equations_and_says_so(monkeypatch: pytest
             warnings.simplefilter("error")
             assert layer._choose((), data)[1].startswith("no kernel could be built")
     finally:
-        fused._failure.cache_clear()
+        _forget()
 
 
 def test_without_numba_the_reason_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,14 +122,14 @@ def test_without_numba_the_reason_is_given(monkeypatch: pytest.MonkeyPatch) -> N
         raise ImportError("No module named 'numba'")
 
     monkeypatch.setattr(fused.importlib, "import_module", missing)
-    fused._missing.cache_clear()
+    _forget()
     try:
         layer, _ = _pair()
         assert layer.path == "eager"
         assert "numba is missing or broken here (ImportError: No module named 'numba')" in layer.path_reason
         assert layer(torch.zeros(1, 9, 3, dtype=torch.float64)).output.shape == (1, 9, 5)
     finally:
-        fused._missing.cache_clear()
+        _forget()
 
 
 def test_default_device_elsewhere_is_no_place_for_kernels() -> None:
