@@ -146,7 +146,9 @@ def run(name: str, study: Study, extra: dict[str, Any]) -> dict[str, Any]:
     """Train the seeds of one study and score each on the test part."""
     with _workplace(name, study) as scratch:
         options: dict[str, Any] = (
-            {"seeds": study.seeds * max(1, study.together), "threads": 1} | study.unpack(DATA / study.source, Path(scratch)) | extra
+            {"seeds": study.seeds * max(1, study.together), "threads": 1}
+            | study.unpack(DATA / study.source, Path(scratch))
+            | extra
         )
         path = options.pop("path")
         began = time.perf_counter()
