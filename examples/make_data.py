@@ -15,6 +15,7 @@ import random
 import re
 import sys
 import tarfile
+import wave
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,7 +28,7 @@ HERE = Path(__file__).parent / "data"
 def main(originals: Path) -> None:
     made = (
         seattle_weather, beijing_pm25, japanese_vowels, snips_intents, snips_slots, tang_couplets, gaze_windows,
-        gaze_samples, tang_poems, shakespeare, tatoeba_pairs, csl_titles, spoken_digits,
+        gaze_samples, tang_poems, shakespeare, tatoeba_pairs, csl_titles, spoken_digits, digits_when,
     )  # fmt: skip
     for make in made:
         path = make(originals)
@@ -217,6 +218,19 @@ def spoken_digits(originals: Path) -> Path:
                 files = ";".join(f"digits/{digit}_{speaker}_{draw.choice(takes)}.wav" for digit in digits)
                 rows.append((files, " ".join(digits), speaker, part))
     return write_table("spoken-digits.csv", ("file", "text", "speaker", "split"), rows)
+
+
+def digits_when(_: Path) -> Path:
+    """Say of every third joined sound of `spoken_digits` which digit is spoken from when to when."""
+    rows = []
+    with (HERE / "spoken-digits.csv").open(encoding="utf-8") as file:
+        for spoken in list(csv.DictReader(file))[::3]:
+            end = 0.0
+            for name, digit in zip(spoken["file"].split(";"), spoken["text"].split(), strict=True):
+                with wave.open(str(HERE / name)) as sound:
+                    start, end = end, end + sound.getnframes() / sound.getframerate()
+                rows.append((spoken["file"], round(start, 3), round(end, 3), digit, spoken["split"]))
+    return write_table("digits-when.csv", ("file", "start", "end", "digit", "split"), rows)
 
 
 def member(archive: Path, name: str) -> str:

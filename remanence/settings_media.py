@@ -24,6 +24,9 @@ class MediaSettings(BaseModel):
     bad: Literal["refuse", "skip"] = Field(
         default="refuse", description="Files that cannot be decoded: refuse, or skip and name them."
     )
+    interval: tuple[str, ...] = Field(
+        default=(), description="Columns start,end of a labelled stretch of a file, in seconds; guessed from names."
+    )
     longest_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
         default=600.0, description="Longer sounds and videos count as bad."
     )

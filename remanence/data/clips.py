@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -39,6 +39,10 @@ class ClipForm(BaseModel):
         """Numbers of a frame."""
         channels, height, width = self.shape
         return channels * height * width
+
+    def as_settings(self) -> dict[str, Any]:
+        """The settings by which another file is read alike."""
+        return {"frame_rate": self.rate, "frame_size": (self.height, self.width), "colour": self.colour}
 
 
 class Clip(ClipForm):

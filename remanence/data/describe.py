@@ -258,6 +258,12 @@ def _describe_steps(path: str | Path, settings: DataSettings, found: _Findings) 
             "distinct tokens": len(records.form_names),
             "spans": guess_scheme(labels),
         }
+    elif records.form is not None:
+        found.facts |= {
+            "a row is": "one labelled stretch of a file",
+            "a step is": f"a frame ({records.reads})",
+            "a sequence is": "a file",
+        }
     else:
         found.facts |= {
             "a row is": "one sample",

@@ -133,11 +133,7 @@ class ClassifyEncoders(Encoders):
     @property
     def reads(self) -> Read:
         """What a sequence is made of."""
-        if self.clip is not None:
-            return "videos"
-        if self.sound is not None:
-            return "sounds"
-        return "numbers" if self.vocabulary is None else "texts"
+        return _read(self)
 
     @property
     def features(self) -> Names:
@@ -148,6 +144,14 @@ class ClassifyEncoders(Encoders):
             return self.sound.columns
         flags = tuple(f"{column} missing" for column in self.input) if self.missing == "mask" else ()
         return self.input + flags
+
+
+def _read(encoders: ClassifyEncoders | TagEncoders) -> Read:
+    if encoders.clip is not None:
+        return "videos"
+    if encoders.sound is not None:
+        return "sounds"
+    return "numbers" if encoders.vocabulary is None else "texts"
 
 
 class TagEncoders(Encoders):
@@ -169,6 +173,8 @@ class TagEncoders(Encoders):
         position, motion, motion_steps, sample_rate: what is made of columns x, y (see `motion`).
         sizes: median size of each speed and acceleration in the training part.
         window, margin: steps of a window (0: whole sequences), and those read on either side of it.
+        clip, sound: how videos or sounds, whose paths stand in the column `input`, become frames; None for what else
+            there is.
     """
 
     kind: Literal["tag"] = "tag"
@@ -192,11 +198,18 @@ class TagEncoders(Encoders):
     sizes: tuple[float, ...] = ()
     window: int = 0
     margin: int = 0
+    clip: Clip | None = None
+    sound: SoundForm | None = None
 
     @property
     def reads(self) -> Read:
-        """Tokens, or numbers."""
-        return "numbers" if self.vocabulary is None else "texts"
+        """What a step is of."""
+        return _read(self)
+
+    @property
+    def columns(self) -> Names:
+        """Number columns of a step before anything is made of them."""
+        return self.input if self.sound is None else self.sound.columns
 
     @property
     def features(self) -> Names:
@@ -204,7 +217,7 @@ class TagEncoders(Encoders):
         if self.scaler is None:
             return ()
         flags = tuple(f"{column} missing" for column in self.input) if self.missing == "mask" else ()
-        return self.input + motion_names(self.motion, self.motion_steps) + flags
+        return self.columns + motion_names(self.motion, self.motion_steps) + flags
 
 
 class GenerateEncoders(Encoders):

@@ -103,8 +103,7 @@ def reopen_classify(
     """
     names = ("input", "label", "sequence", "time", "missing", "longest")
     update = {name: getattr(encoders, name) for name in names} | {"split_column": None, "group": None}
-    if (clip := encoders.clip) is not None:
-        update |= {"frame_rate": clip.rate, "frame_size": (clip.height, clip.width), "colour": clip.colour}
+    update |= encoders.clip.as_settings() if encoders.clip else {}
     update |= encoders.sound.as_settings() if encoders.sound else {}
     records = _read(path, settings.model_copy(update=update), answers=answers)
     dimensions = len(encoders.features if encoders.sound else encoders.input)

@@ -16,6 +16,7 @@ from remanence.data.samples import sample_table
 from remanence.data.schema_columns import SEQUENCE, TIME, Column, columns_of, named
 from remanence.data.schema_pairs import SPOKEN, name_pairs
 from remanence.data.schema_samples import guess_samples
+from remanence.data.schema_stretches import guess_stretches
 from remanence.data.skeletons import LABELS, given_parts
 from remanence.data.sources import file_format, find
 from remanence.data.tables import open_table
@@ -96,7 +97,8 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
             if kind == "jsonl" and _holds_lists(table):
                 return Guess(settings.model_copy(update={"task": "tag"}), ())
             _need(table, settings)
-            update = {"task": "tag"} | guess_samples(table, settings, notes)
+            stretches = guess_stretches(table, settings, notes, asked=True)
+            update = {"task": "tag"} | (stretches or guess_samples(table, settings, notes))
         return Guess(settings.model_copy(update=update), tuple(notes))
     table = open_table(path, settings)
     if wanted is None and kind == "jsonl" and _holds_lists(table):
@@ -106,6 +108,8 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
         chosen = name_pairs(path, settings, notes).model_copy(update={"task": "transcribe"})
         return Guess(chosen, ("task: transcribe (--task)", *notes))
     _need(table, settings)
+    if wanted is None and (stretches := guess_stretches(table, settings, notes, asked=False)):
+        return Guess(settings.model_copy(update={"task": "tag"} | stretches), ("task: tag (--task)", *notes))
     if not any(column.number for column in columns):
         _refuse_other_digits(table, columns)
     chosen = settings.task or task or _task(table, columns, settings, notes)
@@ -132,10 +136,10 @@ def _to_generate(path: Path, kind: str, settings: DataSettings, wanted: str | No
 
 
 def _skeletons(path: Path, settings: DataSettings, wanted: str | None) -> Guess:
-    """Key points with a label a sequence; the split that the file gives, unless another is asked for."""
-    if wanted not in (None, "classify"):
-        raise DataError("key points with a label a sequence", path=path, remedy="--task classify")
-    update = {"task": "classify", "label": settings.label or LABELS}
+    """Key points with a label a sequence, or a frame; the split that the file gives, unless another is asked for."""
+    if wanted not in (None, "classify", "tag"):
+        raise DataError("key points with labels", path=path, remedy="--task classify, or tag")
+    update = {"task": wanted or "classify", "label": settings.label or LABELS}
     notes = ()
     asked = settings.split_column or settings.group or settings.valid_file or settings.test_file
     if (parts := given_parts(path)) and not asked:

@@ -2,7 +2,7 @@
 
     frames      numbers of all sequences, one after the other: `[frame, number]` or `[frame, point, coordinate]`
     lengths     frames of each sequence, whole numbers `[sequence]`, which add up to the frames there are
-    labels      whole numbers or texts `[sequence]`
+    labels      whole numbers or texts `[sequence]`; to tag, one a frame: `[frame]`
     …           other arrays of one entry a sequence, such as the person, for --group, --split-column and --label
 
 Where the names begin with `train_`, `valid_` or `test_`, the file says itself which part a sequence belongs to. Nothing
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from remanence.data.panel import Codes
 from remanence.data.records import Records, refuse_missing
 from remanence.data.sources import find
 from remanence.data.splits import PARTS
+from remanence.data.step_records import StepRecords
 from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings
 
-__all__ = ["FRAMES", "LABELS", "LENGTHS", "given_parts", "read_skeletons"]
+__all__ = ["FRAMES", "LABELS", "LENGTHS", "given_parts", "read_skeleton_steps", "read_skeletons"]
 
 FRAMES, LENGTHS, LABELS = "frames", "lengths", "labels"
 MOST_BYTES = 4 << 30
@@ -41,8 +43,30 @@ def given_parts(path: str | Path) -> tuple[str, ...]:
     return tuple(part for part in PARTS if f"{part}_{FRAMES}" in names)
 
 
+@dataclass(frozen=True)
+class _File:
+    """What a file holds.
+
+    Args:
+        frames: float64 `[frame, number]`; `columns` are their names.
+        offsets: where each sequence begins, and where the last one ends.
+        labels: code of each label, and what codes stand for.
+        groups, marks: code of each sequence, or None; `mark_names` say what marks mean.
+        names: of the sequences.
+    """
+
+    frames: np.ndarray
+    columns: tuple[str, ...]
+    offsets: np.ndarray
+    labels: tuple[np.ndarray, tuple[str, ...]]
+    groups: np.ndarray | None
+    marks: np.ndarray | None
+    mark_names: tuple[str, ...]
+    names: tuple[str, ...]
+
+
 def read_skeletons(path: str | Path, settings: DataSettings, *, answers: bool = True) -> Records:
-    """Read every sequence of a file.
+    """Read every sequence of a file, with a label each.
 
     Args:
         settings: label, group and split_column name arrays of one entry a sequence.
@@ -52,41 +76,74 @@ def read_skeletons(path: str | Path, settings: DataSettings, *, answers: bool = 
         DataError: an array is missing or of another shape, lengths that do not add up, NaN unless `missing` says so.
         SettingError: an option names an array that is not there.
     """
+    file = _read(find(path), settings, answers, by_frame=False)
+    records = Records(
+        find(path),
+        *file.labels,
+        groups=file.groups,
+        marks=file.marks,
+        mark_names=file.mark_names,
+        names=file.names,
+        columns=file.columns,
+        values=file.frames,
+        offsets=file.offsets,
+    )
+    refuse_missing(records, settings)
+    return records
+
+
+def read_skeleton_steps(path: str | Path, settings: DataSettings, *, answers: bool = True) -> StepRecords:
+    """Read every sequence of a file, with a label a frame; see `read_skeletons`."""
     path = find(path)
+    file = _read(path, settings, answers, by_frame=True)
+    as_records = Records(path, file.marks if file.marks is not None else np.zeros(len(file.names), np.int32), (),
+                         names=file.names, columns=file.columns, values=file.frames, offsets=file.offsets)  # fmt: skip
+    refuse_missing(as_records, settings)
+    return StepRecords(
+        path,
+        file.offsets,
+        *file.labels,
+        lambda step: 0,
+        np.zeros(len(file.names), np.int64),
+        names=file.names,
+        values=file.frames,
+        columns=file.columns,
+        groups=file.groups,
+        marks=file.marks,
+        mark_names=file.mark_names,
+    )
+
+
+def _read(path: Path, settings: DataSettings, answers: bool, *, by_frame: bool) -> _File:
     parts = given_parts(path)
     prefixes = tuple(f"{part}_" for part in parts) or ("",)
     wanted = {settings.group, settings.split_column, settings.label or LABELS} - {None}
-    blocks = [_block(path, prefix, wanted) for prefix in prefixes]
+    blocks = [_block(path, prefix, wanted, (settings.label or LABELS) if by_frame else None) for prefix in prefixes]
     widths = {block[FRAMES].shape[1:] for block in blocks}
     if len(widths) > 1:
         raise DataError(f"frames of unlike shapes: {sorted(widths)}", path=path, remedy="give every part the same")
     lengths = np.concatenate([block[LENGTHS] for block in blocks])
     frames = np.concatenate([block[FRAMES] for block in blocks])
     columns = _columns(frames.shape[1:])
-    codes = _coded(path, blocks, settings, answers)
-    labels, label_names = codes["label"]
+    codes = _coded(path, blocks, settings, answers, len(frames if by_frame else lengths))
     marks, mark_names = codes.get("split_column", (None, ()))
     if parts and settings.split_column in (None, "part"):
         marks = np.repeat(np.arange(len(parts), dtype=np.int32), [len(block[LENGTHS]) for block in blocks])
         mark_names = parts
-    records = Records(
-        path,
-        labels,
-        label_names,
-        groups=codes["group"][0] if "group" in codes else None,
-        marks=marks,
-        mark_names=mark_names,
-        names=tuple(
+    return _File(
+        frames.reshape(len(frames), -1).astype(np.float64),
+        columns,
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        codes["label"],
+        codes["group"][0] if "group" in codes else None,
+        marks,
+        mark_names,
+        tuple(
             f"{prefix}{place + 1}"
             for prefix, block in zip(prefixes, blocks, strict=True)
             for place in range(len(block[LENGTHS]))
         ),
-        columns=columns,
-        values=frames.reshape(len(frames), -1).astype(np.float64),
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
     )
-    refuse_missing(records, settings)
-    return records
 
 
 def _names(path: Path) -> set[str]:
@@ -107,8 +164,8 @@ def _arrays(path: Path) -> dict[str, zipfile.ZipInfo]:
     return found
 
 
-def _block(path: Path, prefix: str, wanted: set[str | None]) -> dict[str, np.ndarray]:
-    """The arrays of one part, checked against each other."""
+def _block(path: Path, prefix: str, wanted: set[str | None], by_frame: str | None) -> dict[str, np.ndarray]:
+    """The arrays of one part, checked against each other; the one named by `by_frame` has an entry a frame."""
     present = _names(path)
     for name in (FRAMES, LENGTHS):
         if prefix + name not in present:
@@ -137,16 +194,17 @@ def _block(path: Path, prefix: str, wanted: set[str | None]) -> dict[str, np.nda
         place = int(np.argmin(lengths)) + 1
         raise DataError(f"sequence {prefix}{place} has no frame", path=path, remedy="leave it out")
     for name in names[2:]:
-        if block[name].shape != lengths.shape or block[name].dtype.kind not in "iuUb":
+        each, count = ("frame", len(frames)) if name == by_frame else ("sequence", len(lengths))
+        if block[name].shape != (count,) or block[name].dtype.kind not in "iuUb":
             raise DataError(
-                f"'{prefix}{name}' should hold {len(lengths)} whole numbers or texts, one a sequence",
+                f"'{prefix}{name}' should hold {count} whole numbers or texts, one a {each}",
                 path=path, remedy=f"came {block[name].dtype} {list(block[name].shape)}",
             )  # fmt: skip
     return block
 
 
 def _coded(
-    path: Path, blocks: list[dict[str, np.ndarray]], settings: DataSettings, answers: bool
+    path: Path, blocks: list[dict[str, np.ndarray]], settings: DataSettings, answers: bool, labelled: int
 ) -> dict[str, tuple[np.ndarray, tuple[str, ...]]]:
     """Codes and names of the labels, and of what `group` and `split_column` name."""
     asked = {"label": settings.label or LABELS, "group": settings.group, "split_column": settings.split_column}
@@ -163,7 +221,7 @@ def _coded(
         elif answers:
             raise DataError("no such array (--label)", path=path, column=name, remedy=_REMEDY)
         else:
-            found[role] = np.full(sum(len(block[LENGTHS]) for block in blocks), -1, np.int32), ()
+            found[role] = np.full(labelled, -1, np.int32), ()
     return found
 
 

@@ -9,8 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from remanence.data.clips import ClipForm
+from remanence.data.media.sounds import SoundForm
 from remanence.data.spills import Spill
 from remanence.errors import DataError
+from remanence.settings_use import Read
 
 __all__ = ["Sentence", "StepRecords", "gather_sentences"]
 
@@ -35,6 +38,8 @@ class StepRecords:
         times: when each sample was taken, float64 `[step]`, or None.
         groups, marks: code of `group` and `split_column` of each sequence, or None; `mark_names` say what marks mean.
         notes: what was guessed or mended.
+        form: how frames were taken of sounds or videos, or None; `values` are then theirs (of videos uint8).
+        media: files that were read beside the table.
     """
 
     path: Path
@@ -53,9 +58,20 @@ class StepRecords:
     marks: np.ndarray | None = None
     mark_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    form: SoundForm | ClipForm | None = None
+    media: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    @property
+    def reads(self) -> Read:
+        """What a step is of."""
+        if self.forms is not None:
+            return "texts"
+        if self.form is None:
+            return "numbers"
+        return "sounds" if isinstance(self.form, SoundForm) else "videos"
 
     @property
     def labels(self) -> np.ndarray:

@@ -7,8 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from remanence.data.clips import ClipForm
 from remanence.data.conll import guess_layout
 from remanence.data.encoders import TagEncoders
+from remanence.data.media.films import fit_clip
+from remanence.data.media.sounds import SoundForm
 from remanence.data.motion import compressed, motion, motion_names, sized
 from remanence.data.runs import learn_runs
 from remanence.data.scalers import Moments
@@ -127,7 +130,7 @@ def _slabs(store: TagStore, places: np.ndarray) -> Iterator[tuple[np.ndarray, np
 def fit_numbers(
     train: Share[StepRecords], settings: DataSettings, labels: tuple[str, ...], scheme: Scheme, notes: list[str]
 ) -> TagEncoders:
-    """Motion, windows and the scaler of samples."""
+    """Motion, windows and the scaler of samples; of videos, what their pixels are like."""
     records = train.records
     kinds = settings.motion or (("speed", "direction") if settings.position else ())
     steps = settings.motion_steps if settings.position else ()
@@ -139,11 +142,13 @@ def fit_numbers(
     margin = settings.margin if settings.margin is not None else _MARGIN
     if window:
         notes.append(f"windows of {window} steps, {margin} more read on either side (--window, --margin)")
+    # A frame is named by its file and by the moment it begins at.
+    named = (settings.sequence, settings.time) if records.form is None else (settings.input, "time")
     encoders = TagEncoders(
         input=settings.input,
         label=settings.label or "label",
-        sequence=settings.sequence,
-        time=settings.time,
+        sequence=named[0],
+        time=named[1],
         labels=labels,
         scheme=scheme,
         missing=settings.missing,
@@ -153,7 +158,14 @@ def fit_numbers(
         sample_rate=settings.sample_rate,
         window=window,
         margin=margin if window else 0,
+        sound=records.form if isinstance(records.form, SoundForm) else None,
     )
+    if isinstance(records.form, ClipForm):
+        inside = np.zeros(len(records), bool)
+        inside[train.places] = True
+        assert records.values is not None
+        clip = fit_clip(records.form, records.values, np.repeat(inside, np.diff(records.offsets)))
+        return encoders.model_copy(update={"clip": clip})
     return _with_scaler(encoders, train, notes)
 
 
@@ -177,10 +189,10 @@ def _with_scaler(encoders: TagEncoders, train: Share[StepRecords], notes: list[s
         values = np.abs(np.concatenate(found))
         sizes[moving] = [np.median(column[column > 0]) if (column > 0).any() else 0.0 for column in values.T]
     encoders = encoders.model_copy(update={"sizes": tuple(sizes.tolist())})
-    moments = Moments(len(encoders.input) + len(names))
+    columns = encoders.columns + names
+    moments = Moments(len(columns))
     for place in train.places.tolist():
         moments.update(_raw_features(train.records, place, encoders)[0])
-    columns = encoders.input + names
     constant = [column for column, flat in zip(columns, moments.constant(), strict=True) if flat]
     if constant:
         notes.append(f"constant in the training part: {', '.join(constant[:8])}")
@@ -214,7 +226,7 @@ def _raw_features(records: StepRecords, place: int, encoders: TagEncoders) -> tu
     """Inputs and motion of one recording `[step, feature]`, unscaled; and which inputs are missing, bool."""
     start, stop = int(records.offsets[place]), int(records.offsets[place + 1])
     assert records.values is not None
-    at = [records.columns.index(name) for name in encoders.input]
+    at = [records.columns.index(name) for name in encoders.columns]
     missing = np.isnan(records.values[start:stop][:, at])
     found = _filled(records, place)[0][:, at]
     if encoders.position:
@@ -234,7 +246,8 @@ def store_of(records: StepRecords, encoders: TagEncoders) -> TagStore:
     mended = _mended(labels, records.offsets, encoders)
     none = np.zeros(0, np.int32)
     if encoders.vocabulary is None:
-        flat = _scaled(records, encoders)
+        flat = records.values if encoders.clip is not None else _scaled(records, encoders)
+        assert flat is not None
         return TagStore(replace(records, values=None), flat, labels, mended, none, none, np.zeros(1, np.int64))
     assert records.forms is not None
     words = encoders.vocabulary.numbers(map(_plain, records.form_names))

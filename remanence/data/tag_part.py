@@ -32,7 +32,7 @@ class TagStore:
 
     Args:
         records: the file; its `values` are let go.
-        flat: code of each token's form `[step]`, or float32 numbers `[step, feature]`.
+        flat: code of each token's form `[step]`, float32 numbers `[step, feature]`, or uint8 pixels `[step, pixel]`.
         labels: number of each step's label in `encoders.labels`, int16 `[step]`; -1 where it has none; their count
             where it is an unknown one, and one more where that goes on a span.
         mended: steps whose label broke the scheme and was written as the scorer reads it, int64, rising.
@@ -132,7 +132,7 @@ class TagPart(Part):
         store = self._store
         values = gather(store.flat, rows)
         if store.flat.ndim == 2:
-            return np.where(inside[..., None], values, np.float32(0))
+            return np.where(inside[..., None], values, values.dtype.type(0))
         words = np.where(inside, store.words[values], 0).astype(np.int64)
         if self.encoders.characters is None:
             return words

@@ -14,8 +14,10 @@ from remanence.data.samples import read_samples
 from remanence.data.schema import guess
 from remanence.data.schemes import OUTSIDE, Scheme, guess_scheme, parts
 from remanence.data.shares import Share, share_out
+from remanence.data.skeletons import read_skeleton_steps
 from remanence.data.sources import file_format, fingerprint
 from remanence.data.step_records import StepRecords
+from remanence.data.stretches import holds_stretches, one_recording, read_stretches
 from remanence.data.tag_fit import counted, fit_numbers, fit_tokens, store_of, with_runs
 from remanence.data.tag_part import TagPart, TagStore, cut
 from remanence.data.word_tables import TABLES, holds_words, read_words
@@ -45,6 +47,10 @@ def prepare_tag(path: str | Path, settings: DataSettings) -> DataParts[TagEncode
         raise SettingError("tokens are as the file gives them", name="tokens", remedy="words or characters")
     main = read_steps(path, settings)
     notes += main.notes
+    if main.columns and not settings.input and not settings.position:
+        settings = settings.model_copy(update={"input": main.columns})
+    if main.form is not None:
+        settings = settings.model_copy(update=main.form.as_settings())
     shares = share_out(main, settings, notes, read_steps)
     labels, scheme = _labels(shares[0], settings, notes)
     for share in shares[1:]:
@@ -52,6 +58,7 @@ def prepare_tag(path: str | Path, settings: DataSettings) -> DataParts[TagEncode
             notes.append(note)
     fit = fit_tokens if main.forms is not None else fit_numbers
     encoders = fit(shares[0], settings, labels, scheme, notes)
+    notes += [form.note] if (form := encoders.clip or encoders.sound) else []
     files = {share.records.path: share.records for share in shares}
     stores = {file: store_of(records, encoders) for file, records in files.items()}
     notes += [note for store in stores.values() if (note := _mended_note(store))]
@@ -74,7 +81,8 @@ def prepare_tag(path: str | Path, settings: DataSettings) -> DataParts[TagEncode
             "motion": encoders.motion,
         }
     )
-    return DataParts(settings, encoders, parts[0], parts[1], parts[2], tuple(notes), fingerprint(*files))
+    read = [file for records in files.values() for file in (records.path, *records.media)]
+    return DataParts(settings, encoders, parts[0], parts[1], parts[2], tuple(notes), fingerprint(*read))
 
 
 def reopen_tag(path: str | Path, settings: DataSettings, encoders: TagEncoders, *, answers: bool = True) -> TagPart:
@@ -86,6 +94,8 @@ def reopen_tag(path: str | Path, settings: DataSettings, encoders: TagEncoders, 
     path = Path(path)
     names = ("sequence", "time", "position", "missing", "tokens")
     update = {name: getattr(encoders, name) for name in names} | {"split_column": None, "group": None}
+    if form := encoders.clip or encoders.sound:
+        update |= form.as_settings()
     kind = file_format(path, settings.format)
     if encoders.layout in ("", "table" if kind in TABLES and (encoders.sequence or kind != "jsonl") else kind):
         update |= {"input": encoders.input, "label": encoders.label}
@@ -94,18 +104,25 @@ def reopen_tag(path: str | Path, settings: DataSettings, encoders: TagEncoders, 
         update |= {"input": (), "label": None, "delimiter": None}
     records = read_steps(path, settings.model_copy(update=update), answers=answers)
     every = Share(records, np.arange(len(records)))
-    if (records.forms is None) != (encoders.vocabulary is None):
-        came, needed = ("tokens", "numbers") if encoders.vocabulary is None else ("numbers", "tokens")
-        raise DataError(f"expected {needed}, came {came}", path=path, remedy="give a file like the training file")
+    if records.reads != encoders.reads:
+        raise DataError(
+            f"expected {encoders.reads}, came {records.reads}", path=path, remedy="give a file like the training file"
+        )
     if answers:
         _look_for_unknown(every, encoders.labels, settings)
     return _part(store_of(records, encoders), encoders, every.places, answers=answers)
 
 
 def read_steps(path: str | Path, settings: DataSettings, *, answers: bool = True) -> StepRecords:
-    """Read a file of tokens or a table of samples, as its format and the settings say."""
+    """Read a file of tokens, a table of samples or of stretches, as its format and the settings say."""
     samples = settings.sequence or settings.position
     kind = file_format(Path(path), settings.format)
+    if kind == "npz":
+        return read_skeleton_steps(path, settings, answers=answers)
+    if kind in ("sound", "video"):
+        return one_recording(Path(path), settings, answers)
+    if holds_stretches(path, settings):
+        return read_stretches(path, settings, answers=answers)
     if kind in ("conllu", "conll", "text") or (kind == "jsonl" and not samples):
         return read_tokens(path, settings, answers=answers)
     read = read_words if holds_words(path, settings) else read_samples

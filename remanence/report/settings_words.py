@@ -18,6 +18,7 @@ _NAMES = {
     "duplicates": "重复时间", "sort": "排序", "format": "文件格式", "delimiter": "分隔符",
     "scheme": "片段标法", "window": "窗口步数", "margin": "两边多读的步数", "position": "位置列", "motion": "运动特征",
     "motion_steps": "运动跨越的步数", "sample_rate": "采样率",
+    "interval": "起止列",
     "folder": "文件所在目录", "bad": "坏文件", "longest_seconds": "最长秒数", "features": "声音特征",
     "bands": "梅尔频带数", "coefficients": "倒谱系数个数", "deltas": "差分阶数", "centre": "逐段去均值",
     "frame_ms": "帧长（毫秒）", "stack": "几帧合一步",

@@ -30,6 +30,9 @@ def tag_baselines(encoders: TagEncoders) -> tuple[Baseline, ...]:
     classes = len(encoders.labels)
     if encoders.vocabulary is not None:
         return MajorityLabel(classes), WordLabel(classes, encoders.vocabulary.size), TokenWindow(classes)
+    if encoders.clip is not None:
+        # Of pixels, which are many, only those of the frame itself.
+        return MajorityLabel(classes), SampleWindow(classes, reaches=())
     speeds = [name for name in encoders.features if name.startswith("speed_")]
     found: list[Baseline] = [MajorityLabel(classes), SampleWindow(classes)]
     if speeds:

@@ -20,7 +20,7 @@ from remanence.tasks.layout import input_layout
 from remanence.tasks.sample import thinned
 from remanence.tasks.task import Prepared
 
-__all__ = ["classify_choices", "forecast_choices"]
+__all__ = ["classify_choices", "film_choices", "forecast_choices"]
 
 _FINE = 48
 """Mean steps of a sequence from which on it counts as finely sampled."""
@@ -69,7 +69,7 @@ def classify_choices(prepared: Prepared) -> Choices:
     if prepared.encoders.vocabulary is not None:
         return _text_choices(prepared)
     if prepared.encoders.clip is not None:
-        return _video_choices(prepared)
+        return film_choices(len(prepared.train))
     return _number_choices(prepared)
 
 
@@ -93,8 +93,8 @@ def _text_choices(prepared: Prepared) -> Choices:
     return Choices(model, train, {"epochs": 5 if large else 30})
 
 
-def _video_choices(prepared: Prepared) -> Choices:
-    examples = len(prepared.train)
+def film_choices(examples: int) -> Choices:
+    """Choose what reads so many videos, and its training."""
     few = examples < 1000
     model = {
         "hidden": 64,

@@ -20,6 +20,7 @@ from remanence.errors import SettingError
 from remanence.nn.affixes import AffixEncoder, kinds_of
 from remanence.nn.crf import Chain, Lattice, log_partition, path_score
 from remanence.nn.encoders import NumberEncoder, TokenEncoder
+from remanence.nn.frames import FrameEncoder
 from remanence.nn.heads import TagHead
 from remanence.nn.model import SequenceModel
 from remanence.nn.words import CharacterEncoder, WordEncoder
@@ -27,9 +28,10 @@ from remanence.settings import DataSettings, Settings
 from remanence.tasks.baselines_tag import tag_baselines
 from remanence.tasks.calibration import chosen_offsets
 from remanence.tasks.choices import Choices
+from remanence.tasks.defaults import film_choices
 from remanence.tasks.metrics_tag import TagMeter, decoded
 from remanence.tasks.sample import thinned
-from remanence.tasks.stack import number_encoder, recurrent_stack, token_encoder
+from remanence.tasks.stack import frame_encoder, number_encoder, recurrent_stack, token_encoder
 from remanence.tasks.task import Baseline, Meter, Prepared, Task
 
 __all__ = ["Tag"]
@@ -57,6 +59,8 @@ class Tag(Task):
     def choices(self, prepared: Prepared) -> Choices:
         encoders = prepared.encoders
         assert isinstance(encoders, TagEncoders)
+        if encoders.clip is not None:
+            return _film_choices(prepared)
         return _sample_choices(prepared) if encoders.vocabulary is None else _token_choices(prepared, encoders)
 
     def model(self, encoders: BaseModel, settings: Settings) -> SequenceModel:
@@ -167,8 +171,17 @@ def _sample_choices(prepared: Prepared) -> Choices:
     return Choices(model, train, {"epochs": min(60, max(5, 20_000 // examples))})
 
 
-def _encoder(encoders: TagEncoders, settings: Settings) -> NumberEncoder | TokenEncoder | WordEncoder:
+def _film_choices(prepared: Prepared) -> Choices:
+    """Frames as a classifier of videos reads them, a label each."""
+    chosen = film_choices(len(prepared.train))
+    model = {name: value for name, value in chosen.model.items() if name != "pool"}
+    return Choices(model | {"crf": False}, chosen.train, chosen.budget)
+
+
+def _encoder(encoders: TagEncoders, settings: Settings) -> NumberEncoder | TokenEncoder | WordEncoder | FrameEncoder:
     chosen = settings.model
+    if encoders.clip is not None:
+        return frame_encoder(encoders.clip, settings)
     if encoders.vocabulary is None:
         return number_encoder(len(encoders.features), settings)
     tokens = token_encoder(encoders.vocabulary.size, settings, encoders.runs)

@@ -29,7 +29,7 @@ _BITS = 18
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _MOST_TOKENS = 400_000
 _MOST_SAMPLES = 100_000
-_REACHES = (4, 16)
+_MOST_NUMBERS = 1 << 27
 _MOST_SEQUENCES = 40_000
 
 
@@ -129,12 +129,17 @@ def _hashed(code: np.ndarray, kind: int) -> np.ndarray:
 
 @final
 class SampleWindow(Baseline):
-    """A regression on the numbers of a step, and on their mean and spread around it."""
+    """A regression on the numbers of a step, and on their mean and spread around it.
+
+    Args:
+        classes: labels to choose from.
+        reaches: over how many steps on either side means and spreads are taken.
+    """
 
     name: ClassVar[str] = "sample-window"
 
-    def __init__(self, classes: int) -> None:
-        self.classes = classes
+    def __init__(self, classes: int, reaches: tuple[int, ...] = (4, 16)) -> None:
+        self.classes, self.reaches = classes, reaches
         self._model: Any = None
         self._only = 0
 
@@ -142,11 +147,12 @@ class SampleWindow(Baseline):
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
-        thin = max(1, int(train.lengths.sum()) // _MOST_SAMPLES)
+        width = int(np.prod(train.batch(np.arange(1)).inputs.data.shape[2:])) * (1 + 2 * len(self.reaches))
+        thin = max(1, int(train.lengths.sum()) // min(_MOST_SAMPLES, _MOST_NUMBERS // width))
         rows, labels = [], []
         for batch in thinned(train, _MOST_SEQUENCES):
             scored, own = labels_of(batch)
-            rows.append(_sample_features(batch)[scored][::thin])
+            rows.append(_sample_features(batch, self.reaches)[scored][::thin])
             labels.append(own[::thin])
         known = np.concatenate(labels)
         self._only = int(known[0])
@@ -157,7 +163,7 @@ class SampleWindow(Baseline):
                 self._model = LogisticRegression(max_iter=200).fit(np.concatenate(rows), known)
 
     def predict(self, batch: Batch) -> Tensor:
-        features = _sample_features(batch)
+        features = _sample_features(batch, self.reaches)
         shape = features.shape[:2]
         return _lattice(self._model, features.reshape(-1, features.shape[2]), self._only, self.classes, shape)
 
@@ -166,12 +172,13 @@ class SampleWindow(Baseline):
         return 0 if self._model is None else self._model.coef_.size + self._model.intercept_.size
 
 
-def _sample_features(batch: Batch) -> np.ndarray:
-    """Numbers, their means and deviations around each step: float32 `[batch, time, 5 × feature]`."""
+def _sample_features(batch: Batch, reaches: tuple[int, ...]) -> np.ndarray:
+    """Numbers, their means and deviations around each step: float32 `[batch, time, (1 + 2 × reaches) × feature]`."""
     mask = batch.inputs.mask()[..., None]
-    data = torch.where(mask, batch.inputs.data, 0.0).double()
+    pixels = not batch.inputs.data.is_floating_point()
+    data = torch.where(mask, batch.inputs.data, 0).double() / (255 if pixels else 1)
     found = [data]
-    for reach in _REACHES:
+    for reach in reaches:
         count = _around(mask.double(), reach).clamp(min=1)
         mean = _around(data, reach) / count
         spread = (_around(data**2, reach) / count - mean**2).clamp(min=0).sqrt()

@@ -155,10 +155,37 @@ def _film_file(folder: Path, test_value: float) -> tuple[Path, dict]:
     return path, {"task": "caption", "split_column": "part", "frame_rate": 10.0, "frame_size": (8, 8)}
 
 
+def _stretch_file(folder: Path, test_value: float) -> tuple[Path, dict]:
+    lines = ["part,sound,start,end,label"]
+    for place, part in enumerate(_parts(20)):
+        pitch = np.repeat([0.2, 0.7][:: 1 if place % 2 else -1], 1200)
+        tone = np.sin(np.arange(2400) * pitch) * (0.1 if part == "test" and test_value else 0.5)
+        soundfile.write(folder / f"{place}.wav", tone, 8000)
+        first, second = ("high", "low") if place % 2 == 0 else ("low", "high")
+        lines += [f"{part},{place}.wav,0,0.15,{first}", f"{part},{place}.wav,0.15,0.3,{second}"]
+    path = folder / "stretches.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path, {"task": "tag", "split_column": "part"}
+
+
+def _scene_file(folder: Path, test_value: float) -> tuple[Path, dict]:
+    lines = ["part,film,begin,end,event"]
+    for place, part in enumerate(_parts(20)):
+        shade = 30 if part == "test" and test_value else 0
+        frames = np.full((6, 16, 16), 40 + shade, np.uint8)
+        frames[2 + place % 3 :] += 120
+        write_clip(folder / f"{place}.mp4", frames, 10)
+        lines.append(f"{part},{place}.mp4,{(2 + place % 3) / 10},0.6,light")
+    path = folder / "scenes.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path, {"task": "tag", "split_column": "part", "frame_rate": 10.0, "frame_size": (8, 8)}
+
+
 FILES = {
     "forecast": _forecast_file, "texts": _text_file, "numbers": _number_file, "tokens": _token_file,
     "samples": _sample_file, "long text": _long_text, "sums": _sum_file, "pairs": _pair_file,
     "abstracts": _abstract_file, "sounds": _sound_file, "films": _film_file,
+    "stretches": _stretch_file, "scenes": _scene_file,
 }  # fmt: skip
 every_file = pytest.mark.parametrize("write", FILES.values(), ids=FILES.keys())
 
