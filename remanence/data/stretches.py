@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -101,11 +102,12 @@ def read_stretches(path: str | Path, settings: DataSettings, *, answers: bool = 
     own = np.array([places[cell] for cell in rows.cells])
     firsts = np.unique(own, return_index=True)[1]
     folder = base_folder(table.path, settings)
-    items = [
-        located(cell, folder, lambda message, remedy, at=int(row): complain(at, message, remedy))
-        for cell, row in zip(files, firsts, strict=True)
-    ]
-    media = _read(items, settings, lambda place, *told: complain(int(firsts[place]), *told))
+
+    def at_first(place: int, message: str, remedy: str) -> DataError:
+        return complain(int(firsts[place]), message, remedy)
+
+    items = [located(cell, folder, partial(at_first, place)) for place, cell in enumerate(files)]
+    media = _read(items, settings, at_first)
     kept = np.flatnonzero(media.store.lengths > 0)
     if not len(kept):
         raise DataError(f"none of its {len(items)} files can be read", path=table.path, remedy="--bad refuse says why")

@@ -47,10 +47,7 @@ def prepare_tag(path: str | Path, settings: DataSettings) -> DataParts[TagEncode
         raise SettingError("tokens are as the file gives them", name="tokens", remedy="words or characters")
     main = read_steps(path, settings)
     notes += main.notes
-    if main.columns and not settings.input and not settings.position:
-        settings = settings.model_copy(update={"input": main.columns})
-    if main.form is not None:
-        settings = settings.model_copy(update=main.form.as_settings())
+    settings = _as_read(main, settings)
     shares = share_out(main, settings, notes, read_steps)
     labels, scheme = _labels(shares[0], settings, notes)
     for share in shares[1:]:
@@ -81,8 +78,8 @@ def prepare_tag(path: str | Path, settings: DataSettings) -> DataParts[TagEncode
             "motion": encoders.motion,
         }
     )
-    read = [file for records in files.values() for file in (records.path, *records.media)]
-    return DataParts(settings, encoders, parts[0], parts[1], parts[2], tuple(notes), fingerprint(*read))
+    read = fingerprint(*(file for records in files.values() for file in (records.path, *records.media)))
+    return DataParts(settings, encoders, parts[0], parts[1], parts[2], tuple(notes), read)
 
 
 def reopen_tag(path: str | Path, settings: DataSettings, encoders: TagEncoders, *, answers: bool = True) -> TagPart:
@@ -127,6 +124,15 @@ def read_steps(path: str | Path, settings: DataSettings, *, answers: bool = True
         return read_tokens(path, settings, answers=answers)
     read = read_words if holds_words(path, settings) else read_samples
     return read(path, settings, answers=answers)
+
+
+def _as_read(main: StepRecords, settings: DataSettings) -> DataSettings:
+    """What was open and follows from the training file, so that files beside it are read alike."""
+    if main.form is not None:
+        return settings.model_copy(update=main.form.as_settings())
+    if main.columns and not settings.input and not settings.position:
+        return settings.model_copy(update={"input": main.columns})
+    return settings
 
 
 def _mended_note(store: TagStore) -> str:

@@ -174,6 +174,7 @@ _NOTES = (
     ("recording: '{column}' (--sequence)", "记录：“{column}”（--sequence）"),
     ("no column names a recording: the file is one (--sequence)", "没有标明记录的列：整个文件算一段（--sequence）"),
     ("time within a recording: '{column}' (--time)", "记录内的时间：“{column}”（--time）"),
+    ("interval: {columns} (--interval)", "起止：{columns}（--interval）"),
     ("position: {columns} (--position)", "位置：{columns}（--position）"),
     (
         "{motion} of {columns} over {steps} steps, in units of {unit} a {per} (--motion)",

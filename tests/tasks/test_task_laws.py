@@ -18,7 +18,7 @@ from remanence.sequences import Sequences
 from remanence.settings import Settings, settings_from
 from remanence.tasks import task
 from remanence.tasks.task import Prepared, Task
-from tests.tasks import made
+from tests.tasks import made, made_media
 
 TOLERANCE = 1e-6
 
@@ -85,10 +85,12 @@ CASES = {
     "samples": Case("tag", made.made_samples, {}),
     "samples-forward": Case("tag", made.made_samples, {"bidirectional": False, "convolution": 4}),
     "samples-chain": Case("tag", made.made_samples, {"crf": True}),
-    "heard": Case("tag", made.made_heard, {"convolution": 3}),
-    "heard-chain": Case("tag", made.made_heard, {"crf": True, "bidirectional": False, "differences": True}),
-    "seen": Case("tag", made.made_seen, {"convolution": 3}),
-    "seen-chain": Case("tag", made.made_seen, {"convolution": 3, "crf": True, "cell": "gru", "bidirectional": False}),
+    "heard": Case("tag", made_media.made_heard, {"convolution": 3}),
+    "heard-chain": Case("tag", made_media.made_heard, {"crf": True, "bidirectional": False, "differences": True}),
+    "seen": Case("tag", made_media.made_seen, {"convolution": 3}),
+    "seen-chain": Case(
+        "tag", made_media.made_seen, {"convolution": 3, "crf": True, "cell": "gru", "bidirectional": False}
+    ),
     "videos": Case("classify", made.made_clips, {"convolution": 3}),
     "videos-forward": Case(
         "classify", lambda: made.made_clips("grey"), {"convolution": 8, "bidirectional": False, "cell": "gru"}
