@@ -36,8 +36,8 @@ VALUES: dict[str, Any] = {
     "branch": 7, "differences": True, "attention": "additive", "input_feeding": True, "coverage": 0.5,
     "length_penalty": 2.0, "copy_source": True, "beam": 2, "normalise": "last", "strategy": "recursive",
     "quantiles": "0.1,0.9", "stack": 2, "look_ahead": 2, "mask_steps": 2, "mask_features": 2, "language": "words",
-    "language_order": 2, "loss": "mae", "recall": 2.0, "calibrate": True, "smoothing": 0.2, "scheduled_sampling": 0.2, "noise": 0.2,
-    "stretch": 0.2, "input_dropout": 0.2,
+    "language_order": 2, "loss": "mae", "recall": 2.0, "calibrate": True, "smoothing": 0.2, "scheduled_sampling": 0.2,
+    "noise": 0.2, "stretch": 0.2, "input_dropout": 0.2,
 }  # fmt: skip
 
 

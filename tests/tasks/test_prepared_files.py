@@ -241,6 +241,7 @@ def test_forecast_rows_are_in_the_users_units_and_times(tmp_path: Path) -> None:
     data, _ = _prepared(_forecast_file, tmp_path / "file")
     found, settings = task("forecast"), settings_from({})
     batch = data.test.batch(np.arange(1))
+    assert batch.target is not None
     rows = list(found.rows(batch.target, batch, data.test, data.encoders, settings))
     lines = (tmp_path / "file" / "load.csv").read_text().splitlines()
     at = next(place for place, line in enumerate(lines) if line.startswith(rows[0]["time"][:13].replace("T", " ")))
