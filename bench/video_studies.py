@@ -14,7 +14,7 @@ import numpy as np
 from bench.clips import write_clip
 from bench.protocol import Study
 
-__all__ = ["VIDEO_STUDIES", "moving_digits"]
+__all__ = ["VIDEO_STUDIES", "column_in_pixels", "moving_digits"]
 
 STEPS, SIDE, DIGIT, RATE = 16, 32, 20, 8
 """Frames of a clip, pixels of a frame's side, of a digit's side, frames a second."""
@@ -22,31 +22,54 @@ _MOVES = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
 _CHINESE = {"left": "左", "right": "右", "up": "上", "down": "下"}
 _NUMBERS = "零一二三四五六七八九"
 _SHARES = {"train": 2400, "valid": 300, "test": 800}
+_DEPTH = 0.4
+"""Pixels of a unit of depth: an arm stretched out to the front is as long as one that is raised."""
+_ALIKE = 1e-4
+"""Values that differ by less than this share of their distance from another one are alike but for rounding."""
 
 
 def _msr_action(source: Path, folder: Path) -> dict[str, Any]:
-    return {"path": _in_pixels(source, folder / "as1.npz"), "task": "classify", "epochs": 60}
+    path = _in_pixels(source, folder / "as1.npz")
+    return {"path": path, "task": "classify", "epochs": 60, "scale": "all", "displacement": True}
 
 
 def _in_pixels(source: Path, path: Path) -> Path:
-    """Bring sequences that were standardised, each column of each by itself, back to whole pixels.
+    """Bring sequences that were standardised, each column of each by itself, back to pixels.
 
-    What was measured were whole pixels, so the values of a column lie on a lattice, whose step is one pixel. How far a
-    hand moved is known again; where it was on the whole is not. Each sequence is treated by itself, without its label.
+    How far a hand moved is known again; where it was on the whole is not, and each column keeps its mean of 0. Each
+    sequence is treated by itself, without its label. Points get their coordinates side by side, in one unit.
     """
     with np.load(source, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     for part in ("train", "test"):
         frames, ends = arrays[f"{part}_frames"].astype(np.float64), np.cumsum(arrays[f"{part}_lengths"])
         for sequence in np.split(frames, ends[:-1]):
-            for column in sequence.T:
-                values = np.unique(column.round(5))
-                if len(values) > 1:
-                    # A view of the array: what is changed here is changed there.
-                    column /= np.diff(values).min()
-        arrays[f"{part}_frames"] = frames.astype(np.float32)
+            # A view of the array: what is changed here is changed there.
+            sequence[:] = np.stack([column_in_pixels(column) for column in sequence.T], axis=1)
+        # First x of all points, then y, then z.
+        points = frames.reshape(len(frames), 3, -1).swapaxes(1, 2) * (1, 1, _DEPTH)
+        arrays[f"{part}_frames"] = points.astype(np.float32)
     np.savez(path, **arrays)
     return path
+
+
+def column_in_pixels(column: np.ndarray) -> np.ndarray:
+    """One standardised column of a sequence `[frame]` in pixels, of mean 0.
+
+    What was measured were whole pixels, so its values lie on a lattice, whose step is one pixel. Where a point left the
+    picture, the least number of 32 bits was written, next to which all others are alike but for their last digits; it
+    is as far below them as that number is below 0. Such frames are filled in from their neighbours.
+    """
+    values = np.unique(column)
+    gaps = np.diff(values)
+    if not len(gaps):
+        return np.zeros_like(column)
+    if 0 < values[-1] - values[1] < _ALIKE * gaps[0]:
+        frames, seen = np.arange(len(column)), column > values[0]
+        pixels = np.interp(frames, frames[seen], column[seen] * (2.0**31 / gaps[0]))
+    else:
+        pixels = column / np.diff(np.unique(column.round(5))).min()
+    return pixels - pixels.mean()
 
 
 def moving_digits(images: dict[str, tuple[np.ndarray, np.ndarray]], folder: Path, shares: dict[str, int]) -> Path:
@@ -123,7 +146,8 @@ VIDEO_STUDIES: dict[str, Study] = {
     "msr-action3d": Study(
         "classify, MSR-Action3D AS1 (key points)",
         "given cross-subject split, 120/106 sequences; the sequences of the file, each standardised by itself, are "
-        "brought back to whole pixels; settings chosen by leaving out one of the five training subjects at a time",
+        "brought back to pixels, frames in which a joint left the picture filled in; settings chosen by leaving out "
+        "one of the five training subjects at a time",
         "video/msr-action3d-as1.npz",
         _msr_action,
         "HBRNN-L 93.33 (Du et al. 2015)",

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from remanence.errors import SettingError
 from remanence.settings_media import ListeningSettings, MediaSettings
+from remanence.settings_points import PointSettings
 from remanence.settings_sampling import SamplingSettings
 from remanence.validation import first_mistake
 
@@ -44,7 +45,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class DataSettings(MediaSettings):
+class DataSettings(MediaSettings, PointSettings):
     """What the file holds, which columns play which part, and how it is split."""
 
     task: Task | None = Field(default=None, description="What to do; guessed from the file.")
@@ -195,6 +196,9 @@ class ModelSettings(ListeningSettings):
         default=None, description="Channels of convolutions beside the recurrent layers (0: none)."
     )
     differences: bool | None = Field(default=None, description="Read each step's change beside its numbers.")
+    displacement: bool = Field(
+        default=False, description="Read beside each step's numbers how far they are from those of the first step."
+    )
     pool: Literal["last", "mean", "max", "mean-max", "attention"] | None = Field(
         default=None, description="How the steps become one vector."
     )

@@ -111,6 +111,7 @@ class ClassifyEncoders(Encoders):
         missing: how empty cells are treated; `mask` adds one flag input for each number column.
         longest: steps kept of each sequence, or None for all.
         answer: of the numbers that are answered with (regress, which has no `labels`), or None.
+        origin: the point whose coordinates all others are told from, or None.
         order: where the steps that are read first, second, … stand in a sequence; empty: as they stand.
     """
 
@@ -127,6 +128,7 @@ class ClassifyEncoders(Encoders):
     sound: SoundForm | None = None
     missing: Literal["refuse", "mask", "fill"] = "refuse"
     longest: int | None = None
+    origin: str | None = None
     order: tuple[int, ...] = ()
     answer: Scaler | None = None
 

@@ -18,6 +18,7 @@ from remanence.data.measured import answer_scaler, measured, scaled_answers
 from remanence.data.media.films import fit_clip
 from remanence.data.orders import refuse_other_lengths, with_order
 from remanence.data.parts import DataParts
+from remanence.data.points import centred, scale_groups
 from remanence.data.record_files import read_records
 from remanence.data.records import Records
 from remanence.data.runs import learn_runs
@@ -101,7 +102,7 @@ def reopen_classify(
     Raises:
         DataError: a column is missing, another number of dimensions, or (with `answers`) a class not in training.
     """
-    names = ("input", "label", "sequence", "time", "missing", "longest")
+    names = ("input", "label", "sequence", "time", "missing", "longest", "origin")
     update = {name: getattr(encoders, name) for name in names} | {"split_column": None, "group": None}
     update |= encoders.clip.as_settings() if encoders.clip else {}
     update |= encoders.sound.as_settings() if encoders.sound else {}
@@ -125,6 +126,8 @@ def reopen_classify(
 def _read(path: str | Path, settings: DataSettings, *, answers: bool = True) -> Records:
     """The records of a file; for `regress` with numbers in place of classes."""
     records = read_records(path, settings, answers=answers)
+    if settings.origin is not None and records.values is not None and records.columns:
+        records = centred(records, settings.origin)
     return measured(records, settings.label or "label", answers=answers) if settings.task == "regress" else records
 
 
@@ -141,7 +144,7 @@ def _fit(train: Share[Records], settings: DataSettings, labels: tuple[str, ...],
             raise DataError("the training texts hold no token", path=records.path, remedy="check --input")
         notes.append(f"vocabulary: {len(vocabulary.tokens)} {kind} (--vocabulary)")
     else:
-        scaler = _scaler(train, notes)
+        scaler = _scaler(train, settings.scale, notes)
     return ClassifyEncoders(
         input=settings.input,
         label=settings.label or "label",
@@ -154,6 +157,7 @@ def _fit(train: Share[Records], settings: DataSettings, labels: tuple[str, ...],
         sound=records.sound,
         missing=settings.missing if scaler is not None else "refuse",
         longest=settings.longest,
+        origin=settings.origin if records.columns else None,
     )
 
 
@@ -211,7 +215,7 @@ def _steps_inside(train: Share[Records]) -> np.ndarray:
     return np.repeat(inside, np.diff(train.records.offsets))
 
 
-def _scaler(train: Share[Records], notes: list[str]) -> Scaler:
+def _scaler(train: Share[Records], scale: str, notes: list[str]) -> Scaler:
     records = train.records
     if records.values is None or records.offsets is None:
         raise DataError("no numbers to scale", path=records.path, remedy="check --input")
@@ -224,7 +228,7 @@ def _scaler(train: Share[Records], notes: list[str]) -> Scaler:
     for column, constant in zip(records.columns, moments.constant(), strict=True):
         if constant:
             notes.append(f"column '{column}' is constant in the training part: it tells a model nothing")
-    return moments.scaler(records.columns)
+    return moments.scaler(records.columns, scale_groups(records.columns, scale))
 
 
 def _store(records: Records, encoders: ClassifyEncoders) -> LabelStore:

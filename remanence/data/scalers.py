@@ -83,13 +83,23 @@ class Moments:
         """Which columns hold one value only (or none): bool `[column]`."""
         return ~(self.high > self.low)
 
-    def scaler(self, columns: Sequence[str]) -> Scaler:
-        """The scaler of these columns (population standard deviation, as in Zhou et al. 2021)."""
+    def scaler(self, columns: Sequence[str], groups: Sequence[str] | None = None) -> Scaler:
+        """The scaler of these columns (population standard deviation, as in Zhou et al. 2021).
+
+        Args:
+            groups: of each column; columns of one group share a scale, the root mean square of theirs, in which
+                constant columns have no part. None: each column has its own.
+        """
         scale = np.sqrt(self.squares / np.maximum(self.count, 1))
         constant = self.constant() | ~(scale > 0)
+        scale[constant] = 1.0
+        for group in set(groups or ()):
+            alike = np.array([other == group for other in groups or ()])
+            if (alike & ~constant).any():
+                scale[alike] = np.sqrt(np.mean(scale[alike & ~constant] ** 2))
         mean = np.where(constant & (self.count > 0), np.where(np.isfinite(self.low), self.low, 0.0), self.mean)
         return Scaler(
             columns=tuple(columns),
             mean=tuple(mean.tolist()),
-            scale=tuple(np.where(constant, 1.0, scale).tolist()),
+            scale=tuple(scale.tolist()),
         )

@@ -29,6 +29,7 @@ class NumberEncoder(nn.Module):
         width: steps that the convolution sees.
         causal: it sees only steps up to the present one; otherwise as many after as before.
         differences: read each step's change beside its numbers, three times as large (neighbours are much alike).
+        displacement: read beside each step's numbers how far they are from the sequence's first ones.
         noise: standard deviation of Gaussian noise added in training.
         dropout: rate of dropout of what it gives, in training.
     """
@@ -41,12 +42,14 @@ class NumberEncoder(nn.Module):
         width: int = 5,
         causal: bool = True,
         differences: bool = False,
+        displacement: bool = False,
         noise: float = 0.0,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.width, self.causal, self.differences, self.noise = width, causal, differences, noise
-        self.features = features = 2 * features if differences else features
+        self.width, self.causal, self.noise = width, causal, noise
+        self.differences, self.displacement = differences, displacement
+        self.features = features = (1 + differences + displacement) * features
         self.convolution = nn.Conv1d(features, convolution, width) if convolution else None
         self.norm = nn.LayerNorm(convolution) if convolution else None
         self.dropout = nn.Dropout(dropout)
@@ -59,9 +62,13 @@ class NumberEncoder(nn.Module):
         if self.training and self.noise > 0:
             data = data + self.noise * torch.randn_like(data) * mask
         carried: State = {}
-        if self.differences:
-            data, carried = _with_differences(Sequences(data, inputs.lengths), state)
-            data = torch.where(mask, data, 0.0)
+        if self.differences or self.displacement:
+            numbers = Sequences(data, inputs.lengths)
+            changes, carried = _differences(numbers, state) if self.differences else (data[..., :0], {})
+            moved, first = _displacement(numbers, state) if self.displacement else (data[..., :0], {})
+            data = torch.where(mask, torch.cat([data, changes, moved], dim=-1), 0.0)
+            began = torch.maximum(_began(numbers, state), (inputs.lengths > 0).to(data)[:, None])
+            carried |= first | {"encoder.began": began[None]}
         if self.convolution is not None and self.norm is not None:
             past = state["encoder.past"].transpose(0, 1) if state and self.causal else None
             padded, past = surround(Sequences(data, inputs.lengths), self.width, self.causal, past)
@@ -72,19 +79,28 @@ class NumberEncoder(nn.Module):
         return Sequences(self.dropout(data), inputs.lengths), carried
 
 
-def _with_differences(inputs: Sequences, state: State) -> tuple[Tensor, State]:
-    """The numbers and their changes `[batch, time, 2 × feature]`; a sequence's first change is 0."""
+def _began(inputs: Sequences, state: State) -> Tensor:
+    """1 for each sequence that began in an earlier chunk, else 0: `[batch, 1]`."""
+    return state["encoder.began"][0] if state else inputs.data.new_zeros(inputs.batch, 1)
+
+
+def _differences(inputs: Sequences, state: State) -> tuple[Tensor, State]:
+    """The change from each step to the next `[batch, time, feature]`, scaled; a sequence's first one is 0."""
     data = inputs.data
-    if state:
-        before, began = state["encoder.numbers"][0], state["encoder.began"][0]
-    else:
-        before, began = data.new_zeros(inputs.batch, data.shape[2]), data.new_zeros(inputs.batch, 1)
+    before = state["encoder.numbers"][0] if state else data.new_zeros(inputs.batch, data.shape[2])
     moves = data - torch.cat([before[:, None], data[:, :-1]], dim=1)[:, : inputs.time]
     if inputs.time:
-        moves = torch.cat([moves[:, :1] * began[:, None], moves[:, 1:]], dim=1)
-    began = torch.maximum(began, (inputs.lengths > 0).to(data)[:, None])
-    carried = {"encoder.numbers": latest(inputs, before)[None], "encoder.began": began[None]}
-    return torch.cat([data, _DIFFERENCE_SCALE * moves], dim=-1), carried
+        moves = torch.cat([moves[:, :1] * _began(inputs, state)[:, None], moves[:, 1:]], dim=1)
+    return _DIFFERENCE_SCALE * moves, {"encoder.numbers": latest(inputs, before)[None]}
+
+
+def _displacement(inputs: Sequences, state: State) -> tuple[Tensor, State]:
+    """What each step's numbers are more than those of the sequence's first step `[batch, time, feature]`."""
+    data = inputs.data
+    first = data[:, 0] if inputs.time else data.new_zeros(inputs.batch, data.shape[2])
+    if state:
+        first = torch.where(_began(inputs, state) > 0, state["encoder.first"][0], first)
+    return data - first[:, None], {"encoder.first": first[None]}
 
 
 class TokenEncoder(nn.Module):

@@ -45,6 +45,7 @@ def number_encoder(features: int, settings: Settings, *, dropout: float = 0.0) -
         convolution=chosen.convolution or 0,
         causal=not chosen.bidirectional,
         differences=bool(chosen.differences),
+        displacement=bool(chosen.displacement),
         noise=settings.train.noise or 0.0,
         dropout=dropout,
     )

@@ -46,3 +46,21 @@ def test_unscale_undoes_apply() -> None:
 def test_useless_scale_cannot_be_constructed(scale: float) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 — pydantic's own message
         Scaler(columns=("a",), mean=(0.0,), scale=(scale,))
+
+
+def test_columns_of_a_group_share_the_root_mean_square_of_their_scales() -> None:
+    # Standard deviations 1, 7 and 2; the fourth column is constant and has no say.
+    values = np.array([[0.0, 10.0, 3.0, 8.0], [2.0, 24.0, 7.0, 8.0]])
+    moments = Moments(4)
+    moments.update(values)
+    columns = ("a x", "b x", "a y", "b y")
+    alike = moments.scaler(columns, ("x", "x", "y", "y"))
+    assert alike.scale == (5.0, 5.0, 2.0, 2.0) and alike.mean == (1.0, 17.0, 5.0, 8.0)
+    np.testing.assert_allclose(moments.scaler(columns, ("",) * 4).scale, [np.sqrt(54 / 3)] * 4)
+    assert moments.scaler(columns).scale == (1.0, 7.0, 2.0, 1.0)
+
+
+def test_a_group_of_constant_columns_stays_finite() -> None:
+    moments = Moments(2)
+    moments.update(np.full((3, 2), 0.1))
+    assert moments.scaler(("a", "b"), ("", "")).scale == (1.0, 1.0)
