@@ -104,6 +104,10 @@ class DataSettings(MediaSettings, PointSettings):
         default=0, description="Learn training pieces also moved by up to so many keys up and down."
     )
     vocabulary: Positive = Field(default=30000, description="Most tokens to keep.")
+    unknown: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None,
+        description="How often a token seen once counts as unknown in training (default: from 1000 sentences always).",
+    )
     scheme: Literal["none", "BIO", "BIOES", "BMES"] | None = Field(
         default=None, description="How labels of tokens spell spans; guessed from the labels."
     )

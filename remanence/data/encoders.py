@@ -168,6 +168,7 @@ class TagEncoders(Encoders):
         tokens: what a token of the file is, or None for numbers.
         layout: kind of the file of tokens, whose names of columns `input` and `label` are; empty for samples.
         vocabulary: tokens in lower case, digits as 0; None for numbers.
+        singles: how many of its last tokens the training part has once.
         characters: of which tokens are made, or None where they are not read.
         runs: runs of tokens that training sequences share, or None.
         scaler: of the features of numbers, in their order; None for tokens.
@@ -189,6 +190,7 @@ class TagEncoders(Encoders):
     tokens: Literal["characters", "words"] | None = None
     layout: Literal["conllu", "conll", "jsonl", "table", ""] = ""
     vocabulary: Vocabulary | None = None
+    singles: int = 0
     characters: Vocabulary | None = None
     runs: Runs | None = None
     scaler: Scaler | None = None

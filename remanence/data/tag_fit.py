@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -32,6 +33,8 @@ _WINDOW, _MARGIN = 256, 64
 _RARE_FROM = 1000
 """With so many training sentences a token seen once counts as unknown, so that the unknown token is trained too."""
 _LONGEST_RUN = 3
+_ADDRESS = re.compile(r"https?://|www\.", re.IGNORECASE)
+_USER = re.compile(r"@\w+")
 _HALF = 12
 """Characters kept of either end of a very long token."""
 _SLAB_STEPS = 1 << 18
@@ -64,11 +67,14 @@ def fit_tokens(
     if settings.tokens is None:
         notes.append(f"tokens are {tokens} (--tokens)")
     least = 2 if len(train.places) >= _RARE_FROM else 1
-    vocabulary = _vocabulary(((_plain(form), count) for form, count in seen), least, settings.vocabulary)
+    plain = _summed((_plain(form), count) for form, count in seen)
+    vocabulary = _vocabulary(plain, least if settings.unknown is None else 1, settings.vocabulary)
+    singles = sum(plain[token] == 1 for token in vocabulary.tokens)
     notes.append(f"vocabulary: {len(vocabulary.tokens)} tokens (--vocabulary)")
     letters = None
     if tokens == "words":
-        letters = _vocabulary(((letter, count) for form, count in seen for letter in form), least, settings.vocabulary)
+        spelt = _summed((letter, count) for form, count in seen for letter in form)
+        letters = _vocabulary(spelt, least, settings.vocabulary)
     kind = "table" if layout is None else layout.kind
     assert kind in ("conllu", "conll", "jsonl", "table")
     return TagEncoders(
@@ -81,20 +87,35 @@ def fit_tokens(
         layout=kind,
         vocabulary=vocabulary,
         characters=letters,
+        singles=singles,
         window=settings.window or 0,
         margin=(settings.margin or 0) if settings.window else 0,
     )
 
 
 def _plain(form: str) -> str:
-    """A token as the vocabulary knows it: lower case, digits as 0."""
+    """A token as the vocabulary knows it: lower case, digits as 0; all web addresses alike, and all names of users.
+
+    Example:
+        >>> [_plain(form) for form in ("Route", "66", "http://t.co/x", "www.a.org", "@jo_1", "@")]
+        ['route', '00', 'http://', 'http://', '@user', '@']
+    """
+    if _ADDRESS.match(form):
+        return "http://"
+    if _USER.fullmatch(form):
+        return "@user"
     return "".join("0" if letter.isdigit() else letter for letter in form.lower())
 
 
-def _vocabulary(counted: Iterable[tuple[str, int]], least: int, limit: int) -> Vocabulary:
+def _summed(counted: Iterable[tuple[str, int]]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for token, count in counted:
         counts[token] = counts.get(token, 0) + count
+    return counts
+
+
+def _vocabulary(counts: dict[str, int], least: int, limit: int) -> Vocabulary:
+    """The most frequent tokens first, so that those seen once stand at the end."""
     kept = sorted((token for token in counts if counts[token] >= least), key=lambda token: (-counts[token], token))
     return Vocabulary(kind="words", tokens=tuple(kept[:limit]))
 

@@ -45,7 +45,8 @@ class AffixEncoder(nn.Module):
     Args:
         kinds: of the characters known (see `kinds_of`), int64 `[letter]`, those for padding and unknown ones included.
         size: features of the vector.
-        left_out: rate at which each beginning, each ending, the shape or the length is left out, in training.
+        left_out: rate at which each beginning and each ending is left out, in training: a name that is new shares some
+            of them at most. Shape and length are known of every token.
     """
 
     kinds: Tensor
@@ -63,9 +64,9 @@ class AffixEncoder(nn.Module):
         """Numbers of characters `[token, character]`, 0 behind the last → `[token, size]`."""
         lengths = (characters > 0).sum(1)
         found = characters.new_zeros(len(characters), self.output_size, dtype=self.tables[0].weight.dtype)  # type: ignore[call-overload]
-        for table, code in zip(self.tables, self._codes(characters, lengths), strict=True):
+        for place, (table, code) in enumerate(zip(self.tables, self._codes(characters, lengths), strict=True)):
             vectors = table(code % _ROWS)
-            if self.training and self.left_out > 0:
+            if self.training and self.left_out > 0 and place < 2 * _LONGEST:
                 kept = torch.rand(len(vectors), 1, device=vectors.device) >= self.left_out
                 vectors = vectors * (kept / (1 - self.left_out))
             found = found + vectors

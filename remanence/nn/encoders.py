@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from remanence.data.runs import Runs, follow
+from remanence.data.tokens import UNKNOWN
 from remanence.nn.convolution import surround
 from remanence.nn.pool import State, latest
 from remanence.sequences import Sequences
@@ -114,8 +115,11 @@ class TokenEncoder(nn.Module):
         rows: rows of the table of each length of run, which a hash of the run shares out.
         dropout: rate of dropout of single features, in training.
         locked: a dropped token is dropped wherever it stands in a batch.
+        singles: how many of the last tokens training has once.
+        unknown: rate at which each of these gets the vector of unknown tokens in training, so that it is learnt, too.
 
     References:
+        Rare tokens unknown at times: Lample et al. 2016, arXiv:1603.01360, §4.1 (singletons, at a rate of 0.5).
         Tokens dropped wherever they stand: Gal & Ghahramani 2016, arXiv:1512.05287, §4.
         Runs shared out by a hash: Joulin, Grave, Bojanowski & Mikolov 2017, arXiv:1607.01759, §2.2.
     """
@@ -132,9 +136,12 @@ class TokenEncoder(nn.Module):
         rows: int = 2**15,
         dropout: float = 0.0,
         locked: bool = False,
+        singles: int = 0,
+        unknown: float = 0.0,
     ) -> None:
         super().__init__()
         self.token_dropout, self.rows, self.locked = token_dropout, rows, locked
+        self.rare_from, self.unknown = vocabulary - singles, unknown
         self.vectors = nn.Embedding(vocabulary, size)
         self.run_vectors = nn.ModuleList(nn.Embedding(rows, size) for _ in range(runs.longest - 1 if runs else 0))
         # Follows from the encoders, so it is no part of the weights.
@@ -149,7 +156,7 @@ class TokenEncoder(nn.Module):
         """Encode tokens `[batch, time]`; the state holds the last tokens where runs are used."""
         mask = inputs.mask()
         tokens = torch.where(mask, inputs.data, 0)
-        data = self.vectors(tokens)
+        data = self.vectors(self._some_unknown(tokens))
         if self.training and self.token_dropout > 0:
             shape = (len(self.vectors.weight),) if self.locked else tokens.shape
             kept = torch.rand(shape, device=tokens.device) >= self.token_dropout
@@ -169,3 +176,9 @@ class TokenEncoder(nn.Module):
                 data = data + table(code // _APART % self.rows) * known
         data = torch.where(mask[..., None], self.dropout(data), 0.0)
         return Sequences(data, inputs.lengths), carried
+
+    def _some_unknown(self, tokens: Tensor) -> Tensor:
+        if not self.training or self.unknown == 0:
+            return tokens
+        chosen = torch.rand(tokens.shape, device=tokens.device) < self.unknown
+        return torch.where((tokens >= self.rare_from) & chosen, UNKNOWN, tokens)

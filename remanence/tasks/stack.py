@@ -52,12 +52,13 @@ def number_encoder(features: int, settings: Settings, *, dropout: float = 0.0) -
 
 
 def token_encoder(
-    vocabulary_size: int, settings: Settings, runs: Runs | None = None, *, locked: bool = False
+    vocabulary_size: int, settings: Settings, runs: Runs | None = None, *, locked: bool = False, singles: int = 0
 ) -> TokenEncoder:
     """A vector for each token, with fresh weights, and for each run of tokens where there are runs.
 
     Args:
         locked: tokens are dropped wherever they stand; their features are left to the layer that reads them.
+        singles: how many of the last tokens training has once.
     """
     chosen = settings.model
     return TokenEncoder(
@@ -66,6 +67,8 @@ def token_encoder(
         token_dropout=chosen.embedding_dropout or 0.0,
         runs=runs,
         locked=locked,
+        singles=singles,
+        unknown=settings.data.unknown or 0.0,
         dropout=0.0 if locked else chosen.dropout or 0.0,
     )
 

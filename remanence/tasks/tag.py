@@ -184,7 +184,7 @@ def _encoder(encoders: TagEncoders, settings: Settings) -> NumberEncoder | Token
         return frame_encoder(encoders.clip, settings)
     if encoders.vocabulary is None:
         return number_encoder(len(encoders.features), settings)
-    tokens = token_encoder(encoders.vocabulary.size, settings, encoders.runs)
+    tokens = token_encoder(encoders.vocabulary.size, settings, encoders.runs, singles=encoders.singles)
     if encoders.characters is None:
         return tokens
     kind, dropout = chosen.characters or "none", chosen.dropout or 0.0

@@ -216,3 +216,17 @@ def test_a_tagger_of_a_table_reads_other_files(tmp_path: Path) -> None:
     other = reopen_tag(_file(tmp_path, "b.txt", "Ann\n"), data.data, data.encoders, answers=False)
     assert same.tokens(0) == other.tokens(0) == ["Ann"]
     assert (same.batch(np.array([0])).inputs.data == other.batch(np.array([0])).inputs.data).all()
+
+
+def test_tokens_seen_once_stand_last_and_are_known_where_asked(tmp_path: Path) -> None:
+    sentences = ["Route O\n66 O\n55 O\n@jo B-x\n", "@ann O\nsees O\nhttp://a.b O\nWWW.c.d O\nroute O\n"] * 500
+    path = _file(tmp_path, "a.conll", "\n".join([*sentences, "once B-x\n77 O\n", "twice O\n"]))
+    options = {"task": "tag", "split": "1,0,0"}
+    known = ("00", "@user", "http://", "route", "sees")
+    usual = prepare_tag(path, settings_from(options).data).encoders
+    assert usual.vocabulary is not None and usual.vocabulary.tokens == known and usual.singles == 0
+    asked = prepare_tag(path, settings_from({**options, "unknown": 0.5}).data)
+    assert asked.encoders.vocabulary is not None
+    assert asked.encoders.vocabulary.tokens == (*known, "once", "twice") and asked.encoders.singles == 2
+    # Numbers begin behind those of padding and of unknown tokens.
+    assert asked.train.batch(np.array([1000])).inputs.data[0, :, 0].tolist() == [7, 2]

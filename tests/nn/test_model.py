@@ -67,6 +67,20 @@ def test_noise_and_token_dropout_act_in_training_only() -> None:
     torch.testing.assert_close(dropped[~gone][0], words.vectors.weight[3] / 0.75)
 
 
+def test_tokens_seen_once_are_unknown_at_times_in_training() -> None:
+    torch.manual_seed(0)
+    words = TokenEncoder(9, 5, singles=2, unknown=0.25)
+    vectors = words.vectors.weight
+    tokens = Sequences(torch.tensor([6, 7, 8]).repeat_interleave(400).reshape(3, 400), torch.full((3,), 400))
+    assert torch.equal(words.eval()(tokens, {})[0].data[:, 0], vectors[6:])
+    found = words.train()(tokens, {})[0].data
+    assert torch.equal(found[0], vectors[6].expand(400, -1))
+    for row in (1, 2):
+        unknown = (found[row] == vectors[1]).all(-1)
+        assert 0.2 < unknown.float().mean() < 0.3
+        assert torch.equal(found[row][~unknown][0], vectors[6 + row])
+
+
 @pytest.mark.parametrize("ngrams", [2, 3])
 def test_runs_tell_orders_apart_and_are_carried(ngrams: int) -> None:
     texts = torch.tensor([[2, 3, 4, 5], [4, 3, 2, 5], [2, 3, 5, 0], [4, 3, 5, 0]] * 2)
