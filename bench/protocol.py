@@ -21,7 +21,7 @@ class Study:
         unpack: (source, empty folder) → options of `remanence.fit`, `path` among them.
         metrics: name → (what to reach, "at most" or "at least"; empty where nothing is asked).
         seeds: how many are trained.
-        together: also measure groups of so many networks that answer together, `seeds` groups of them.
+        together: also measure all seeds answering together.
         folds: parts of a cross-validation, whose test parts are scored together; fold `k` is `split_column="fold<k>"`.
         simple: measure the simple models that learn, too, not only those that know no pattern.
         beside: title → options: also trained with these, one seed, to show beside.
@@ -36,7 +36,7 @@ class Study:
     published: str
     metrics: dict[str, tuple[float, str]]
     seeds: int = 3
-    together: int = 0
+    together: bool = False
     folds: int = 0
     simple: bool = False
     beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

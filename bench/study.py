@@ -146,9 +146,7 @@ def run(name: str, study: Study, extra: dict[str, Any]) -> dict[str, Any]:
     """Train the seeds of one study and score each on the test part."""
     with _workplace(name, study) as scratch:
         options: dict[str, Any] = (
-            {"seeds": study.seeds * max(1, study.together), "threads": 1}
-            | study.unpack(DATA / study.source, Path(scratch))
-            | extra
+            {"seeds": study.seeds, "threads": 1} | study.unpack(DATA / study.source, Path(scratch)) | extra
         )
         path = options.pop("path")
         began = time.perf_counter()
@@ -165,7 +163,7 @@ def run(name: str, study: Study, extra: dict[str, Any]) -> dict[str, Any]:
             simple[title] = other.manifest["test"]
             with_gain(seeds, other.manifest["test"])
         if study.together:
-            together(seeds, fitted, study.together)
+            seeds[0]["test"] |= together(fitted)
         shown = shown_sentences(fitted, study.sentences)
         if study.dynamic is not None:
             best = next(facts for facts in seeds if facts["seed"] == fitted.manifest["best_seed"])
