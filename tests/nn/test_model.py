@@ -152,6 +152,7 @@ def test_quantiles_never_cross() -> None:
 def test_recursive_forecast_matches_a_loop_by_hand() -> None:
     torch.manual_seed(3)
     model = _forecaster(StepHead(5, 3, 1, known=1), kind="none")
+    assert isinstance(model.head, StepHead)
     data, future = torch.randn(2, 4, 3), torch.randn(2, 3, 1)
     answer, _ = model(_batch(Sequences(data, torch.tensor([4, 4])), future))
     seen = data
