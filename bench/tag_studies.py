@@ -94,7 +94,7 @@ def _gazecom(source: Path, folder: Path) -> dict[str, Any]:
     writer.close()
     return {
         "path": path, "task": "tag", "label": "event", "sequence": "recording", "position": "x,y",
-        "input": "confidence", "sample_rate": 250.0, "epochs": 2,
+        "input": "confidence", "sample_rate": 250.0, "epochs": 1,
     }  # fmt: skip
 
 
