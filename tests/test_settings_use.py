@@ -26,9 +26,9 @@ VALUES: dict[str, Any] = {
     "time": "t", "series": "s", "target": "s", "known": "s", "observed": "s", "horizon": 2, "season": 2, "stride": 2,
     "calendar": True, "gaps": "fill", "duplicates": "first", "context": 9, "input": "q", "label": "q", "answer": "q",
     "sequence": "q", "group": "q", "tokens": "words", "answer_tokens": "words", "lower": True, "ngrams": 2,
-    "document": "line", "transpose": 1, "vocabulary": 5, "scheme": "BIO", "window": 6, "margin": 2, "position": "x,y",
-    "motion": "speed", "motion_steps": "1,2", "sample_rate": 4000.0, "longest": 4, "permute": 1, "origin": "q",
-    "scale": "all", "missing": "mask", "sort": True, "interval": "a,b", "folder": ".", "bad": "skip",
+    "document": "line", "transpose": 1, "vocabulary": 5, "unknown": 0.5, "scheme": "BIO", "window": 6, "margin": 2,
+    "position": "x,y", "motion": "speed", "motion_steps": "1,2", "sample_rate": 4000.0, "longest": 4, "permute": 1,
+    "origin": "q", "scale": "all", "missing": "mask", "sort": True, "interval": "a,b", "folder": ".", "bad": "skip",
     "longest_seconds": 99.0, "features": "mfcc", "bands": 9, "coefficients": 5, "deltas": 1, "centre": True,
     "frame_ms": 20.0, "hop_ms": 8.0, "frame_rate": 9.0, "frame_size": "9,9", "colour": "rgb", "embedding": 7,
     "embedding_dropout": 0.1, "characters": "recurrent", "character_size": 7, "crf": True, "tied": False,
@@ -151,7 +151,7 @@ def test_a_setting_of_the_data_that_is_refused_would_change_nothing(write: Any, 
     unused = [name for name in DataSettings.model_fields if name in USES and (found.name, read) not in USES[name]]
     assert len(unused) > 10
     columns = {"time", "series", "target", "known", "observed", "input", "label", "answer", "sequence", "group"}
-    alone = columns | {"position", "longest", "permute"}
+    alone = columns | {"position", "interval", "longest", "permute"}
     assert prepared(**{name: VALUES[name] for name in unused if name not in alone}) == plain
     for name in alone & set(unused):
         # What cannot be meant is refused by the readers, too, as is a column that is not there.
