@@ -8,7 +8,7 @@ PYTHON      ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3
 PIP          = .venv/bin/python -m pip --disable-pip-version-check install -qq
 
 .NOTPARALLEL:
-.PHONY: help demo test check format bench big study docs clean
+.PHONY: help demo test check format bench big study profile docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ big: .venv/dev  ## fit and predict on files of 1 GB: peak of memory, and seconds
 
 study: .venv/dev  ## measure the protocols that others published (their data in ../shared/data); NAME=etth1 for one
 	@.venv/bin/python -m bench.study $(NAME) $(ARGS)
+
+profile: .venv/dev  ## say where a training step of each task spends its time (some minutes); docs/profile.md
+	@.venv/bin/python -m bench.profile --write $(ARGS)
 
 docs: .venv/dev  ## build the manual into docs/_build/html
 	@.venv/bin/python docs/generate.py

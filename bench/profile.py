@@ -1,0 +1,195 @@
+"""Where the time of a training step goes, task by task: in kernels and large products, in other operations, in Python.
+
+    python -m bench.profile [TASK …] [--write]
+
+Every task learns from the example data with the settings that it chooses itself, on one thread. After some steps to
+warm up, steps are timed on the clock, and then run again under PyTorch's profiler. Their time there is shared out over
+
+    kernels     time loops of recurrent layers, compiled from their equations or of PyTorch (an LSTM of short sequences)
+    products    matrix products and convolutions, forward and backward, with what they need to lay their operands out
+    others      what else PyTorch computes: attention's softmax, losses, norms, the optimiser
+    python      what is left of the step: calls of operations, the next batch, which comes on the same thread, and what
+                the profiler itself costs
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from remanence.settings import settings_from
+from remanence.train.job import Job
+from remanence.train.opening import open_data
+from remanence.train.update import Updater
+
+__all__ = ["PROFILES", "Shares", "group_of", "measure", "rows"]
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "profile.md"
+WARM, TIMED = 3, 8
+
+PROFILES: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "forecast": ("beijing-pm25-2014.csv", {"target": "pm25", "missing": "mask", "horizon": 24, "context": 168}),
+    "classify, texts": ("snips-intents.jsonl", {"input": "text", "label": "intent", "split_column": "split"}),
+    "classify, numbers": ("JapaneseVowels_TRAIN.ts", {}),
+    "classify, videos": ("door/clips.csv", {"label": "action", "split_column": "split"}),
+    "regress": ("JapaneseVowels_TRAIN.ts", {"task": "regress"}),
+    "tag, tokens": ("snips-slots.jsonl", {"task": "tag", "split_column": "split"}),
+    "tag, samples": ("gaze-samples.csv", {"task": "tag"}),
+    "tag, sounds": ("digits-when.csv", {"label": "digit", "split_column": "split"}),
+    "generate": ("shakespeare.txt", {"task": "generate"}),
+    "translate": (
+        "tatoeba-zh-en.tsv", {"task": "translate", "input": "chinese", "answer": "english", "group": "english"},
+    ),
+    "summarise": ("csl-titles.jsonl", {"task": "summarise", "split_column": "split"}),
+    "caption": ("door/clips.csv", {"task": "caption", "split_column": "split"}),
+    "transcribe": ("spoken-digits.csv", {"task": "transcribe", "split_column": "split"}),
+}  # fmt: skip
+"""Row → file of the examples, options."""
+
+_GROUPS = (
+    ("kernels", r"remanence::|_(Fused|Short|Chunks)(Backward)?$|aten::mkldnn_rnn_layer|MkldnnRnnLayerBackward0$"),
+    (
+        "products",
+        r"aten::(mm|addmm|bmm|baddbmm|matmul|linear|einsum|convolution.*|_convolution|mkldnn_convolution.*|"
+        r"conv[12]d|slow_conv.*|thnn_conv.*|_slow_conv.*)$|.*onvolutionBackward.*",
+    ),
+)
+
+
+HEAD = """\
+<!-- Written by python -m bench.profile --write; measure again to change it. -->
+
+# Where a training step spends its time
+
+Steps of each task on the example data, with the settings that the task chooses itself, on one thread (`make profile`).
+*Kernels* are the time loops of recurrent layers, *products* matrix products and convolutions, forward and backward;
+*others* is what else PyTorch computes (softmax, losses, norms, the optimiser), *Python* what is left of the step: calls
+of operations, the next batch, which is made on the same thread, and what the profiler itself costs. The example data
+are small, and so are the models that are chosen for them.
+
+"""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Of a training step.
+
+    Args:
+        milliseconds: on the clock, without the profiler.
+        kernels, products, others, python: shares of it, which add up to 1.
+        slowest: the operation outside kernels and products that takes the most, and its share.
+    """
+
+    milliseconds: float
+    kernels: float
+    products: float
+    others: float
+    python: float
+    slowest: tuple[str, float]
+
+
+def group_of(operation: str) -> str:
+    """Which group an operation belongs to, by the profiler's name of it.
+
+    Example:
+        >>> group_of("aten::addmm"), group_of("remanence::layer_backward"), group_of("aten::tanh")
+        ('products', 'kernels', 'others')
+    """
+    return next((group for group, pattern in _GROUPS if re.match(pattern, operation)), "others")
+
+
+def measure(name: str) -> Shares:
+    """Profile the training steps of one row."""
+    file, options = PROFILES[name]
+    opened = open_data(ROOT / "examples" / "data" / file, settings_from(options))
+    torch.manual_seed(0)
+    updater = Updater(Job(opened.task, opened.prepared, opened.settings, 0, name))
+    step = _stepper(updater)
+    for _ in range(WARM):
+        step()
+    began = time.perf_counter()
+    for _ in range(TIMED):
+        step()
+    seconds = (time.perf_counter() - began) / TIMED
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        began = time.perf_counter()
+        for _ in range(TIMED):
+            step()
+        whole = (time.perf_counter() - began) / TIMED
+    events = [(event.key, event.self_cpu_time_total / 1e6 / TIMED) for event in found.key_averages()]
+    return replace(shares(events, whole), milliseconds=1000 * seconds)
+
+
+def shares(events: list[tuple[str, float]], seconds: float) -> Shares:
+    """Share a step of so many seconds out over the groups, from the seconds of each operation.
+
+    Example:
+        >>> found = shares([("aten::mm", 0.3), ("remanence::layer", 0.4), ("aten::tanh", 0.1)], 1.0)
+        >>> round(found.products, 2), round(found.kernels, 2), round(found.python, 2), found.slowest[0]
+        (0.3, 0.4, 0.2, 'aten::tanh')
+    """
+    totals: dict[str, float] = dict.fromkeys(("kernels", "products", "others"), 0.0)
+    for operation, spent in events:
+        totals[group_of(operation)] += spent
+    outside = [(operation, spent) for operation, spent in events if group_of(operation) == "others"]
+    slowest = max(outside, key=lambda pair: pair[1], default=("–", 0.0))
+    # No share is more than there is, should operations have run side by side.
+    whole = max(seconds, sum(totals.values()))
+    rest = 1 - sum(totals.values()) / whole
+    parts = {group: spent / whole for group, spent in totals.items()}
+    return Shares(1000 * seconds, **parts, python=rest, slowest=(slowest[0], slowest[1] / whole))
+
+
+def _stepper(updater: Updater) -> Callable[[], None]:
+    """A function that learns from the next batch, batches made as in training, on this thread."""
+    part, options = updater.job.prepared.train, updater.options
+    size, random = options.batch_size or 32, np.random.default_rng(0)
+    at = 0
+
+    def step() -> None:
+        nonlocal at
+        # A long text is read on; other examples are drawn.
+        index = np.arange(size) if part.stream else np.sort(random.choice(len(part), min(size, len(part)), False))
+        at += 1
+        updater.update(part.batch(index), 1e-3, at)
+
+    return step
+
+
+def rows(names: list[str]) -> list[str]:
+    """A table in Markdown, one line a row of `PROFILES`."""
+    lines = ["| task | ms a step | kernels | products | both | others | Python | slowest of the others |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    for name in names:
+        found = measure(name)
+        numbers = (found.kernels, found.products, found.kernels + found.products, found.others, found.python)
+        shown = " | ".join(f"{100 * number:.0f} %" for number in numbers)
+        slowest = f"`{found.slowest[0]}` {100 * found.slowest[1]:.0f} %"
+        lines.append(f"| {name} | {found.milliseconds:.0f} | {shown} | {slowest} |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Where the time of a training step goes.")
+    parser.add_argument("names", nargs="*", metavar="TASK", help="rows; all by default")
+    parser.add_argument("--write", action="store_true", help="write docs/profile.md")
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    table = rows(chosen.names or list(PROFILES))
+    if chosen.write:
+        PAGE.write_text(HEAD + "\n".join(table) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

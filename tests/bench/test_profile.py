@@ -1,0 +1,41 @@
+"""The profile of a training step: operations by name, shares worked by hand, and that every task has a row."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.profile import PROFILES, group_of, shares
+from remanence.tasks import TASKS
+
+
+def test_every_task_is_profiled() -> None:
+    assert {name.partition(",")[0] for name in PROFILES} == set(TASKS)
+
+
+@pytest.mark.parametrize(
+    ("operation", "group"),
+    [
+        ("aten::mm", "products"),
+        ("aten::bmm", "products"),
+        ("aten::convolution_backward", "products"),
+        ("aten::mkldnn_rnn_layer_backward", "kernels"),
+        ("remanence::layer", "kernels"),
+        ("aten::softmax", "others"),
+        ("aten::mm_reduce", "others"),
+        ("Optimizer.step#AdamW.step", "others"),
+    ],
+)
+def test_an_operation_is_counted_once_by_its_name(operation: str, group: str) -> None:
+    assert group_of(operation) == group
+
+
+def test_shares_add_up_to_the_step() -> None:
+    found = shares(
+        [("aten::mm", 0.002), ("remanence::layer", 0.005), ("aten::add", 0.0015), ("aten::tanh", 0.0005)], 0.01
+    )
+    assert (found.products, found.kernels, found.others) == pytest.approx((0.2, 0.5, 0.2))
+    assert found.python == pytest.approx(0.1) and found.milliseconds == pytest.approx(10)
+    assert found.slowest == ("aten::add", pytest.approx(0.15))
+    # Where the profiler says more than the clock, no share is lost.
+    more = shares([("aten::mm", 0.03), ("aten::add", 0.01)], 0.02)
+    assert (more.products, more.others, more.python) == pytest.approx((0.75, 0.25, 0.0))
