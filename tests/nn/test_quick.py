@@ -26,19 +26,28 @@ pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not sup
 SHAPES = [(1, 63, 1, 5), (3, 7, 4, 33), (5, 63, 17, 64)]
 
 
-@pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each call took the short way."""
+def _watch(monkeypatch: pytest.MonkeyPatch, name: str) -> list[bool]:
+    """Whether each call of a function of `quick` found the short way."""
     found: list[bool] = []
-    usual = quick.run
+    usual = getattr(quick, name)
 
     def run(*arguments: Any) -> Any:
         done = usual(*arguments)
         found.append(done is not None)
         return done
 
-    monkeypatch.setattr(quick, "run", run)
+    monkeypatch.setattr(quick, name, run)
     return found
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    return _watch(monkeypatch, "run")
+
+
+@pytest.fixture
+def cells_taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    return _watch(monkeypatch, "run_cell")
 
 
 def _pair(name: str, features: int, hidden: int, **more: Any) -> tuple[Any, Any]:
@@ -166,21 +175,6 @@ def test_what_is_unlike_takes_the_usual_way(taken: list[bool]) -> None:
         with pytest.raises(Exception, match="5"):
             _pair("LSTM", 4, 8)[0](torch.randn(9, 3, 5))
     assert not any(taken)
-
-
-@pytest.fixture
-def cells_taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each call of a cell took the short way."""
-    found: list[bool] = []
-    usual = quick.run_cell
-
-    def run(*arguments: Any) -> Any:
-        done = usual(*arguments)
-        found.append(done is not None)
-        return done
-
-    monkeypatch.setattr(quick, "run_cell", run)
-    return found
 
 
 def _asked(layer: Recurrent, data: torch.Tensor, state: dict[str, torch.Tensor] | None) -> list[torch.Tensor | None]:
