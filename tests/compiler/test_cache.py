@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from remanence.compiler import cache, kernel
-from remanence.nn import fused
+from remanence.nn import fused, quick
 
 # Trains a small cell for three steps; `bits` is every bit of its weights.
 SCRIPT = """
@@ -37,7 +37,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _bits() -> str:
     """Run the script in this process, as if no kernel had been asked for before."""
-    forget = (kernel._BUILT.clear, kernel.tiles.cache_clear, fused._failure.cache_clear, fused._built.cache_clear)
+    found = (kernel.tiles, fused._failure, fused._built, quick._loops, quick._cell_loops)
+    forget = (kernel._BUILT.clear, *(known.cache_clear for known in found))
     for each in forget:
         each()
     names: dict[str, list[str]] = {}

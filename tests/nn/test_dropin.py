@@ -298,11 +298,12 @@ def test_what_the_user_can_mend_is_said_once(monkeypatch: pytest.MonkeyPatch) ->
     def missing(name: str) -> None:
         raise ImportError("No module named 'numba'")
 
-    from remanence.nn import fused, route
+    from remanence.nn import fused, quick, route
 
     monkeypatch.setattr(fused.importlib, "import_module", missing)
-    fused._missing.cache_clear()
-    route._warn.cache_clear()
+    found = (fused._missing, quick._loops, route._warn)
+    for known in found:
+        known.cache_clear()
     try:
         theirs, layer = twins("gru")
         data = torch.randn(TIME, 2, FEATURES, dtype=torch.float64)
@@ -314,8 +315,8 @@ def test_what_the_user_can_mend_is_said_once(monkeypatch: pytest.MonkeyPatch) ->
             layer(data)
             assert (layer.path, layer.path_reason[:16]) == ("torch", "numba is missing")
     finally:
-        fused._missing.cache_clear()
-        route._warn.cache_clear()
+        for known in found:
+            known.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["RNNCell", "LSTMCell", "GRUCell"])
