@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -165,6 +166,11 @@ def fit_numbers(
         notes.append(f"windows of {window} steps, {margin} more read on either side (--window, --margin)")
     # A frame is named by its file and by the moment it begins at.
     named = (settings.sequence, settings.time) if records.form is None else (settings.input, "time")
+    # What is taken of sounds and videos says all else of them.
+    columns: dict[str, Any] = {} if records.form is not None else {
+        "missing": settings.missing, "position": settings.position, "motion": kinds, "motion_steps": steps,
+        "sample_rate": settings.sample_rate,
+    }  # fmt: skip
     encoders = TagEncoders(
         input=settings.input,
         label=settings.label or "label",
@@ -172,11 +178,7 @@ def fit_numbers(
         time=named[1],
         labels=labels,
         scheme=scheme,
-        missing=settings.missing,
-        position=settings.position,
-        motion=kinds,
-        motion_steps=steps,
-        sample_rate=settings.sample_rate,
+        **columns,
         window=window,
         margin=margin if window else 0,
         sound=records.form if isinstance(records.form, SoundForm) else None,
