@@ -119,6 +119,14 @@ class Shape:
             for back, room in _ROOM.items()
         }
 
+    def row(self, state: str) -> int:
+        """Numbers in a row of a state."""
+        return self.padded[self.kernel.step.sizes[state]]
+
+    def at_once(self, rows: Rows, backward: bool) -> int:
+        """Rows of a few steps that are worked on at once: at least all that a thread has of one step."""
+        return max(self.most[backward], rows.longest)
+
     @cached_property
     def gradient_size(self) -> int:
         """Numbers in all gradients of one thread."""
@@ -141,7 +149,7 @@ class Shape:
         keep = backward or self.keeping
         head = {"spread": known.spread, "gather": known.gather, "sums": known.sums, "fill": known.fill}
         head |= {"sign": -1 if self.backwards else 1, "keep": int(keep)}
-        head |= {"most": max(self.most[backward], rows.longest)}
+        head |= {"most": self.at_once(rows, backward)}
         if backward:
             head["z_size"] = self.gradient_size
         return numbers(head, [self.true[name] for name in sizes_of(self.kernel.step)], rows)
@@ -200,23 +208,21 @@ class Shape:
             for array, pairs in found.items()
         }
 
-    def scratch(self, ahead: int) -> Scratch:
-        """What lies where, for so many rows ahead of a few steps."""
+    def scratch(self, rows: Rows) -> Scratch:
+        """The work of a forward loop; the rows of lanes that are packed lie in the memory of the matrices."""
         layout, packing = self.kernel.forward, self.packing[False]
-        sizes = {"w": packing.size, "g": ahead * self.width("g"), "k": self.batch * self.width("k")}
-        sizes["l"] = self.rows.parts * self.width("l")
+        sizes = {"w": packing.size, "g": rows.parts * self.at_once(rows, False) * self.width("g")}
+        sizes |= {"k": self.batch * self.width("k"), "l": rows.parts * self.width("l")}
         if not self.keeping:
             sizes["s"] = self.batch * self.width("s")
-        for name in layout.passing:
-            sizes[f"x_{name}"] = 2 * self.batch * self.padded[self.kernel.step.sizes[name]]
+        sizes |= {f"x_{name}": 2 * self.batch * self.row(name) for name in layout.passing}
         found = Scratch.of(sizes, self.dtype.itemsize)
-        # Rows of lanes lie in the memory of the matrices.
         return Scratch({**found.places, **packing.lines}, found.size)
 
     @cached_property
     def whole_scratch(self) -> Scratch:
         """Of the whole batch."""
-        return self.scratch(self.rows.parts * max(self.most[False], self.rows.longest))
+        return self.scratch(self.rows)
 
     @cached_property
     def keeping(self) -> bool:
@@ -289,11 +295,7 @@ class Call:
         """The plan of the memory that nobody reads behind the forward loop."""
         if self.lengths is None:
             return self.shape.whole_scratch
-        return self.shape.scratch(self.rows.parts * self.most(False))
-
-    def most(self, backward: bool) -> int:
-        """Rows of a few steps that are worked on at once."""
-        return max(self.shape.most[backward], self.rows.longest)
+        return self.shape.scratch(self.rows)
 
     def sorted(self, rest: tuple[Tensor, ...]) -> tuple[dict[str, Tensor], tuple[Tensor, ...], dict[str, Tensor]]:
         """What is given, parameter tensors and states, from all tensors but the input."""

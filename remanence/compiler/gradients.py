@@ -47,7 +47,11 @@ def fused_gradients(
     count = 1 + len(call.step.given)
     found = _parameter_gradients(call, tensors, arrays, wanted[count : count + len(tensors)])
     sizes = [call.shape.true[call.step.sizes[name]] for name in call.step.state]
-    starts = [arrays[f"y_{n}"][0][:, :size] for n, size in zip(call.step.state, sizes, strict=True)]
+    # Apart from the work, which is much larger.
+    starts = [
+        arrays[f"y_{name}"][0, :, :size].clone() if want else None
+        for name, size, want in zip(call.step.state, sizes, wanted[count + len(tensors) :], strict=True)
+    ]
     outside = [
         _outside_gradient(call, arrays["q"], name) if want else None
         for name, want in zip(("", *call.step.given), wanted[:count], strict=True)

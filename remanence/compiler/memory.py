@@ -15,6 +15,7 @@ from remanence.compiler.call import Call, Shape
 from remanence.compiler.ir import SCALAR
 from remanence.compiler.layout import Home
 from remanence.compiler.schedule import ONCE
+from remanence.compiler.work import backward_work
 
 __all__ = [
     "arriving", "backward_memory", "entries", "finals", "forward_memory", "kept_shapes", "once", "packed_memory",
@@ -36,7 +37,7 @@ def forward_memory(
         arrays["u"] = _outside(call, inputs, given)
     arrays |= _packed(call, tensors, call.scratch.part(whole, "w"))
     for name, start in state.items():
-        size = shape.padded[call.step.sizes[name]]
+        size = shape.row(name)
         if name in layout.passing:
             entry = call.scratch.part(whole, f"x_{name}")[: batch * size].view(batch, size)
         else:
@@ -65,7 +66,7 @@ def kept_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
         shapes["u"] = (time, batch, shape.width("u"))
     for name in kernel.step.state:
         kept = 2 if name in kernel.forward.passing else time + 1
-        shapes[f"x_{name}"] = (kept, batch, shape.padded[kernel.step.sizes[name]])
+        shapes[f"x_{name}"] = (kept, batch, shape.row(name))
     return shapes
 
 
@@ -197,24 +198,18 @@ def backward_memory(
     call: Call, kept: Mapping[str, Tensor], tensors: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...]
 ) -> dict[str, Tensor]:
     """The memory of a backward pass."""
-    shape, dtype = call.shape, call.shape.dtype
-    batch, parts = shape.batch, call.rows.parts
-    arrays = {
-        **kept,
-        "w": borrow((shape.packing[True].size,), dtype),
-        "d": borrow((parts * call.most(True) * shape.width("d", True),), dtype),
-        "k": borrow((batch * shape.width("k", True),), dtype),
-        "l": borrow((parts * shape.width("l", True),), dtype),
-        "a": borrow((parts, shape.width("v")), dtype).zero_(),
-        "z": borrow((parts, shape.gradient_size), dtype).zero_(),
-        "q": borrow((shape.time, batch, shape.width("q", True)), dtype),
-        "e": arriving(shape, gradients[0]),
-    }
+    shape, dtype, parts = call.shape, call.shape.dtype, call.rows.parts
+    plan = backward_work(shape, call.rows)
+    whole = borrow((plan.size,), dtype)
+    whole[plan.places["a"][0] :].zero_()
+    arrays = {**kept, **{name: plan.part(whole, name) for name in plan.places}, "e": arriving(shape, gradients[0])}
+    arrays |= {"a": arrays["a"].view(parts, shape.width("v")), "z": arrays["z"].view(parts, shape.gradient_size)}
+    arrays["q"] = borrow((shape.time, shape.batch, shape.width("q", True)), dtype)
     call.pack(tensors, arrays["w"], True)
     if call.lengths is not None:
         arrays["q"].zero_()
     for name, final in zip(call.step.state, gradients[1:], strict=True):
-        adjoint = arrays[f"y_{name}"] = torch.zeros(2, batch, shape.padded[call.step.sizes[name]], dtype=dtype)
+        adjoint = arrays[f"y_{name}"] = arrays[f"y_{name}"].view(2, shape.batch, shape.row(name))
         if final is not None:
             adjoint[:, :, : final.shape[-1]] = final
     return arrays
@@ -222,7 +217,7 @@ def backward_memory(
 
 def arriving(shape: Shape, gradient: Tensor | None) -> Tensor:
     """The gradient of the output, readable in whole registers."""
-    width = shape.padded[shape.kernel.step.sizes[shape.kernel.step.output]]
+    width = shape.row(shape.kernel.step.output)
     if gradient is None:
         return torch.zeros(1, 1, width, dtype=shape.dtype).expand(shape.time, shape.batch, width)
     if gradient.shape[-1] == width and gradient.stride(2) == 1:

@@ -49,9 +49,9 @@ class OneStep:
         call = Call(shape, Reading(), shape.rows)
         width = shape.padded["input"]
         self.x = torch.zeros(batch, width, dtype=dtype) if read is None else read
-        self.states = {name: torch.zeros(2, batch, shape.padded[step.sizes[name]], dtype=dtype) for name in step.state}
+        self.states = {name: torch.zeros(2, batch, shape.row(name), dtype=dtype) for name in step.state}
         made = {
-            "g": torch.zeros(shape.threads * call.most(False) * shape.width("g"), dtype=dtype),
+            "g": torch.zeros(shape.threads * shape.at_once(call.rows, False) * shape.width("g"), dtype=dtype),
             "k": torch.zeros(batch * shape.width("k"), dtype=dtype),
             "l": torch.zeros(shape.threads * shape.width("l"), dtype=dtype),
             "s": torch.zeros(batch, shape.width("s"), dtype=dtype),

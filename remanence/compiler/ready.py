@@ -19,9 +19,8 @@ from torch import Tensor
 from remanence.compiler import threads
 from remanence.compiler.arena import borrow
 from remanence.compiler.call import PACK_AT, Shape, kernel_at
-from remanence.compiler.layout import Layout
 from remanence.compiler.rows import HEAD
-from remanence.compiler.scratch import Scratch
+from remanence.compiler.work import kept
 
 __all__ = ["IN", "KEPT", "OUT", "WORK", "Loop", "Ready", "able", "apart"]
 
@@ -86,19 +85,18 @@ class Ready:
     def __init__(self, shape: Shape, strides: tuple[int, int]) -> None:
         step, layout, wide = shape.kernel.step, shape.kernel.forward, shape.dtype.itemsize
         self.shape, self.work, self._wide = shape, shape.whole_scratch, wide
-        self.kept = _kept(shape, layout)
+        self.kept = kept(shape)
         self.homes = {name: (WORK, begin) for name, (begin, _) in self.work.places.items()}
         self.homes |= {name: (KEPT, begin) for name, (begin, _) in self.kept.places.items() if name != "v"}
         self.homes |= {"x": (IN, 0), f"x_{step.output}": (OUT, 0)}
         self._loop = Loop(shape, False, self.homes)
         self._loop.numbers[[HEAD.index("x_time"), HEAD.index("x_row")]] = strides
-        size = shape.padded[step.sizes[step.output]]
-        self._states = (shape.time + 1, shape.batch, size)
+        self._states = (shape.time + 1, shape.batch, shape.row(step.output))
         # Of each state: its piece, numbers in an entry's row, how many of them count, where the first and last entry
         # begin.
         self._entries = []
         for name in step.state:
-            (piece, begin), row = self.homes[f"x_{name}"], shape.padded[step.sizes[name]]
+            (piece, begin), row = self.homes[f"x_{name}"], shape.row(name)
             first, last = (shape.time, 0) if shape.backwards else (0, shape.time)
             if name in layout.passing:
                 # It has two entries, taken by turns.
@@ -128,8 +126,8 @@ class Ready:
         """
         dtype = flow.dtype
         work, out = borrow((self.work.size,), dtype), borrow(self._states, dtype)
-        kept = borrow((self.kept.size,), dtype) if self.kept.size else work
-        pieces, held = (work.data_ptr(), kept.data_ptr(), out.data_ptr(), flow.data_ptr()), (work, kept, out)
+        left = borrow((self.kept.size,), dtype) if self.kept.size else work
+        pieces, held = (work.data_ptr(), left.data_ptr(), out.data_ptr(), flow.data_ptr()), (work, left, out)
         for piece, begin, size in self._zeroed:
             ctypes.memset(pieces[piece] + begin, 0, size)
         for value, (piece, row, true, first, _) in zip(starts, self._entries, strict=bool(starts)):
@@ -148,19 +146,7 @@ class Ready:
                 ctypes.memmove(end, pieces[piece] + last * self._wide, self.shape.batch * row * self._wide)
             else:
                 final.copy_(torch.as_strided(held[piece], (self.shape.batch, true), (row, 1), last))
-        return shown, finals, (kept, out)
-
-
-def _kept(shape: Shape, layout: Layout) -> Scratch:
-    """What lies where in the piece that backward reads."""
-    step, sizes = shape.kernel.step, {}
-    if shape.keeping:
-        sizes["s"] = shape.time * shape.batch * shape.width("s")
-        sizes["v"] = shape.width("v")
-    for name in step.state:
-        if name != step.output and name not in layout.passing:
-            sizes[f"x_{name}"] = (shape.time + 1) * shape.batch * shape.padded[step.sizes[name]]
-    return Scratch.of({name: size for name, size in sizes.items() if size}, shape.dtype.itemsize)
+        return shown, finals, (left, out)
 
 
 def apart(view: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ from torch import Tensor
 from remanence.compiler.arena import borrow
 from remanence.compiler.gradients import Collecting, home_of_gradient
 from remanence.compiler.memory import arriving
-from remanence.compiler.ready import WORK, Loop, Ready
+from remanence.compiler.ready import KEPT, WORK, Loop, Ready
 from remanence.compiler.rows import HEAD
-from remanence.compiler.scratch import Scratch
+from remanence.compiler.work import backward_work
 
 __all__ = ["Back"]
 
@@ -26,25 +26,17 @@ class Back:
 
     def __init__(self, ready: Ready) -> None:
         shape = self._shape = ready.shape
-        step, parts, wide = shape.kernel.step, shape.rows.parts, shape.dtype.itemsize
-        most = max(shape.most[True], shape.rows.longest)
-        sizes = {"w": shape.packing[True].size, "d": parts * most * shape.width("d", True)}
-        sizes |= {"k": shape.batch * shape.width("k", True), "l": parts * shape.width("l", True)}
-        # From here on zero: what is added to.
-        adding = {"a": parts * shape.width("v"), "z": parts * shape.gradient_size}
-        rows = {name: shape.padded[step.sizes[name]] for name in step.state}
-        adding |= {f"y_{name}": 2 * shape.batch * row for name, row in rows.items()}
-        self._work = Scratch.of({**sizes, **adding}, wide)
-        places = self._work.places
-        self._blank = (places["a"][0] * wide, (self._work.size - places["a"][0]) * wide)
+        step, wide, work = shape.kernel.step, shape.dtype.itemsize, backward_work(shape, shape.rows)
+        self._work, places = work, work.places
+        self._blank = (places["a"][0] * wide, (work.size - places["a"][0]) * wide)
         homes = {name: home for name, home in ready.homes.items() if home[0] != WORK}
-        homes |= {name: (1, begin) for name, (begin, _) in ready.kept.places.items()}
+        homes |= {name: (KEPT, begin) for name, (begin, _) in ready.kept.places.items()}
         homes |= {name: (WORK, begin) for name, (begin, _) in places.items()} | {"e": (_COMING, 0), "q": (_GOING, 0)}
         self._loop = Loop(shape, True, homes)
         self._strides = [HEAD.index(name) for name in ("x_time", "x_row", "e_time", "e_row", "want_x")]
         self._going = (shape.time, shape.batch, shape.width("q", True))
         self._x = home_of_gradient(shape, "")
-        self._states = [(places[f"y_{n}"][0], row, shape.true[step.sizes[n]]) for n, row in rows.items()]
+        self._states = [(places[f"y_{n}"][0], shape.row(n), shape.true[step.sizes[n]]) for n in step.state]
         self._found = {
             "a": (places["a"][0] * wide, shape.width("v")),
             "z": (places["z"][0] * wide, shape.gradient_size),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from remanence.data import times as timing
 from remanence.data.diagnose import first_flaw, line_of_row
@@ -13,6 +13,7 @@ from remanence.data.panel import Codes
 from remanence.data.records import Records
 from remanence.data.rows import Kind, Table
 from remanence.data.spills import Spill, reordered, slabs
+from remanence.data.step_columns import StepColumns, Times, step_columns
 from remanence.data.tables import chunks
 from remanence.errors import DataError
 from remanence.settings import DataSettings
@@ -68,57 +69,29 @@ def number_records(table: Table, settings: DataSettings, answers: bool) -> Recor
     """Rows are steps: gather them by sequence, in order of time."""
     label = settings.label if settings.label in table.columns and answers else None
     texts = [name for name in (label, settings.group, settings.split_column) if name and (answers or name == label)]
-    wanted: dict[str, Kind] = dict.fromkeys(settings.input, "number")
-    wanted |= dict.fromkeys([*settings.sequence, *texts], "text")
-    time_format = "row"
-    if settings.time:
-        table.need([settings.time], "time")
-        wanted[settings.time] = "time"
-        time_format = timing.guess_format(row.get(settings.time) for row in table.head) or "iso"
-    values, times, sequence = Spill(np.float64, len(settings.input)), Spill(np.int64), Spill(np.int32)
-    codes = {name: Codes() for name in ("sequence", *texts)}
-    spills = {name: Spill(np.int32) for name in texts}
-    for chunk in chunks(table, wanted):
-        values.append(np.stack([chunk[column] for column in settings.input], 1))
-        sequence.append(codes["sequence"].encode([chunk[name] for name in settings.sequence]))
-        for name in texts:
-            spills[name].append(codes[name].encode([chunk[name]]))
-        if settings.time:
-            stamps, bad = timing.parse(chunk[settings.time], time_format)
-            if bad >= 0:
-                raise DataError(
-                    f"not a time or step number: '{chunk[settings.time][bad].as_py()}'",
-                    path=table.path,
-                    line=line_of_row(table, times.rows + bad),
-                    column=settings.time,
-                    remedy="write all times alike",
-                )
-            times.append(stamps)
-    return _gathered(
-        table,
-        settings,
-        _Columns(
-            values.finish(),
-            times.finish() if settings.time else None,
-            sequence.finish(),
-            tuple(codes["sequence"].names),
-            {name: (spills[name].finish(), tuple(codes[name].names)) for name in texts},
-            label,
-        ),
-    )
+    times = None
+    if column := settings.time:
+        table.need([column], "time")
+        time_format = timing.guess_format(row.get(column) for row in table.head) or "iso"
+        times = Times(column, "time", np.int64, lambda values, row: _stamps(table, column, values, time_format, row))
+    return _gathered(table, settings, step_columns(table, settings.input, settings.sequence, texts, times), label)
 
 
-@dataclass(frozen=True)
-class _Columns:
-    values: np.ndarray
-    times: np.ndarray | None
-    sequence: np.ndarray
-    names: tuple[str, ...]
-    texts: dict[str, tuple[np.ndarray, tuple[str, ...]]]
-    label: str | None
+def _stamps(table: Table, column: str, values: pa.Array, time_format: str, row: int) -> np.ndarray:
+    """Times or step numbers."""
+    stamps, bad = timing.parse(values, time_format)
+    if bad >= 0:
+        raise DataError(
+            f"not a time or step number: '{values[bad].as_py()}'",
+            path=table.path,
+            line=line_of_row(table, row + bad),
+            column=column,
+            remedy="write all times alike",
+        )
+    return stamps
 
 
-def _gathered(table: Table, settings: DataSettings, read: _Columns) -> Records:
+def _gathered(table: Table, settings: DataSettings, read: StepColumns, label: str | None) -> Records:
     if settings.missing == "refuse":
         for slab in slabs(read.values):
             if np.isnan(read.values[slab]).any():
@@ -146,9 +119,9 @@ def _gathered(table: Table, settings: DataSettings, read: _Columns) -> Records:
                 remedy="see --sequence: do these columns name one sequence?",
             )
         fixed[name] = sorted_codes[starts]
-    labels = fixed[read.label] if read.label else np.full(len(starts), -1, np.int32)
-    label_names = read.texts[read.label][1] if read.label else ()
-    _refuse_unlabelled(table, labels, label_names, read.label, rows)
+    labels = fixed[label] if label else np.full(len(starts), -1, np.int32)
+    label_names = read.texts[label][1] if label else ()
+    _refuse_unlabelled(table, labels, label_names, label, rows)
     split = settings.split_column
     return Records(
         table.path,
@@ -167,7 +140,7 @@ def _gathered(table: Table, settings: DataSettings, read: _Columns) -> Records:
     )
 
 
-def _order(table: Table, settings: DataSettings, read: _Columns, notes: list[str]) -> np.ndarray | None:
+def _order(table: Table, settings: DataSettings, read: StepColumns, notes: list[str]) -> np.ndarray | None:
     """The order that brings the rows of a sequence together, each in order of time; None: as they stand."""
     order = None
     if len(np.flatnonzero(np.diff(read.sequence))) + 1 != len(read.names):

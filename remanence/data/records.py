@@ -13,6 +13,7 @@ from remanence.data.diagnose import line_of_row
 from remanence.data.media.sounds import SoundForm
 from remanence.data.rows import Table, raw_rows
 from remanence.data.spills import slabs
+from remanence.data.step_records import StepRecords
 from remanence.errors import DataError
 from remanence.settings import DataSettings
 
@@ -87,7 +88,7 @@ class Records:
         return f"{self.path.name} row {row + 1}" if lines is None else f"{self.path.name}:{lines[row]}"
 
 
-def refuse_missing(records: Records, settings: DataSettings) -> None:
+def refuse_missing(records: Records | StepRecords, settings: DataSettings) -> None:
     """Refuse a NaN among the numbers of whole sequences, unless `missing` says what to do, and an infinity.
 
     Raises:

@@ -11,7 +11,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +19,12 @@ import pyarrow as pa
 
 from remanence.data import times as timing
 from remanence.data.diagnose import first_flaw, line_of_row
-from remanence.data.panel import Codes
 from remanence.data.rows import Kind, Table, as_number
 from remanence.data.sources import file_format, find, open_text
-from remanence.data.spills import Spill, full_disk, reordered, slabs
+from remanence.data.spills import full_disk, reordered, slabs
+from remanence.data.step_columns import StepColumns, Times, step_columns
 from remanence.data.step_records import StepRecords
-from remanence.data.tables import chunks, open_table
+from remanence.data.tables import open_table
 from remanence.errors import DataError
 from remanence.settings import DataSettings
 
@@ -85,17 +85,6 @@ def _plain_copy(path: Path, copy: Path) -> int:
     raise DataError("no @data line", path=path, remedy="the header of an .arff ends in @data")
 
 
-@dataclass(frozen=True)
-class _Read:
-    """Columns as they stand in the file, a row a sample."""
-
-    values: np.ndarray
-    times: np.ndarray | None
-    sequence: np.ndarray
-    names: tuple[str, ...]
-    texts: dict[str, tuple[np.ndarray, tuple[str, ...]]]
-
-
 def read_samples(path: str | Path, settings: DataSettings, *, answers: bool = True) -> StepRecords:
     """Read samples with their labels.
 
@@ -123,40 +112,23 @@ def read_samples(path: str | Path, settings: DataSettings, *, answers: bool = Tr
     return replace(_by_recording(settings, read, order), path=Path(path), line_of_step=line_of_step, notes=notes)
 
 
-def _columns(table: Table, settings: DataSettings, answers: bool) -> _Read:
-    columns = sample_columns(settings)
+def _columns(table: Table, settings: DataSettings, answers: bool) -> StepColumns:
     texts = [name for name in (settings.label, settings.group, settings.split_column) if name and answers]
-    wanted: dict[str, Kind] = dict.fromkeys(columns, "number")
-    wanted |= dict.fromkeys([*settings.sequence, *texts], "text")
-    time_format = _time_format(table, settings.time)
-    if settings.time:
-        wanted[settings.time] = "number" if time_format == "number" else "time"
-    values, times, sequence = Spill(np.float64, len(columns)), Spill(np.float64), Spill(np.int32)
-    codes = {name: Codes() for name in ("sequence", *texts)}
-    spills = {name: Spill(np.int32) for name in texts}
-    for chunk in chunks(table, wanted):
-        rows = len(chunk[next(iter(wanted))])
-        values.append(np.stack([chunk[name] for name in columns], 1) if columns else np.zeros((rows, 0)))
-        if settings.sequence:
-            sequence.append(codes["sequence"].encode([chunk[name] for name in settings.sequence]))
-        else:
-            sequence.append(np.zeros(rows, np.int32))
-        for name in texts:
-            spills[name].append(codes[name].encode([chunk[name]]))
-        if settings.time:
-            times.append(_seconds(table, settings.time, chunk[settings.time], time_format, times.rows))
-    return _Read(
-        values.finish(),
-        times.finish() if settings.time else None,
-        sequence.finish(),
-        tuple(codes["sequence"].names) or ("",),
-        {name: (spills[name].finish(), tuple(codes[name].names)) for name in texts},
-    )
+    times = None
+    if column := settings.time:
+        time_format = _time_format(table, column)
+        times = Times(
+            column,
+            "number" if time_format == "number" else "time",
+            np.float64,
+            lambda values, row: _seconds(table, column, values, time_format, row),
+        )
+    return step_columns(table, sample_columns(settings), settings.sequence, texts, times)
 
 
-def _time_format(table: Table, time: str | None) -> str:
+def _time_format(table: Table, time: str) -> str:
     """`number`, or how dates are written."""
-    head = [row.get(time) for row in table.head if row.get(time) not in (None, "")] if time else []
+    head = [row.get(time) for row in table.head if row.get(time) not in (None, "")]
     if all(as_number(value) is not None for value in head):
         return "number"
     return timing.guess_format(head) or "iso"
@@ -175,7 +147,7 @@ def _seconds(table: Table, column: str, values: np.ndarray | pa.Array, time_form
     return stamps / _SECOND
 
 
-def _refuse_missing(table: Table, settings: DataSettings, read: _Read) -> None:
+def _refuse_missing(table: Table, settings: DataSettings, read: StepColumns) -> None:
     numbers = [] if settings.missing != "refuse" else list(sample_columns(settings))
     times = [settings.time] if settings.time and read.times is not None else []
     empty = any(np.isnan(read.values[slab]).any() for slab in slabs(read.values)) if numbers else False
@@ -194,7 +166,7 @@ def _refuse_missing(table: Table, settings: DataSettings, read: _Read) -> None:
         )  # fmt: skip
 
 
-def _by_recording(settings: DataSettings, read: _Read, order: np.ndarray | None) -> StepRecords:
+def _by_recording(settings: DataSettings, read: StepColumns, order: np.ndarray | None) -> StepRecords:
     """The rows in their new order, cut into recordings."""
 
     def ordered(array: np.ndarray) -> np.ndarray:
@@ -224,7 +196,7 @@ def _by_recording(settings: DataSettings, read: _Read, order: np.ndarray | None)
     )
 
 
-def _order(table: Table, settings: DataSettings, read: _Read) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def _order(table: Table, settings: DataSettings, read: StepColumns) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """The order that brings recordings together, None where the file has it; and a note of what was mended."""
     order, notes = None, []
     if len(np.flatnonzero(np.diff(read.sequence))) + 1 != len(read.names):

@@ -94,13 +94,9 @@ def read_skeletons(path: str | Path, settings: DataSettings, *, answers: bool = 
 
 def read_skeleton_steps(path: str | Path, settings: DataSettings, *, answers: bool = True) -> StepRecords:
     """Read every sequence of a file, with a label a frame; see `read_skeletons`."""
-    path = find(path)
-    file = _read(path, settings, answers, by_frame=True)
-    as_records = Records(path, file.marks if file.marks is not None else np.zeros(len(file.names), np.int32), (),
-                         names=file.names, columns=file.columns, values=file.frames, offsets=file.offsets)  # fmt: skip
-    refuse_missing(as_records, settings)
-    return StepRecords(
-        path,
+    file = _read(find(path), settings, answers, by_frame=True)
+    records = StepRecords(
+        find(path),
         file.offsets,
         *file.labels,
         lambda step: 0,
@@ -112,6 +108,8 @@ def read_skeleton_steps(path: str | Path, settings: DataSettings, *, answers: bo
         marks=file.marks,
         mark_names=file.mark_names,
     )
+    refuse_missing(records, settings)
+    return records
 
 
 def _read(path: Path, settings: DataSettings, answers: bool, *, by_frame: bool) -> _File:

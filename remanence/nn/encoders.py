@@ -5,6 +5,8 @@ An encoder carries what the next chunk of a sequence needs to know of this one i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +16,7 @@ from remanence.nn.convolution import surround
 from remanence.nn.pool import State, latest
 from remanence.sequences import Sequences
 
-__all__ = ["NumberEncoder", "TokenEncoder"]
+__all__ = ["NumberEncoder", "TokenDropout", "TokenEncoder"]
 
 _DIFFERENCE_SCALE = 3.0
 _APART = 7919
@@ -104,23 +106,40 @@ def _displacement(inputs: Sequences, state: State) -> tuple[Tensor, State]:
     return data - first[:, None], {"encoder.first": first[None]}
 
 
+@dataclass(frozen=True)
+class TokenDropout:
+    """What is left out of tokens in training.
+
+    Args:
+        whole: rate at which a token's own vector is dropped whole.
+        feature: rate at which single features are dropped.
+        locked: a token that is dropped whole is dropped wherever it stands in a batch.
+        singles: how many of the last tokens training has once.
+        unknown: rate at which each of these gets the vector of unknown tokens, so that it is learnt, too.
+
+    References:
+        Tokens dropped wherever they stand: Gal & Ghahramani 2016, arXiv:1512.05287, §4.
+        Rare tokens unknown at times: Lample et al. 2016, arXiv:1603.01360, §4.1 (singletons, at a rate of 0.5).
+    """
+
+    whole: float = 0.0
+    feature: float = 0.0
+    locked: bool = False
+    singles: int = 0
+    unknown: float = 0.0
+
+
 class TokenEncoder(nn.Module):
-    """A learnt vector for each token; whole tokens dropped in training; optionally vectors of runs of tokens added.
+    """A learnt vector for each token; optionally vectors of runs of tokens added.
 
     Args:
         vocabulary: tokens known, those for padding and unknown tokens included.
         size: features of a token's vector.
-        token_dropout: rate at which a token's own vector is dropped whole in training.
+        dropout: what is left out in training; None for nothing.
         runs: which runs, ending at the token, have a vector too; None for none.
         rows: rows of the table of each length of run, which a hash of the run shares out.
-        dropout: rate of dropout of single features, in training.
-        locked: a dropped token is dropped wherever it stands in a batch.
-        singles: how many of the last tokens training has once.
-        unknown: rate at which each of these gets the vector of unknown tokens in training, so that it is learnt, too.
 
     References:
-        Rare tokens unknown at times: Lample et al. 2016, arXiv:1603.01360, §4.1 (singletons, at a rate of 0.5).
-        Tokens dropped wherever they stand: Gal & Ghahramani 2016, arXiv:1512.05287, §4.
         Runs shared out by a hash: Joulin, Grave, Bojanowski & Mikolov 2017, arXiv:1607.01759, §2.2.
     """
 
@@ -130,18 +149,14 @@ class TokenEncoder(nn.Module):
         self,
         vocabulary: int,
         size: int,
+        dropout: TokenDropout | None = None,
         *,
-        token_dropout: float = 0.0,
         runs: Runs | None = None,
         rows: int = 2**15,
-        dropout: float = 0.0,
-        locked: bool = False,
-        singles: int = 0,
-        unknown: float = 0.0,
     ) -> None:
         super().__init__()
-        self.token_dropout, self.rows, self.locked = token_dropout, rows, locked
-        self.rare_from, self.unknown = vocabulary - singles, unknown
+        self.left_out, self.rows = dropout or TokenDropout(), rows
+        self.rare_from = vocabulary - self.left_out.singles
         self.vectors = nn.Embedding(vocabulary, size)
         self.run_vectors = nn.ModuleList(nn.Embedding(rows, size) for _ in range(runs.longest - 1 if runs else 0))
         # Follows from the encoders, so it is no part of the weights.
@@ -149,7 +164,7 @@ class TokenEncoder(nn.Module):
         nn.init.normal_(self.vectors.weight, std=0.1)
         for table in self.run_vectors:
             nn.init.normal_(table.weight, std=0.05)  # type: ignore[arg-type]
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(self.left_out.feature)
         self.output_size = size
 
     def forward(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:
@@ -157,11 +172,12 @@ class TokenEncoder(nn.Module):
         mask = inputs.mask()
         tokens = torch.where(mask, inputs.data, 0)
         data = self.vectors(self._some_unknown(tokens))
-        if self.training and self.token_dropout > 0:
-            shape = (len(self.vectors.weight),) if self.locked else tokens.shape
-            kept = torch.rand(shape, device=tokens.device) >= self.token_dropout
-            kept = kept[tokens] if self.locked else kept
-            data = data * (kept[..., None] / (1 - self.token_dropout))
+        left_out = self.left_out
+        if self.training and left_out.whole > 0:
+            shape = (len(self.vectors.weight),) if left_out.locked else tokens.shape
+            kept = torch.rand(shape, device=tokens.device) >= left_out.whole
+            kept = kept[tokens] if left_out.locked else kept
+            data = data * (kept[..., None] / (1 - left_out.whole))
         carried: State = {}
         reach = len(self.run_vectors)
         if reach:
@@ -178,7 +194,7 @@ class TokenEncoder(nn.Module):
         return Sequences(data, inputs.lengths), carried
 
     def _some_unknown(self, tokens: Tensor) -> Tensor:
-        if not self.training or self.unknown == 0:
+        if not self.training or self.left_out.unknown == 0:
             return tokens
-        chosen = torch.rand(tokens.shape, device=tokens.device) < self.unknown
+        chosen = torch.rand(tokens.shape, device=tokens.device) < self.left_out.unknown
         return torch.where((tokens >= self.rare_from) & chosen, UNKNOWN, tokens)

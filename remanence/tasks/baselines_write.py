@@ -5,6 +5,7 @@ Each answers as a decoder does (see `nn.written`), without costs, chances and al
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
@@ -95,8 +96,38 @@ class Lead(CopySource):
         return (*super()._written(source)[: self._length], END)
 
 
+class _Nearest(Baseline):
+    """The text of the training source that is nearest, by what a batch of sources is told by."""
+
+    def __init__(self) -> None:
+        self._known: Any = None
+        self._texts: list[tuple[int, ...]] = []
+
+    def fit(self, train: Part, valid: Part) -> None:
+        told = []
+        for batch in thinned(train, MOST_EXAMPLES):
+            told.append(self._told(batch.inputs))
+            self._texts += _texts(batch)
+        self._keep(told)
+
+    def predict(self, batch: Batch) -> Tensor:
+        return _answer([self._texts[place] for place in self._places(self._told(batch.inputs))], batch)
+
+    @abstractmethod
+    def _told(self, inputs: Sequences) -> Any:
+        """What sources are compared by, a row each."""
+
+    @abstractmethod
+    def _keep(self, told: list[Any]) -> None:
+        """Keep what training sources are told by, batch by batch."""
+
+    @abstractmethod
+    def _places(self, told: Any) -> list[int]:
+        """The nearest training source of each."""
+
+
 @final
-class NearestText(Baseline):
+class NearestText(_Nearest):
     """The text of the training source that is most alike, by the cosine of tf-idf over tokens.
 
     Args:
@@ -106,35 +137,15 @@ class NearestText(Baseline):
     name: ClassVar[str] = "nearest-text"
 
     def __init__(self, vocabulary: int) -> None:
+        super().__init__()
         self._vocabulary = vocabulary
-        self._sources: Any = None
         self._weights: Any = None
-        self._texts: list[tuple[int, ...]] = []
-
-    def fit(self, train: Part, valid: Part) -> None:
-        from scipy import sparse
-        from sklearn.feature_extraction.text import TfidfTransformer
-
-        counts = []
-        for batch in thinned(train, MOST_EXAMPLES):
-            counts.append(self._counts(batch.inputs))
-            self._texts += _texts(batch)
-        self._weights = TfidfTransformer(sublinear_tf=True).fit(sparse.vstack(counts))
-        self._sources = self._weights.transform(sparse.vstack(counts)).T.tocsr()
-
-    def predict(self, batch: Batch) -> Tensor:
-        read = self._weights.transform(self._counts(batch.inputs))
-        nearest: list[int] = []
-        for start in range(0, read.shape[0], _AT_ONCE):
-            alike = (read[start : start + _AT_ONCE] @ self._sources).toarray()
-            nearest += alike.argmax(1).tolist()
-        return _answer([self._texts[place] for place in nearest], batch)
 
     @property
     def parameters(self) -> int:
-        return 0 if self._sources is None else int(self._sources.nnz)
+        return 0 if self._known is None else int(self._known.nnz)
 
-    def _counts(self, inputs: Sequences) -> sparse.csr_array:
+    def _told(self, inputs: Sequences) -> sparse.csr_array:
         """How often each token stands in each source."""
         from scipy import sparse
 
@@ -143,9 +154,22 @@ class NearestText(Baseline):
         shape = (inputs.batch, self._vocabulary)
         return sparse.csr_array((np.ones(len(rows)), (rows, tokens)), shape=shape)
 
+    def _keep(self, told: list[Any]) -> None:
+        from scipy import sparse
+        from sklearn.feature_extraction.text import TfidfTransformer
+
+        counts = sparse.vstack(told)
+        self._weights = TfidfTransformer(sublinear_tf=True).fit(counts)
+        self._known = self._weights.transform(counts).T.tocsr()
+
+    def _places(self, told: Any) -> list[int]:
+        read = self._weights.transform(told)
+        slabs = (read[start : start + _AT_ONCE] for start in range(0, read.shape[0], _AT_ONCE))
+        return [place for slab in slabs for place in (slab @ self._known).toarray().argmax(1).tolist()]
+
 
 @final
-class NearestClip(Baseline):
+class NearestClip(_Nearest):
     """The text of the training video whose mean frame, and mean change, is nearest; it knows no order.
 
     Args:
@@ -155,26 +179,23 @@ class NearestClip(Baseline):
     name: ClassVar[str] = "nearest-clip"
 
     def __init__(self, clip: Clip) -> None:
+        super().__init__()
         self._clip = clip
-        self._frames = np.zeros((0, 0))
-        self._texts: list[tuple[int, ...]] = []
-
-    def fit(self, train: Part, valid: Part) -> None:
-        frames = []
-        for batch in thinned(train, MOST_EXAMPLES):
-            frames.append(mean_frame(batch.inputs, self._clip))
-            self._texts += _texts(batch)
-        self._frames = np.concatenate(frames)
-
-    def predict(self, batch: Batch) -> Tensor:
-        found = mean_frame(batch.inputs, self._clip)
-        # |a − b|² without |a|², which is the same for every b.
-        distance = (self._frames**2).sum(1) - 2 * found @ self._frames.T
-        return _answer([self._texts[place] for place in distance.argmin(1).tolist()], batch)
 
     @property
     def parameters(self) -> int:
-        return self._frames.size
+        return 0 if self._known is None else self._known.size
+
+    def _told(self, inputs: Sequences) -> np.ndarray:
+        return mean_frame(inputs, self._clip)
+
+    def _keep(self, told: list[Any]) -> None:
+        self._known = np.concatenate(told)
+
+    def _places(self, told: Any) -> list[int]:
+        # |a − b|² without |a|², which is the same for every b.
+        distance = (self._known**2).sum(1) - 2 * told @ self._known.T
+        return distance.argmin(1).tolist()
 
 
 def _texts(batch: Batch) -> list[tuple[int, ...]]:

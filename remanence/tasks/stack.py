@@ -5,7 +5,7 @@ from __future__ import annotations
 from remanence.cells import cell as find_cell
 from remanence.data.clips import Clip
 from remanence.data.runs import Runs
-from remanence.nn.encoders import NumberEncoder, TokenEncoder
+from remanence.nn.encoders import NumberEncoder, TokenDropout, TokenEncoder
 from remanence.nn.frames import FrameEncoder
 from remanence.nn.recurrent import Recurrent, RecurrentOptions
 from remanence.nn.start import options_of
@@ -61,16 +61,14 @@ def token_encoder(
         singles: how many of the last tokens training has once.
     """
     chosen = settings.model
-    return TokenEncoder(
-        vocabulary_size,
-        chosen.embedding or 64,
-        token_dropout=chosen.embedding_dropout or 0.0,
-        runs=runs,
+    dropout = TokenDropout(
+        whole=chosen.embedding_dropout or 0.0,
+        feature=0.0 if locked else chosen.dropout or 0.0,
         locked=locked,
         singles=singles,
         unknown=settings.data.unknown or 0.0,
-        dropout=0.0 if locked else chosen.dropout or 0.0,
     )
+    return TokenEncoder(vocabulary_size, chosen.embedding or 64, dropout, runs=runs)
 
 
 def frame_encoder(clip: Clip, settings: Settings) -> FrameEncoder:

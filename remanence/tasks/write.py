@@ -18,7 +18,7 @@ from remanence.data.symbols import PADDING, UNKNOWN
 from remanence.data.text_side import TextSide
 from remanence.errors import SettingError
 from remanence.nn.decoder import Decoder, WritingOptions
-from remanence.nn.encoders import NumberEncoder, TokenEncoder
+from remanence.nn.encoders import NumberEncoder, TokenDropout, TokenEncoder
 from remanence.nn.frames import FrameEncoder
 from remanence.nn.model import SequenceModel
 from remanence.nn.recurrent import Recurrent
@@ -45,10 +45,8 @@ class Write(PairedTask):
         encoder = _source_encoder(encoders, settings)
         recurrent = recurrent_stack(encoder.output_size, settings)
         options = _options(encoders, settings)
-        tokens = TokenEncoder(
-            encoders.target.symbols.size, chosen.embedding or 64, token_dropout=chosen.embedding_dropout or 0.0,
-            dropout=dropout,
-        )  # fmt: skip
+        left_out = TokenDropout(whole=chosen.embedding_dropout or 0.0, feature=dropout)
+        tokens = TokenEncoder(encoders.target.symbols.size, chosen.embedding or 64, left_out)
         hidden = chosen.hidden or 64
         writer = Recurrent(
             chosen.cell or "lstm", tokens.output_size + (recurrent.unit_size if options.input_feeding else 0), hidden,

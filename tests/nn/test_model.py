@@ -10,7 +10,7 @@ from remanence.data.examples import Batch
 from remanence.data.runs import learn_runs
 from remanence.errors import SettingError
 from remanence.nn.convolution import MaskedNorm
-from remanence.nn.encoders import NumberEncoder, TokenEncoder
+from remanence.nn.encoders import NumberEncoder, TokenDropout, TokenEncoder
 from remanence.nn.heads import ClassifyHead, ForecastHead, StepHead
 from remanence.nn.model import SequenceModel
 from remanence.nn.recurrent import Recurrent
@@ -59,7 +59,7 @@ def test_noise_and_token_dropout_act_in_training_only() -> None:
     found = noisy.train()(inputs, {})[0].data
     assert not torch.equal(found[0], inputs.data[0]) and found[1].abs().sum() == 0
     tokens = Sequences(torch.full((4, 400), 3), torch.full((4,), 400))
-    words = TokenEncoder(9, 5, token_dropout=0.25)
+    words = TokenEncoder(9, 5, TokenDropout(whole=0.25))
     assert torch.equal(words.eval()(tokens, {})[0].data[0, 0], words.vectors.weight[3])
     dropped = words.train()(tokens, {})[0].data
     gone = (dropped == 0).all(-1)
@@ -69,7 +69,7 @@ def test_noise_and_token_dropout_act_in_training_only() -> None:
 
 def test_tokens_seen_once_are_unknown_at_times_in_training() -> None:
     torch.manual_seed(0)
-    words = TokenEncoder(9, 5, singles=2, unknown=0.25)
+    words = TokenEncoder(9, 5, TokenDropout(singles=2, unknown=0.25))
     vectors = words.vectors.weight
     tokens = Sequences(torch.tensor([6, 7, 8]).repeat_interleave(400).reshape(3, 400), torch.full((3,), 400))
     assert torch.equal(words.eval()(tokens, {})[0].data[:, 0], vectors[6:])
