@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from remanence.nn.carry import Carried
-from remanence.nn.encoders import TokenEncoder
+from remanence.nn.encoders import TokenDropout, TokenEncoder
 from remanence.nn.recurrent import Recurrent
 from remanence.nn.weight_drop import drop_recurrent_weights
 from remanence.prediction.outputs import outputs
@@ -78,7 +78,7 @@ def test_weight_drop_hides_recurrent_weights_in_training_alone() -> None:
 
 def test_a_dropped_token_is_dropped_wherever_it_stands() -> None:
     torch.manual_seed(0)
-    encoder = TokenEncoder(20, 4, token_dropout=0.5, locked=True).train()
+    encoder = TokenEncoder(20, 4, TokenDropout(0.5, locked=True)).train()
     tokens = Sequences(torch.arange(20).repeat(3, 2), torch.tensor([40, 40, 40]))
     gone = (encoder(tokens, {})[0].data == 0).all(-1)
     assert 3 < int(gone[0, :20].sum()) < 17
