@@ -14,11 +14,12 @@ References:
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 __all__ = ["FORBIDDEN", "Chain", "Lattice", "lattice_of", "log_likelihood", "log_partition", "path_score", "viterbi"]
 
@@ -108,37 +109,95 @@ def log_partition(lattice: Lattice, mask: Tensor) -> Tensor:
     if lattice.emissions.shape[1] == 0:
         return lattice.emissions.new_zeros(len(mask))
     few = lattice.emissions.shape[2] <= _FEW and lattice.emissions.shape[1] > _MANY
-    alpha = _by_pairs(lattice, mask) if few else _by_steps(lattice, mask)
-    return torch.where(mask.any(1), torch.logsumexp(alpha + lattice.end, dim=1), 0.0)
+    total = torch.logsumexp(_by_pairs(lattice, mask) + lattice.end, dim=1) if few else _by_steps(lattice, mask)
+    return torch.where(mask.any(1), total, 0.0)
 
 
 _FEW, _MANY = 6, 32
 
 
 def _by_steps(lattice: Lattice, mask: Tensor) -> Tensor:
-    """Log of the sum over the sequences that end in each label `[batch, class]`.
+    return _StepByStep.apply(*lattice, mask)  # type: ignore[no-any-return]
+
+
+class _StepByStep(torch.autograd.Function):
+    """Log of the sum over all label sequences, and how likely each label and each pair of neighbours is: its gradient.
+
+    Where a gradient is asked for, the chain is read from its end, too, in the same steps: as more rows of the batch,
+    with its transitions the other way round.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, transitions: Tensor, start: Tensor, end: Tensor, emissions: Tensor, mask: Tensor) -> Tensor:
+        if not any(ctx.needs_input_grad):
+            return torch.logsumexp(_sums(Lattice(transitions, start, end, emissions), mask)[-1] + end, dim=1)
+        both = Lattice(
+            torch.cat([transitions, transitions.mT]), torch.cat([start, end]), torch.cat([end, start]),
+            torch.cat([emissions, emissions.flip(1)]),
+        )  # fmt: skip
+        sums = _sums(both, torch.cat([mask, mask.flip(1)]))
+        total = torch.logsumexp(sums[-1, : len(mask)] + end, dim=1)
+        ctx.save_for_backward(transitions, start, end, emissions, mask, sums, total)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        transitions, start, end, emissions, mask, sums, total = ctx.saved_tensors
+        before, after = sums[:, : len(mask)].transpose(0, 1), sums[:, len(mask) :].flip(0).transpose(0, 1)
+        # A sequence without a step has no gradient.
+        weight = torch.where(mask.any(1), gradient, 0.0)[:, None]
+        whole = total[:, None]
+        labels = torch.where(mask[..., None], (before + after - emissions - whole[..., None]).exp(), 0.0)
+        paired = mask[:, 1:] & (mask.cumsum(1) > 0)[:, :-1]
+        highest = transitions.amax(dim=1, keepdim=True)
+        peak = before[:, :-1].amax(dim=2, keepdim=True)
+        left = torch.where(paired[..., None], (before[:, :-1] - peak).exp(), 0.0)
+        # Beyond this float32 has no number; a label before it then counts as impossible in the sum as well.
+        right = (after[:, 1:] + peak + highest - whole[..., None]).clamp(max=_HIGHEST).exp()
+        pairs = torch.bmm(left.mT, right) * (transitions - highest).exp()
+        return (
+            pairs * weight[..., None],
+            (sums[-1, len(mask) :] + start - whole).exp() * weight,
+            (sums[-1, : len(mask)] + end - whole).exp() * weight,
+            labels * weight[..., None],
+            None,
+        )
+
+
+_HIGHEST = 80.0
+
+
+def _sums(lattice: Lattice, mask: Tensor) -> Tensor:
+    """Log of the sum over the sequences that end in each label, after each step `[time, batch, class]`.
 
     Numerics: in log space. Of each sum over the labels before, the largest score is taken out, what is left is a
     product with the exponentials of the transitions. A label that is e^87 times (float32) less likely than the
     likeliest one counts as that unlikely.
     """
-    emissions = lattice.emissions
-    batch, time, count = emissions.shape
-    alpha, begun = emissions.new_zeros(batch, count), mask.new_zeros(batch)
-    highest = lattice.transitions.detach().amax(dim=1, keepdim=True)
-    ways, least = (lattice.transitions - highest).exp(), torch.finfo(emissions.dtype).tiny
-    for t in range(time):
-        peak = alpha.detach().amax(dim=1, keepdim=True)
-        total = torch.bmm((alpha - peak).exp()[:, None], ways)[:, 0]
-        inner = total.clamp(min=least).log() + peak + highest[:, 0]
-        following = torch.where(begun[:, None], inner, lattice.start) + emissions[:, t]
-        alpha = torch.where(mask[:, t, None], following, alpha)
-        begun = begun | mask[:, t]
-    return alpha
+    highest = lattice.transitions.amax(dim=1, keepdim=True)
+    ways, least = (lattice.transitions - highest).exp(), torch.finfo(highest.dtype).tiny
+    emissions = lattice.emissions.transpose(0, 1)[:, :, None]
+    begun = mask.cumsum(1) - mask.to(torch.int64) > 0
+    moves = (mask & begun).T[..., None, None]
+    # Before the first step that counts nothing has been read; it takes the scores of the start.
+    stays = (~mask).T[..., None, None]
+    rows, alpha = list[Tensor](), torch.zeros_like(emissions[0])
+    first = emissions + lattice.start[:, None]
+    emissions = emissions + highest
+    for t in range(len(emissions)):
+        peak = alpha.amax(dim=2, keepdim=True)
+        inner = torch.bmm((alpha - peak).exp_(), ways).clamp_(min=least).log_().add_(peak).add_(emissions[t])
+        alpha = torch.where(stays[t], alpha, torch.where(moves[t], inner, first[t]))
+        rows.append(alpha)
+    return torch.stack(rows)[:, :, 0]
 
 
 def _by_pairs(lattice: Lattice, mask: Tensor) -> Tensor:
-    """The same by the products of neighbouring steps, each a matrix of scores `[class before, class]`."""
+    """Log of the sum over the sequences that end in each label, after the last step `[batch, class]`.
+
+    By the products of neighbouring steps, each a matrix of scores `[class before, class]`.
+    """
     emissions = lattice.emissions
     batch, _, count = emissions.shape
     begun = mask.cumsum(1) > 1

@@ -117,16 +117,21 @@ def test_pack_and_read_are_inverse() -> None:
 
 @pytest.mark.parametrize("classes", [1, 2, 5])
 @pytest.mark.parametrize("time", [1, 2, 7, 63])
-def test_pairs_and_steps_give_the_same_sum_and_gradients(time: int, classes: int) -> None:
+def test_pairs_and_steps_give_the_same_sum_and_gradients(
+    time: int, classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lattice = _lattice(5, time, classes, seed=3)
     generator = torch.Generator().manual_seed(4)
     mask = torch.rand(5, time, generator=generator) < 0.7
     mask[0], mask[1] = False, True
+    weights = torch.randn(5, generator=generator, dtype=torch.float64)
     found = []
-    for way in (crf._by_pairs, crf._by_steps):
+    for few in (classes, 0):
+        monkeypatch.setattr(crf, "_FEW", few)
+        monkeypatch.setattr(crf, "_MANY", 0)
         parts = [part.clone().requires_grad_() for part in lattice]
-        alpha = way(Lattice(*parts), mask)[mask.any(1)]
-        found.append((alpha, torch.autograd.grad(torch.logsumexp(alpha, 1).sum(), [parts[0], parts[1], parts[3]])))
+        total = log_partition(Lattice(*parts), mask)
+        found.append((total, torch.autograd.grad((total * weights).sum(), parts)))
     torch.testing.assert_close(found[0], found[1])
 
 
@@ -134,5 +139,19 @@ def test_long_sequences_of_few_labels_match_in_float32() -> None:
     lattice = Lattice(*(10 * part.float() for part in _lattice(3, 500, 4)))
     mask = torch.arange(500) < torch.tensor([[500], [123], [1]])
     double = Lattice(*(part.double() for part in lattice))
-    expected = torch.logsumexp(crf._by_steps(double, mask) + double.end, 1)
+    expected = crf._by_steps(double, mask)
     torch.testing.assert_close(log_partition(lattice, mask).double(), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_gradients_beside_forbidden_transitions_match_in_float32() -> None:
+    labels = ["O", *(f"{letter}-{kind}" for kind in "xyz" for letter in "BI")]
+    chain = Chain(*allowed(labels, "BIO"))
+    emissions = 10 * torch.randn(6, 9, len(labels), generator=torch.Generator().manual_seed(5))
+    mask = torch.arange(9) < torch.tensor([9, 9, 8, 5, 1, 0])[:, None]
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        packed = chain.to(dtype)(emissions.to(dtype)).detach().requires_grad_()
+        log_partition(Lattice.read(packed, 9), mask).sum().backward()
+        found.append(packed.grad.double())
+    assert len(labels) > crf._FEW
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
