@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from remanence.data.symbols import END, PADDING, UNKNOWN
 from remanence.nn.attention import Attention, Memory
 from remanence.nn.beam import Carried, search
+from remanence.nn.dropout import Dropout
 from remanence.nn.encoders import TokenEncoder
 from remanence.nn.pool import State
 from remanence.nn.readout import Readout
@@ -125,7 +126,7 @@ class Decoder(nn.Module):
         self.gate = nn.Linear(read + size + tokens.output_size, 1) if chosen.copied is not None else None
         # Follows from the encoders, so it is no part of the weights.
         self.register_buffer("copied", chosen.copied, persistent=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.readout = Readout(size, vocabulary, dropout=dropout, tied=tokens.output_size if chosen.tied else None)
 
     @property

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from remanence.data.runs import Runs, follow
 from remanence.data.tokens import UNKNOWN
 from remanence.nn.convolution import surround
+from remanence.nn.dropout import Dropout
 from remanence.nn.pool import State, latest
 from remanence.sequences import Sequences
 
@@ -55,7 +56,7 @@ class NumberEncoder(nn.Module):
         self.features = features = (1 + differences + displacement) * features
         self.convolution = nn.Conv1d(features, convolution, width) if convolution else None
         self.norm = nn.LayerNorm(convolution) if convolution else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output_size = convolution or self.features
 
     def forward(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:
@@ -164,7 +165,7 @@ class TokenEncoder(nn.Module):
         nn.init.normal_(self.vectors.weight, std=0.1)
         for table in self.run_vectors:
             nn.init.normal_(table.weight, std=0.05)  # type: ignore[arg-type]
-        self.dropout = nn.Dropout(self.left_out.feature)
+        self.dropout = Dropout(self.left_out.feature)
         self.output_size = size
 
     def forward(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from remanence.data.clips import Clip
+from remanence.nn.dropout import Dropout
 from remanence.nn.pool import State
 from remanence.sequences import Sequences
 
@@ -64,7 +65,7 @@ class FrameEncoder(nn.Module):
         self.convolutions = nn.Sequential(*layers)
         self.linear = nn.Linear(before * height * width, size)
         self.norm = nn.LayerNorm(size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:
         """Encode frames, uint8 `[batch, time, channel × height × width]`; every frame of the batch is read at once."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from remanence.nn.crf import Chain, lattice_of
+from remanence.nn.dropout import Dropout
 from remanence.nn.pool import Pool, State
 from remanence.sequences import Sequences
 
@@ -41,7 +42,7 @@ class ClassifyHead(nn.Module):
         super().__init__()
         self.pool = Pool(pool, size, backward=backward)
         self.read_pool = Pool(pool, read) if read else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         width = self.pool.output_size + beside + (self.read_pool.output_size if self.read_pool else 0)
         self.linear = nn.Linear(width, classes)
 
@@ -77,7 +78,7 @@ class TagHead(nn.Module):
         self, size: int, classes: int, *, chain: Chain | None = None, dropout: float = 0.0, calibrated: bool = False
     ) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.linear = nn.Linear(size, classes)
         self.chain = chain
         self.register_buffer("offsets", torch.zeros(classes) if calibrated else None)
@@ -136,7 +137,7 @@ class ForecastHead(nn.Module):
     ) -> None:
         super().__init__()
         self.pool = Pool("last", size, backward=backward)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.values = _Values(size, horizon, targets, quantiles)
         self.mix = nn.Linear(size + known, max(16, size // 2)) if known else None
         self.step_values = _Values(max(16, size // 2), 1, targets, quantiles) if known else None
@@ -165,7 +166,7 @@ class StepHead(nn.Module):
         super().__init__()
         self.horizon = horizon
         self.pool = Pool("last", size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.values = _Values(size + known, 1, targets, quantiles)
 
     def forward(self, vector: Tensor, future: Tensor | None) -> Tensor:

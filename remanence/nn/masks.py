@@ -13,9 +13,10 @@ from remanence.cells import Cell
 from remanence.compiler.ir import SCALAR, Step
 from remanence.compiler.masks import drop_candidates, drop_products, zone_out
 from remanence.errors import SettingError
+from remanence.nn.dropout import keep_units
 from remanence.nn.options import RecurrentOptions
 
-__all__ = ["Mask", "MaskedCells", "draw", "keep_units", "masked_cells"]
+__all__ = ["Mask", "MaskedCells", "draw", "masked_cells"]
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,3 @@ def draw(masks: tuple[Mask, ...], sizes: Mapping[str, int], like: Tensor) -> dic
                 shared[mask.together] = chance
             drawn[mask.name] = (chance < mask.rate).to(like.dtype)
     return drawn
-
-
-def keep_units(rate: float, shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Zero with probability `rate`, else 1 / (1 - rate)."""
-    return torch.empty(shape, dtype=like.dtype, device=like.device).bernoulli_(1 - rate).div_(1 - rate)

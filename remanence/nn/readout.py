@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from remanence.nn.masks import keep_units
+from remanence.nn.dropout import keep_units
 from remanence.sequences import Sequences
 
 __all__ = ["Readout"]

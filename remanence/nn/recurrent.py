@@ -20,7 +20,8 @@ from remanence.compiler.reading import Reading
 from remanence.compiler.schedule import schedule
 from remanence.nn import fused, quick, twin
 from remanence.nn.checkpoint import run_in_chunks
-from remanence.nn.masks import draw, keep_units, masked_cells
+from remanence.nn.dropout import keep_units
+from remanence.nn.masks import draw, masked_cells
 from remanence.nn.options import RecurrentOptions, check_layer, sizes_of, widths_of
 from remanence.nn.segments import cut
 from remanence.nn.shapes import check_finite, check_inputs, check_named, check_resets, quantities_of

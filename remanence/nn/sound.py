@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from remanence.nn.dropout import Dropout
 from remanence.nn.encoders import NumberEncoder
 from remanence.nn.pool import State
 from remanence.sequences import Sequences
@@ -114,7 +115,7 @@ class CTCHead(nn.Module):
         super().__init__()
         self.search: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
         self.register_buffer("decoding", torch.full((2,), -1.0))
-        self.ahead, self.dropout = ahead, nn.Dropout(dropout)
+        self.ahead, self.dropout = ahead, Dropout(dropout)
         self.weights = nn.Parameter(torch.zeros(ahead + 1, size)) if ahead else None
         if self.weights is not None:
             # At first every step answers for itself.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from remanence.errors import SettingError
 from remanence.nn.affixes import AffixEncoder
+from remanence.nn.dropout import Dropout
 from remanence.nn.encoders import TokenEncoder
 from remanence.nn.pool import State
 from remanence.nn.recurrent import Recurrent
@@ -41,7 +42,7 @@ class CharacterEncoder(nn.Module):
         self.kind, self.output_size = kind, size
         self.vectors = nn.Embedding(letters, _LETTER)
         nn.init.normal_(self.vectors.weight, std=0.3)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         if kind == "recurrent":
             half = max(1, size // 2)
             self.output_size = 2 * half
@@ -80,7 +81,7 @@ class WordEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.tokens, self.characters = tokens, characters
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output_size = tokens.output_size + (characters.output_size if characters else 0)
 
     def forward(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from remanence.cells import CELLS
 from remanence.compiler.emit_torch import evaluate
 from remanence.errors import SettingError
+from remanence.nn.dropout import keep_units
 from remanence.nn.masks import Mask, draw, masked_cells
 from remanence.nn.recurrent import Recurrent, RecurrentOptions
 from remanence.sequences import Sequences
@@ -132,7 +133,7 @@ def test_all_masks_at_once_and_on_x():
     rate = 0.25
     layer = _layer("lstm", recurrent_dropout=0.3, variational_dropout=0.2, zoneout=0.1, variational_input_dropout=rate)
     masks = _drawn(layer, 3)
-    on_x = torch.empty(1, BATCH, 2).double().bernoulli_(1 - rate) / (1 - rate)
+    on_x = keep_units(rate, (1, BATCH, 2), torch.empty(0).double())
     assert set(masks) == {"mask_g", "mask_h", "keep_h", "keep_c"}
 
     def step(p, x, now, masks):

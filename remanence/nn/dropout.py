@@ -1,0 +1,55 @@
+"""Elements left out in training, drawn at a fraction of what `torch.nn.Dropout` spends on random numbers on the CPU.
+
+There each element costs a draw of its own, at times a tenth of a whole training step; here one draw of 64 bits serves
+four elements.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Dropout", "keep_units"]
+
+_CHANCES = 1 << 16
+
+
+class Dropout(nn.Module):
+    """Elements set to zero in training at a rate, the others scaled up by what is left; nothing in evaluation.
+
+    Args:
+        rate: 0 … 1; on the CPU to the nearest of 65,536 shares.
+
+    References:
+        Srivastava et al. 2014, Dropout: a simple way to prevent neural networks from overfitting, JMLR 15.
+
+    Example:
+        >>> layer = Dropout(0.5)
+        >>> sorted(set(layer(torch.ones(100)).tolist())), bool((layer.eval()(torch.ones(100)) == 1).all())
+        ([0.0, 2.0], True)
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, data: Tensor) -> Tensor:
+        """Data of any shape, of floats."""
+        if not self.training or self.rate == 0:
+            return data
+        return data * keep_units(self.rate, data.shape, data)
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate}"
+
+
+def keep_units(rate: float, shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Zero with probability `rate`, else what keeps the mean at 1; of the dtype and device of `like`."""
+    if like.device.type != "cpu":
+        return torch.empty(shape, dtype=like.dtype, device=like.device).bernoulli_(1 - rate).div_(1 - rate)
+    dropped = min(round(rate * _CHANCES), _CHANCES - 1)
+    draws = torch.randint(-(2**63), 2**63 - 1, (-(-math.prod(shape) // 4),), dtype=torch.int64)
+    chances = draws.view(torch.int16)[: math.prod(shape)].view(shape)
+    return (chances >= dropped - _CHANCES // 2).to(like.dtype).mul_(_CHANCES / (_CHANCES - dropped))
