@@ -30,12 +30,18 @@ def test_an_operation_is_counted_once_by_its_name(operation: str, group: str) ->
 
 
 def test_shares_add_up_to_the_step() -> None:
-    found = shares(
-        [("aten::mm", 0.002), ("remanence::layer", 0.005), ("aten::add", 0.0015), ("aten::tanh", 0.0005)], 0.01
-    )
+    events = [("aten::mm", 0.002), ("remanence::layer", 0.005), ("aten::add", 0.0015), ("aten::tanh", 0.0005)]
+    found = shares(events, 0.01, 0.01)
     assert (found.products, found.kernels, found.others) == pytest.approx((0.2, 0.5, 0.2))
     assert found.python == pytest.approx(0.1) and found.milliseconds == pytest.approx(10)
     assert found.slowest == ("aten::add", pytest.approx(0.15))
-    # Where the profiler says more than the clock, no share is lost.
-    more = shares([("aten::mm", 0.03), ("aten::add", 0.01)], 0.02)
-    assert (more.products, more.others, more.python) == pytest.approx((0.75, 0.25, 0.0))
+    # Of 8 ms on the clock 7 are kernels and products; the rest, 3 ms under the profiler, two thirds others, is one.
+    found = shares(events, 0.01, 0.008)
+    assert (found.products, found.kernels) == pytest.approx((0.25, 0.625))
+    assert (found.others, found.python) == pytest.approx((2 / 24, 1 / 24))
+    assert found.milliseconds == pytest.approx(8) and found.slowest == ("aten::add", pytest.approx(1.5 / 24))
+
+
+def test_no_share_is_more_than_there_is() -> None:
+    more = shares([("aten::mm", 0.03), ("aten::add", 0.01)], 0.02, 0.02)
+    assert (more.products, more.others, more.python) == pytest.approx((1, 0, 0))
