@@ -129,33 +129,33 @@ class _StepByStep(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, transitions: Tensor, start: Tensor, end: Tensor, emissions: Tensor, mask: Tensor) -> Tensor:
+        highest = transitions.amax(dim=(1, 2), keepdim=True)
+        ways = (transitions - highest).exp()
         if not any(ctx.needs_input_grad):
-            return torch.logsumexp(_sums(Lattice(transitions, start, end, emissions), mask)[-1] + end, dim=1)
-        both = Lattice(
-            torch.cat([transitions, transitions.mT]), torch.cat([start, end]), torch.cat([end, start]),
-            torch.cat([emissions, emissions.flip(1)]),
+            return torch.logsumexp(_sums(ways, highest, start, emissions, mask)[-1] + end, dim=1)
+        sums = _sums(
+            torch.cat([ways, ways.mT]), highest.repeat(2, 1, 1), torch.cat([start, end]),
+            torch.cat([emissions, emissions.flip(1)]), torch.cat([mask, mask.flip(1)]),
         )  # fmt: skip
-        sums = _sums(both, torch.cat([mask, mask.flip(1)]))
         total = torch.logsumexp(sums[-1, : len(mask)] + end, dim=1)
-        ctx.save_for_backward(transitions, start, end, emissions, mask, sums, total)
+        ctx.save_for_backward(ways, highest, start, end, emissions, mask, sums, total)
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        transitions, start, end, emissions, mask, sums, total = ctx.saved_tensors
+        ways, highest, start, end, emissions, mask, sums, total = ctx.saved_tensors
         before, after = sums[:, : len(mask)].transpose(0, 1), sums[:, len(mask) :].flip(0).transpose(0, 1)
         # A sequence without a step has no gradient.
         weight = torch.where(mask.any(1), gradient, 0.0)[:, None]
         whole = total[:, None]
         labels = torch.where(mask[..., None], (before + after - emissions - whole[..., None]).exp(), 0.0)
         paired = mask[:, 1:] & (mask.cumsum(1) > 0)[:, :-1]
-        highest = transitions.amax(dim=1, keepdim=True)
         peak = before[:, :-1].amax(dim=2, keepdim=True)
         left = torch.where(paired[..., None], (before[:, :-1] - peak).exp(), 0.0)
         # Beyond this float32 has no number; a label before it then counts as impossible in the sum as well.
         right = (after[:, 1:] + peak + highest - whole[..., None]).clamp(max=_HIGHEST).exp()
-        pairs = torch.bmm(left.mT, right) * (transitions - highest).exp()
+        pairs = torch.bmm(left.mT, right) * ways
         return (
             pairs * weight[..., None],
             (sums[-1, len(mask) :] + start - whole).exp() * weight,
@@ -168,22 +168,21 @@ class _StepByStep(torch.autograd.Function):
 _HIGHEST = 80.0
 
 
-def _sums(lattice: Lattice, mask: Tensor) -> Tensor:
+def _sums(ways: Tensor, highest: Tensor, start: Tensor, emissions: Tensor, mask: Tensor) -> Tensor:
     """Log of the sum over the sequences that end in each label, after each step `[time, batch, class]`.
 
     Numerics: in log space. Of each sum over the labels before, the largest score is taken out, what is left is a
-    product with the exponentials of the transitions. A label that is e^87 times (float32) less likely than the
-    likeliest one counts as that unlikely.
+    product with the exponentials of the transitions `ways`, out of which their largest `highest` `[batch, 1, 1]` is
+    taken. A label that is e^87 times (float32) less likely than the likeliest one counts as that unlikely.
     """
-    highest = lattice.transitions.amax(dim=1, keepdim=True)
-    ways, least = (lattice.transitions - highest).exp(), torch.finfo(highest.dtype).tiny
-    emissions = lattice.emissions.transpose(0, 1)[:, :, None]
+    least = torch.finfo(ways.dtype).tiny
+    emissions = emissions.transpose(0, 1)[:, :, None]
     begun = mask.cumsum(1) - mask.to(torch.int64) > 0
     moves = (mask & begun).T[..., None, None]
     # Before the first step that counts nothing has been read; it takes the scores of the start.
     stays = (~mask).T[..., None, None]
     rows, alpha = list[Tensor](), torch.zeros_like(emissions[0])
-    first = emissions + lattice.start[:, None]
+    first = emissions + start[:, None]
     emissions = emissions + highest
     for t in range(len(emissions)):
         peak = alpha.amax(dim=2, keepdim=True)
