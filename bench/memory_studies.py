@@ -13,7 +13,7 @@ from remanence.prediction.writers import write_rows
 __all__ = ["MEMORY_STUDIES"]
 
 IMAGES = "long/mnist-train-images-idx3-ubyte.xz"
-PLAIN_RNN = {"RNN": {"cell": "rnn", "initialise": "orthogonal"}}
+PLAIN_RNN = {"RNN": {"cell": "rnn", "initialise": "orthogonal", "reach": None}}
 
 
 def _pixels(**options: Any) -> Callable[[Path, Path], dict[str, Any]]:

@@ -1,21 +1,22 @@
 """Which task uses which setting, stated once: what a task does not use is refused, and the help says whose it is.
 
 A setting without a line here is everybody's. Use depends on the task and on what is read: `differences` is for numbers
-and sounds, whatever is made of them; `beam` for tasks that write, whatever they read.
+and sounds, whatever is made of them; `beam` for tasks that write, whatever they read. Some settings act only together
+with another one: `reach` says how far `initialise` chrono is to bridge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
 from remanence.errors import SettingError
 from remanence.settings import Settings
 
-__all__ = ["READS", "USES", "Read", "Uses", "refuse_unread", "refuse_unused", "remark"]
+__all__ = ["READS", "USES", "Read", "Uses", "refuse_idle", "refuse_unread", "refuse_unused", "remark"]
 
 Read = Literal["texts", "numbers", "sounds", "videos", "music"]
 Uses = frozenset[tuple[str, str]]
@@ -147,6 +148,46 @@ def refuse_unread(settings: Settings, task: str, read: str) -> None:
             raise SettingError(f"{task} does not use it for {read}", name=name, remedy=f"it is for {others}")
 
 
+def refuse_idle(settings: Settings, complete: Settings) -> None:
+    """Refuse what was given and does nothing without another setting.
+
+    Args:
+        settings: as given.
+        complete: with what was guessed and chosen.
+
+    Raises:
+        SettingError: the first such setting; which other one it needs.
+
+    Example:
+        >>> from remanence.settings import settings_from
+        >>> given = settings_from({"reach": 100})
+        >>> refuse_idle(given, given)
+        Traceback (most recent call last):
+            ...
+        remanence.errors.SettingError: --reach: does nothing alone — it goes with --initialise chrono
+    """
+    known = {name: value for part in _parts(complete) for name, value in part}
+    given = _named(settings)
+    for name, (other, acts, companion) in _TOGETHER.items():
+        if name in given and not acts(known[other]):
+            raise SettingError("does nothing alone", name=name, remedy=f"it goes with --{other} {companion}")
+
+
+_TOGETHER: Mapping[str, tuple[str, Callable[[Any], bool], str]] = MappingProxyType(
+    {
+        "motion": ("position", bool, "x,y"),
+        "motion_steps": ("position", bool, "x,y"),
+        "margin": ("window", lambda steps: steps != 0, "N"),
+        "coefficients": ("features", lambda kind: kind != "mel", "mfcc"),
+        "reach": ("initialise", lambda starts: "chrono" in starts, "chrono"),
+        "character_size": ("characters", lambda kind: kind not in (None, "none"), "convolution"),
+        "length_penalty": ("beam", lambda width: width != 1, "N"),
+        "language_order": ("language", lambda units: units not in (None, "none"), "words"),
+    }
+)
+"""Setting → another one, whether it acts beside a value of that, and a value beside which it does."""
+
+
 def remark(name: str) -> str:
     """Whom a setting is for, to stand behind its description; empty where it is for all.
 
@@ -177,8 +218,14 @@ def _users(uses: Uses) -> tuple[str, ...]:
 
 def _given(settings: Settings) -> tuple[str, ...]:
     """Settings that were given and are not everybody's, in the order of their statement."""
-    parts: tuple[BaseModel, ...] = settings.data, settings.model, settings.train
-    given = {
-        name for part in parts for name in part.model_fields_set if getattr(part, name) is not None and name in USES
-    }
+    given = _named(settings)
     return tuple(name for name in USES if name in given)
+
+
+def _parts(settings: Settings) -> tuple[BaseModel, ...]:
+    return settings.data, settings.model, settings.train
+
+
+def _named(settings: Settings) -> set[str]:
+    """All settings that were given."""
+    return {name for part in _parts(settings) for name in part.model_fields_set if getattr(part, name) is not None}

@@ -18,6 +18,7 @@ from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings, ModelSettings, Settings, TrainSettings, settings_from
 from remanence.settings_use import READS, USES
 from remanence.tasks import TASKS, task
+from remanence.train.opening import open_data
 from tests.tasks.test_prepared_files import FILES
 from tests.tasks.test_task_laws import CASES, Case
 
@@ -172,3 +173,32 @@ def test_what_was_not_given_is_not_taken_for_given() -> None:
     given = settings_from({"beam": 3})
     again = Settings.model_validate(given.model_dump(mode="json", exclude_unset=True))
     assert again == given and again.model.model_fields_set == {"beam"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "told"),
+    [
+        ("texts", {"reach": 9}, "--reach: does nothing alone — it goes with --initialise chrono"),
+        ("texts", {"initialise": "orthogonal", "reach": 9}, "it goes with --initialise chrono"),
+        ("sounds", {"language_order": 2}, "--language-order: does nothing alone — it goes with --language words"),
+        ("sounds", {"language": "none", "language_order": 2}, "it goes with --language words"),
+        ("sounds", {"coefficients": 5, "features": "mel"}, "it goes with --features mfcc"),
+        ("tokens", {"characters": "none", "character_size": 5}, "it goes with --characters convolution"),
+        ("samples", {"window": 0, "margin": 3}, "it goes with --window N"),
+        ("pairs", {"beam": 1, "length_penalty": 0.5}, "it goes with --beam N"),
+    ],
+)
+def test_a_setting_that_acts_only_with_another_is_refused_alone(
+    kind: str, given: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    path, options = FILES[kind](tmp_path, 0.0)
+    with pytest.raises(SettingError, match=told):
+        open_data(path, settings_from({**options, **given}))
+
+
+def test_motion_is_refused_without_a_point_that_moves(tmp_path: Path) -> None:
+    rows = "".join(f"{name},{step},{'ab'[step % 2]}\n" for name in range(8) for step in range(20))
+    (tmp_path / "heat.csv").write_text("id,heat,label\n" + rows, encoding="utf-8")
+    given = settings_from({"task": "tag", "sequence": "id", "input": "heat", "label": "label", "motion_steps": "1,2"})
+    with pytest.raises(SettingError, match="--motion-steps: does nothing alone — it goes with --position x,y"):
+        open_data(tmp_path / "heat.csv", given)

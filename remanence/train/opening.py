@@ -13,7 +13,7 @@ from remanence.errors import SettingError
 from remanence.explain.render import font_remedy
 from remanence.nn.start import unsuited
 from remanence.settings import Settings, Start
-from remanence.settings_use import refuse_unread, refuse_unused
+from remanence.settings_use import refuse_idle, refuse_unread, refuse_unused
 from remanence.tasks import task
 from remanence.tasks.task import Prepared, Task
 from remanence.train.size import check_size
@@ -64,6 +64,7 @@ def open_data(path: Path, settings: Settings) -> Opened:
     assert isinstance(prepared.encoders, Encoders)
     refuse_unread(settings, data.task, prepared.encoders.reads)
     complete = chosen.defaults(prepared, settings.model_copy(update={"data": prepared.data}))
+    refuse_idle(settings, complete)
     check_size(chosen, prepared.encoders, complete)
     return Opened(chosen, prepared, complete)
 
