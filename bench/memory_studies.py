@@ -41,6 +41,18 @@ def _adding(source: Path, folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _copy(source: Path, folder: Path) -> dict[str, Any]:
+    """Ten letters of eight, to be written down again after 30 blanks."""
+    path = folder / "copy.jsonl"
+    if not path.exists():
+        write_rows(problem_rows("copy", sequences=10_000, length=30), path)
+    return {
+        "path": path, "task": "tag", "split_column": "split", "bidirectional": False, "crf": False, "ngrams": 1,
+        "dropout": 0.0, "embedding_dropout": 0.0, "weight_decay": 0.0, "smoothing": 0.0, "embedding": 16,
+        "hidden": 128, "batch_size": 32, "learning_rate": 0.005, "initialise": "chrono,orthogonal", "epochs": 50,
+    }  # fmt: skip
+
+
 MEMORY_STUDIES: dict[str, Study] = {
     "adding": Study(
         "regress, adding problem",
@@ -50,6 +62,17 @@ MEMORY_STUDIES: dict[str, Study] = {
         "LSTM .164, GRU 5.3e-5, RNN .177, TCN 5.8e-5 (Bai et al. 2018)",
         {"mse": (0.001, "at most")},
         seeds=2,
+        beside=PLAIN_RNN,
+    ),
+    "copy": Study(
+        "tag, copy problem",
+        "ten letters of eight, 30 blanks between reading and writing them, 8,000/1,000/1,000 sequences; who writes "
+        "blanks and then guesses has an accuracy of 0.825",
+        "",
+        _copy,
+        "–",
+        {"accuracy": (0.0, "")},
+        seeds=1,
         beside=PLAIN_RNN,
     ),
     "seqmnist": Study(
