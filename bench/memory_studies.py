@@ -13,17 +13,21 @@ from remanence.prediction.writers import write_rows
 __all__ = ["MEMORY_STUDIES"]
 
 IMAGES = "long/mnist-train-images-idx3-ubyte.xz"
-PLAIN_RNN = {"RNN": {"cell": "rnn", "initialise": "orthogonal", "reach": None}}
+ONE_LAYER = {
+    "bidirectional": False, "hidden": 128, "dropout": 0.0, "weight_decay": 0.0, "initialise": "chrono,orthogonal",
+}  # fmt: skip
+"""One layer of 128 units, which answers from its memory alone."""
+RNN = {"cell": "rnn", "initialise": "orthogonal", "reach": None}
+"""The plain RNN beside it: nothing of it is to bridge steps by its biases."""
 
 
 def _pixels(**options: Any) -> Callable[[Path, Path], dict[str, Any]]:
     """One layer of 128 units, answering after the last pixel; chosen on 2,000 validation images."""
 
     def unpack(source: Path, folder: Path) -> dict[str, Any]:
-        return {
-            "path": source, "task": "classify", "split": "55000,5000,0", "pool": "last", "bidirectional": False,
-            "differences": False, "convolution": 0, "dropout": 0.0, "weight_decay": 0.0, "smoothing": 0.0,
-            "hidden": 128, "batch_size": 64, "learning_rate": 0.003, "initialise": "chrono,orthogonal", "reach": 100,
+        return ONE_LAYER | {
+            "path": source, "task": "classify", "split": "55000,5000,0", "pool": "last", "differences": False,
+            "convolution": 0, "smoothing": 0.0, "batch_size": 64, "learning_rate": 0.003, "reach": 100,
         } | options  # fmt: skip
 
     return unpack
@@ -34,10 +38,9 @@ def _adding(source: Path, folder: Path) -> dict[str, Any]:
     path = folder / "adding.parquet"
     if not path.exists():
         write_rows(problem_rows("adding", sequences=10_000, length=600), path)
-    return {
+    return ONE_LAYER | {
         "path": path, "task": "regress", "label": "sum", "split_column": "split", "pool": "last",
-        "bidirectional": False, "differences": False, "convolution": 0, "dropout": 0.0, "weight_decay": 0.0,
-        "hidden": 128, "batch_size": 64, "learning_rate": 0.005, "initialise": "chrono,orthogonal", "steps": 400,
+        "differences": False, "convolution": 0, "batch_size": 64, "learning_rate": 0.005, "steps": 400,
     }  # fmt: skip
 
 
@@ -46,10 +49,9 @@ def _copy(source: Path, folder: Path) -> dict[str, Any]:
     path = folder / "copy.jsonl"
     if not path.exists():
         write_rows(problem_rows("copy", sequences=10_000, length=30), path)
-    return {
-        "path": path, "task": "tag", "split_column": "split", "bidirectional": False, "crf": False, "ngrams": 1,
-        "dropout": 0.0, "embedding_dropout": 0.0, "weight_decay": 0.0, "smoothing": 0.0, "embedding": 16,
-        "hidden": 128, "batch_size": 32, "learning_rate": 0.005, "initialise": "chrono,orthogonal", "epochs": 50,
+    return ONE_LAYER | {
+        "path": path, "task": "tag", "split_column": "split", "crf": False, "ngrams": 1, "embedding": 16,
+        "embedding_dropout": 0.0, "smoothing": 0.0, "batch_size": 32, "learning_rate": 0.005, "epochs": 50,
     }  # fmt: skip
 
 
@@ -62,7 +64,7 @@ MEMORY_STUDIES: dict[str, Study] = {
         "LSTM .164, GRU 5.3e-5, RNN .177, TCN 5.8e-5 (Bai et al. 2018)",
         {"mse": (0.001, "at most")},
         seeds=2,
-        beside=PLAIN_RNN,
+        beside={"RNN": RNN},
     ),
     "copy": Study(
         "tag, copy problem",
@@ -73,7 +75,7 @@ MEMORY_STUDIES: dict[str, Study] = {
         "–",
         {"accuracy": (0.0, "")},
         seeds=1,
-        beside=PLAIN_RNN,
+        beside={"RNN": RNN},
     ),
     "seqmnist": Study(
         "classify, sequential MNIST",
@@ -83,7 +85,7 @@ MEMORY_STUDIES: dict[str, Study] = {
         "LSTM 87.2, GRU 96.2, RNN 21.5, TCN 99.0 (Bai et al. 2018)",
         {"accuracy": (0.985, "at least")},
         seeds=1,
-        beside=PLAIN_RNN,
+        beside={"RNN": RNN},
     ),
     "permuted-mnist": Study(
         "classify, permuted sequential MNIST",
@@ -93,6 +95,6 @@ MEMORY_STUDIES: dict[str, Study] = {
         "LSTM 85.7, GRU 87.3, RNN 25.3, TCN 97.2 (Bai et al. 2018)",
         {"accuracy": (0.94, "at least")},
         seeds=1,
-        beside={"RNN, 2 epochs": {**PLAIN_RNN["RNN"], "epochs": 2}},
+        beside={"RNN, 2 epochs": RNN | {"epochs": 2}},
     ),
 }

@@ -167,9 +167,10 @@ def refuse_idle(settings: Settings, complete: Settings) -> None:
         remanence.errors.SettingError: --reach: does nothing alone — it goes with --initialise chrono
     """
     known = {name: value for part in _parts(complete) for name, value in part}
-    given = _named(settings)
+    asked = {name: value for part in _parts(settings) for name, value in part if name in part.model_fields_set}
     for name, (other, acts, companion) in _TOGETHER.items():
-        if name in given and not acts(known[other]):
+        # What asks for nothing, such as 0, lacks nothing.
+        if asked.get(name) and not acts(known[other]):
             raise SettingError("does nothing alone", name=name, remedy=f"it goes with --{other} {companion}")
 
 
@@ -218,14 +219,9 @@ def _users(uses: Uses) -> tuple[str, ...]:
 
 def _given(settings: Settings) -> tuple[str, ...]:
     """Settings that were given and are not everybody's, in the order of their statement."""
-    given = _named(settings)
+    given = {name for part in _parts(settings) for name in part.model_fields_set if getattr(part, name) is not None}
     return tuple(name for name in USES if name in given)
 
 
 def _parts(settings: Settings) -> tuple[BaseModel, ...]:
     return settings.data, settings.model, settings.train
-
-
-def _named(settings: Settings) -> set[str]:
-    """All settings that were given."""
-    return {name for part in _parts(settings) for name in part.model_fields_set if getattr(part, name) is not None}

@@ -202,3 +202,8 @@ def test_motion_is_refused_without_a_point_that_moves(tmp_path: Path) -> None:
     given = settings_from({"task": "tag", "sequence": "id", "input": "heat", "label": "label", "motion_steps": "1,2"})
     with pytest.raises(SettingError, match="--motion-steps: does nothing alone — it goes with --position x,y"):
         open_data(tmp_path / "heat.csv", given)
+
+
+def test_what_asks_for_nothing_needs_no_other_setting(tmp_path: Path) -> None:
+    path, options = FILES["samples"](tmp_path, 0.0)
+    assert open_data(path, settings_from({**options, "window": 0, "margin": 0})).settings.data.margin == 0

@@ -114,9 +114,11 @@ def log_partition(lattice: Lattice, mask: Tensor) -> Tensor:
 
 
 _FEW, _MANY = 6, 32
+_LARGEST_EXPONENT = 80.0
 
 
 def _by_steps(lattice: Lattice, mask: Tensor) -> Tensor:
+    """Log of the sum over all label sequences `[batch]`, one step after the other; has a first derivative alone."""
     return _StepByStep.apply(*lattice, mask)  # type: ignore[no-any-return]
 
 
@@ -154,7 +156,7 @@ class _StepByStep(torch.autograd.Function):
         peak = before[:, :-1].amax(dim=2, keepdim=True)
         left = torch.where(paired[..., None], (before[:, :-1] - peak).exp(), 0.0)
         # Beyond this float32 has no number; a label before it then counts as impossible in the sum as well.
-        right = (after[:, 1:] + peak + highest - whole[..., None]).clamp(max=_HIGHEST).exp()
+        right = (after[:, 1:] + peak + highest - whole[..., None]).clamp(max=_LARGEST_EXPONENT).exp()
         pairs = torch.bmm(left.mT, right) * ways
         return (
             pairs * weight[..., None],
@@ -163,9 +165,6 @@ class _StepByStep(torch.autograd.Function):
             labels * weight[..., None],
             None,
         )
-
-
-_HIGHEST = 80.0
 
 
 def _sums(ways: Tensor, highest: Tensor, start: Tensor, emissions: Tensor, mask: Tensor) -> Tensor:
