@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         "--through",
         choices=("dropin", "recurrent"),
         default="dropin",
-        help="LSTM, GRU and RNN as remanence.nn.LSTM and its like, or as Recurrent on the compiled path",
+        help="LSTM, GRU and RNN as remanence.nn.LSTM and its like, or as Recurrent, the layer of all other cells",
     )
     parser.add_argument("--only", choices=("cases", "measures"), help="leave the other kind out")
     parser.add_argument(

@@ -1,7 +1,7 @@
 """Remanence, through its public layers.
 
 LSTM, GRU and RNN run as `remanence.nn.LSTM` and its like in the very program of the torch peer, whatever way these
-layers choose; `through="recurrent"` takes `Recurrent(cell)` on the compiled path instead, as all other cells do.
+layers choose; `through="recurrent"` takes `Recurrent(cell)` instead, as all other cells do.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from remanence.compiler import threads as pool
+from remanence.compiler import threads
 from remanence.compiler.emit_cpu import arrays_of, sizes_of
 from remanence.compiler.ir import SCALAR, Step
 from remanence.compiler.kernel import Kernel, Tiles, tiles
@@ -24,15 +24,12 @@ from remanence.compiler.rows import HEAD, Rows, numbers
 from remanence.compiler.scratch import Scratch
 from remanence.compiler.tables import PACK
 
-__all__ = ["PACK_AT", "Call", "Groups", "Shape", "call_of", "kernel_at", "new_shape", "shape_of"]
+__all__ = ["PACK_AT", "Call", "Groups", "Shape", "call_of", "new_shape", "shape_of"]
 
 Groups = tuple[tuple[str, ...], ...]
 """Names of each parameter tensor: one, or those of a stack."""
 
-# Compiled functions as ctypes sees them; a call releases Python's lock.
-_LONG, _PLACE = ctypes.c_int64, ctypes.c_void_p
-kernel_at = lru_cache(maxsize=1024)(ctypes.CFUNCTYPE(None, _LONG, _PLACE, _PLACE))
-PACK_AT = lru_cache(maxsize=8)(ctypes.CFUNCTYPE(None, _PLACE, _PLACE, _LONG))
+PACK_AT = lru_cache(maxsize=8)(ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64))
 
 _ROOM = {False: 2**18, True: 2**22}
 """Bytes for the products ahead of a few steps, which stay in a core's own cache; and for the adjoints behind them, many
@@ -319,10 +316,7 @@ class Call:
             }
         pointers = np.array([places.get(name, 0) for name in shape.arrays[backward]], np.int64)
         address = shape.kernel.address(str(shape.dtype).removeprefix("torch."), backward)
-        if parts == 1:
-            kernel_at(address)(0, whole.ctypes.data, pointers.ctypes.data)
-            return
-        pool.launch(address, whole.ctypes.data, pointers.ctypes.data, parts)
+        threads.launch(address, whole.ctypes.data, pointers.ctypes.data, parts)
 
     def pack(self, tensors: tuple[Tensor, ...], packed: Tensor, backward: bool) -> None:
         """Put the matrices in panels, one run behind the other."""
@@ -373,10 +367,8 @@ def shape_of(
         others: sizes that no parameter tells.
     """
     (time, batch), features, parameters = tensors
-    threads = min(torch.get_num_threads(), batch)
-    threads = threads if threads > 1 and pool.shared() else 1
     sizes = ((time, batch), features, tuple(tensor.shape for tensor in parameters), others)
-    return _known_shape(kernel, groups, sizes, dtype, threads, backwards)
+    return _known_shape(kernel, groups, sizes, dtype, threads.parts_of(batch), backwards)
 
 
 def call_of(

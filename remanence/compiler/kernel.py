@@ -34,7 +34,7 @@ from remanence.compiler.schedule import Schedule, schedule
 from remanence.compiler.shared import LAUNCH
 from remanence.compiler.shared import TILES as TILES_SOURCE
 
-__all__ = ["Kernel", "Tiles", "build", "launcher", "tiles"]
+__all__ = ["Kernel", "Tiles", "build", "functions_of", "launcher", "tiles"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ class Kernel:
         known = self.addresses.get((dtype, backward))
         if known is None:
             word = "backward" if backward else "forward"
-            known = self.addresses[dtype, backward] = _compiled(self.source(dtype, backward), word, (word,))[word]
+            known = self.addresses[dtype, backward] = functions_of(self.source(dtype, backward), word, (word,))[word]
         return known
 
     def lanes(self, array: str, padded: Mapping[str, int], backward: bool = False) -> int:
@@ -179,7 +179,7 @@ def _key(source: str) -> str:
     return hashlib.sha256(source.encode() + _surroundings()).hexdigest()
 
 
-def _compiled(source: str, kind: str, names: tuple[str, ...]) -> dict[str, int]:
+def functions_of(source: str, kind: str, names: tuple[str, ...]) -> dict[str, int]:
     """Where the functions of a source are in memory; compiled, or read from the cache."""
     path = cache.written(source, _key(source), kind)
 
@@ -210,13 +210,13 @@ class Tiles:
 def tiles(dtype: str) -> Tiles:
     """The compiled tiles of a dtype ("float32", "float64")."""
     source = TILES_SOURCE.format(dtype=dtype, width=MACHINE.width(4 if dtype == "float32" else 8))
-    return Tiles(**_compiled(source, "tiles", TILES))
+    return Tiles(**functions_of(source, "tiles", TILES))
 
 
 @lru_cache(maxsize=1)
 def launcher() -> int:
     """The address of what each thread runs (see `shared.LAUNCH`)."""
-    return _compiled(LAUNCH, "launch", ("launch",))["launch"]
+    return functions_of(LAUNCH, "launch", ("launch",))["launch"]
 
 
 _BUILT: dict[tuple[Any, ...], Kernel] = {}

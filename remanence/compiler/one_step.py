@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from remanence.compiler import threads
-from remanence.compiler.call import Call, Groups, kernel_at, shape_of
+from remanence.compiler.call import Call, Groups, shape_of
 from remanence.compiler.emit_cpu import arrays_of
 from remanence.compiler.kernel import Kernel
 from remanence.compiler.memory import packed_memory
@@ -65,7 +65,7 @@ class OneStep:
             numbers[_X_ROW] = self.x.shape[-1]
         self._kept = (tensors, made)
         self._address = kernel.address(str(dtype).removeprefix("torch."), False)
-        self._call = kernel_at(self._address)
+        self._call = threads.kernel_at(self._address)
         self._places = [(n.ctypes.data, p.ctypes.data) for n, p in zip(self._numbers, self._pointers, strict=True)]
 
     def advance(self, parity: int) -> None:

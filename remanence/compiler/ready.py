@@ -18,7 +18,7 @@ from torch import Tensor
 
 from remanence.compiler import threads
 from remanence.compiler.arena import borrow
-from remanence.compiler.call import PACK_AT, Shape, kernel_at
+from remanence.compiler.call import PACK_AT, Shape
 from remanence.compiler.rows import HEAD
 from remanence.compiler.work import kept
 
@@ -51,7 +51,7 @@ class Loop:
         self._table, self._packed = packing.table, packing.names
         self._gaps = packing.size * wide if packing.gaps else 0
         self._address = shape.kernel.address(str(shape.dtype).removeprefix("torch."), backward)
-        self._call, self._pack = kernel_at(self._address), PACK_AT(shape.tiles.pack)
+        self._pack = PACK_AT(shape.tiles.pack)
 
     def run(self, tensors: tuple[Tensor, ...], pieces: tuple[int, ...], numbers: np.ndarray) -> None:
         """Pack the weights at the beginning of the first piece, and run.
@@ -68,10 +68,7 @@ class Loop:
         self._pack(pieces[0], table.ctypes.data, len(table))
         pointers = np.array(pieces, np.int64)[self._pieces]
         pointers += self._behind
-        if self._parts == 1:
-            self._call(0, numbers.ctypes.data, pointers.ctypes.data)
-        else:
-            threads.launch(self._address, numbers.ctypes.data, pointers.ctypes.data, self._parts)
+        threads.launch(self._address, numbers.ctypes.data, pointers.ctypes.data, self._parts)
 
 
 class Ready:

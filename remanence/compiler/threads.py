@@ -1,4 +1,4 @@
-"""A kernel over several threads: those of PyTorch's own OpenMP, so that two pools never fight for the cores.
+"""Kernels called by their address, over several threads: those of PyTorch's own OpenMP, so that two pools never fight.
 
 The runtime is asked for by name among what is loaded: `GOMP_parallel` is GNU's, and LLVM's and Intel's know it, too.
 """
@@ -11,10 +11,14 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import torch
 
 from remanence.compiler.kernel import launcher
 
-__all__ = ["launch", "shared"]
+__all__ = ["kernel_at", "launch", "parts_of"]
+
+# A compiled function as ctypes sees it: (part, numbers, arrays). A call releases Python's lock.
+kernel_at = lru_cache(maxsize=1024)(ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p))
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +47,10 @@ def _pool() -> _Pool | None:
 _QUESTIONS = ("thread_num", "num_threads")
 
 
-def shared() -> bool:
-    """Whether there is a pool to share; without one a kernel has one thread."""
-    return _pool() is not None
+def parts_of(batch: int) -> int:
+    """Among how many threads the rows of a batch are dealt; without a pool to share a kernel has one."""
+    threads = min(torch.get_num_threads(), batch)
+    return threads if threads > 1 and _pool() is not None else 1
 
 
 def launch(kernel: int, numbers: int, arrays: int, parts: int) -> None:
@@ -53,9 +58,12 @@ def launch(kernel: int, numbers: int, arrays: int, parts: int) -> None:
 
     Args:
         kernel: its address.
-        numbers, arrays: what it takes.
+        numbers, arrays: what it takes, by their addresses.
         parts: how many.
     """
+    if parts == 1:
+        kernel_at(kernel)(0, numbers, arrays)
+        return
     pool = _pool()
     assert pool is not None
     given = np.array([kernel, numbers, arrays, parts, pool.number, pool.count], np.int64)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from remanence.errors import SettingError
+from remanence.nn import fused
 from remanence.sequences import Sequences
 
 __all__ = ["ATTENTIONS", "Attention", "Memory"]
@@ -30,11 +31,13 @@ class Memory(NamedTuple):
         values: `[batch, source, feature]`.
         keys: what queries are compared with, `[batch, source, size]`.
         mask: the steps that a source has, bool `[batch, source]`.
+        lengths: how many they are, int64 `[batch]`.
     """
 
     values: Tensor
     keys: Tensor
     mask: Tensor
+    lengths: Tensor
 
 
 class Attention(nn.Module):
@@ -62,7 +65,7 @@ class Attention(nn.Module):
 
     def remember(self, steps: Sequences) -> Memory:
         """Make ready what will be attended to; computed once a source."""
-        return Memory(steps.data, self.keys(steps.data), steps.mask())
+        return Memory(steps.data, self.keys(steps.data), steps.mask(), steps.lengths)
 
     def forward(self, queries: Tensor, memory: Memory, covered: Tensor | None = None) -> Tensor:
         """Weigh the steps of each source.
@@ -76,10 +79,12 @@ class Attention(nn.Module):
             Weights `[batch, query, source]`, which sum to 1 over the source's own steps; zeros where it has none.
         """
         if self.query is not None and self.score is not None:
-            compared = self.query(queries)[:, :, None] + memory.keys[:, None]
+            compared, weight = self.query(queries), self.score.weight[0]
             if self.covered is not None and covered is not None:
-                compared = compared + covered[..., None] * self.covered
-            scores = self.score(torch.tanh(compared))[..., 0]
+                told = compared[:, :, None] + memory.keys[:, None] + covered[..., None] * self.covered
+                scores = torch.tanh(told) @ weight
+            else:
+                scores = fused.additive(compared, memory.keys, weight, memory.lengths)
         else:
             scores = queries @ memory.keys.transpose(1, 2)
             if self.covered is not None and covered is not None:

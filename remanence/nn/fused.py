@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ from remanence.nn.twin import transformed
 if TYPE_CHECKING:
     from remanence.compiler.kernel import Kernel
 
-__all__ = ["SHORTEST", "abstract", "built", "check_weight", "choose", "run"]
+__all__ = ["SHORTEST", "abstract", "additive", "built", "check_weight", "choose", "run"]
 
 _PRESENT = importlib.util.find_spec("numba") is not None
 
@@ -46,21 +46,30 @@ def choose(
         trace: quantities that are asked for.
         asked: by the user, so that short sequences take the kernel too.
     """
-    if torch._C._get_tracing_state() is not None or torch.compiler.is_exporting():
+    if _recorded():
         return "eager", "what is traced or exported should need torch alone"
     why = _refusal(weight, data)
     if abstract(weight, data):
         why = why or ("a trace was asked for" if trace else "" if _PRESENT else "numba is missing here")
         return ("eager", why) if why else ("cpu-fused", "one operator in a graph")
-    if torch._C._len_torch_function_stack() and torch.get_default_device().type != "cpu":
-        # Arrays that are made without naming a device would not be where kernels look for them.
-        why = why or f"torch makes tensors on {torch.get_default_device()} now"
+    why = why or _elsewhere()
     if not why and weight is not None and data is not None and not asked and data.shape[1] < SHORTEST:
         why = f"fewer than {SHORTEST} steps take no longer than calling a kernel"
     why = why or _missing()
     if not why and weight is not None and data is not None:
         why = _failure(cell, weight.dtype, trace, torch.is_grad_enabled())
     return ("eager", why) if why else ("cpu-fused", "one time loop, compiled from the equations at first use")
+
+
+def _recorded() -> bool:
+    return torch._C._get_tracing_state() is not None or torch.compiler.is_exporting()
+
+
+def _elsewhere() -> str:
+    """Why arrays that are made without naming a device would not be where kernels look for them; "" where they are."""
+    if torch._C._len_torch_function_stack() and torch.get_default_device().type != "cpu":
+        return f"torch makes tensors on {torch.get_default_device()} now"
+    return ""
 
 
 def abstract(*tensors: Tensor | None) -> bool:
@@ -118,18 +127,46 @@ def _failure(cell: Cell, dtype: torch.dtype, trace: tuple[str, ...], train: bool
     from remanence.compiler import kernel
 
     name = str(dtype).removeprefix("torch.")
-    try:
+
+    def build() -> None:
         built = _built(cell, trace, train)
         kernel.tiles(name)
         for backward in (False, True)[: 1 + train]:
             built.address(name, backward)
+
+    return _attempted(f"cell '{cell.name}'", build)
+
+
+def _attempted(what: str, build: Callable[[], Any]) -> str:
+    try:
+        build()
     # A compiler meeting a machine or a folder that it does not know may raise anything; the eager path still works.
     except Exception as error:
         first = str(error).strip().split("\n")[0]
         why = f"no kernel could be built ({type(error).__name__}: {first})"
-        warnings.warn(f"cell '{cell.name}' runs on the eager path: {why}", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"{what} runs on the eager path: {why}", RuntimeWarning, stacklevel=2)
         return why
     return ""
+
+
+def additive(queries: Tensor, keys: Tensor, weight: Tensor, lengths: Tensor) -> Tensor:
+    """Additive scores by a kernel where one can run, else written out; arguments as `additive.additive_scores`.
+
+    Behind a source's end any number may stand.
+    """
+    plain = not (_recorded() or abstract(queries, keys) or _refusal(weight, keys) or _elsewhere() or _missing())
+    if plain and not _no_additive(weight.dtype):
+        from remanence.compiler.additive import additive_scores
+
+        return additive_scores(queries, keys, weight, lengths)
+    return torch.tanh(queries[:, :, None] + keys[:, None]) @ weight
+
+
+@lru_cache(maxsize=2)
+def _no_additive(dtype: torch.dtype) -> str:
+    from remanence.compiler import additive
+
+    return _attempted("additive attention", lambda: additive.kernels(str(dtype).removeprefix("torch.")))
 
 
 def run(

@@ -24,10 +24,9 @@ class RecurrentOptions:
             "orthogonal", or "identity".
         chrono: steps that gates are to bridge, whose biases start as if each unit's state lasted some share of them.
         path: "auto" takes a time loop compiled from the equations (CPU, float32 or float64, 4 steps or more; 1 to 4
-            seconds at the first use ever, then kept on disk), torch's own kernel where that cannot be or for the
-            plain LSTM over short sequences (on the CPU it is nearly as fast, and needs no compiler in memory), else
-            runs the equations; "eager" always runs them; "cpu-fused" compiles always; "torch" takes torch's own
-            kernel wherever it can.
+            seconds at the first use ever, then kept on disk), torch's own kernel where that cannot be, else runs
+            the equations; "eager" always runs them; "cpu-fused" compiles always; "torch" takes torch's own kernel
+            wherever it can.
         recurrent_dropout: probability of dropping a unit of the cell's candidate, drawn anew at each step, in training
             (Semeniuta, Severyn & Barth 2016, arXiv:1603.05118).
         variational_dropout: probability of dropping a unit of the state where a matrix reads it, the same units at

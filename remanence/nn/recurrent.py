@@ -185,8 +185,7 @@ class Recurrent(nn.Module):
         options, cell = self.options, self.running
         if not isinstance(inputs, Tensor) or self.layers * len(self.directions) > 1 or options.learn_start:
             return None
-        asked = options.path == "cpu-fused"
-        if options.checkpoint or not (asked or (options.path == "auto" and not twin.preferred(cell, inputs))):
+        if options.checkpoint or options.path not in ("auto", "cpu-fused"):
             return None
         if self.training and (self.masked.masks or options.variational_input_dropout):
             return None
@@ -300,13 +299,12 @@ class Recurrent(nn.Module):
         if self.options.path == "eager":
             return "eager", "asked for by options.path"
         weight, clipped = next(self.parameters(), None), cell.clip is not None and torch.is_grad_enabled()
-        torchs = twin.preferred(cell, data) or self.options.path == "torch"
-        if torchs and not (asked or quantities or clipped):
+        # Torch's kernels tell nothing of a step, and clip no gradient of a state.
+        other = not (asked or quantities or clipped or cell.torch_twin is None)
+        if other and self.options.path == "torch":
             return twin.choose(cell, weight, data)
         chosen = fused.choose(cell, weight, data, quantities, asked=asked)
-        if chosen[0] == "cpu-fused" or asked or quantities or clipped or cell.torch_twin is None:
-            return chosen
-        return twin.choose(cell, weight, data)
+        return twin.choose(cell, weight, data) if other and chosen[0] != "cpu-fused" else chosen
 
     def _run(self, name: str, read: _Reading, path: str) -> Run:
         cell, weights, flow, given = self.running, getattr(self, name)(), read.flow, read.given

@@ -19,14 +19,12 @@ from torch import Tensor
 from remanence.cells import Cell, TorchTwin
 from remanence.compiler.emit_torch import Run
 
-__all__ = ["choose", "preferred", "run", "transformed"]
+__all__ = ["choose", "run", "transformed"]
 
 # oneDNN keeps a kernel for each shape it has seen, 1,024 by default: with texts of many lengths these took 375 MB and
 # left the heap in pieces. Eight took no more time. oneDNN reads this when it is first used.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8")
 
-_LONG = 200
-"""Steps from which on a sequence is long: there ours took half the time (45 and 80 GFLOP/s)."""
 _KERNELS = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu"}
 
 
@@ -43,16 +41,6 @@ def choose(cell: Cell, weight: Tensor | None, data: Tensor | None) -> tuple[str,
     if transformed():
         return "eager", "torch's kernels do not run under torch.func transforms"
     return "torch", f"torch's own {cell.torch_twin.kind} kernel computes these equations"
-
-
-def preferred(cell: Cell, data: Tensor | None = None) -> bool:
-    """Whether torch's kernel is the choice even where ours can run, for a batch `[batch, time, feature]`.
-
-    On the CPU that of the plain LSTM alone is nearly as fast as ours, and leaves the compiler out of memory (120 MB).
-    Over long sequences it is not: 64 of 784 steps, 128 units, one thread train at 31 GFLOP/s there and at 88 in ours.
-    """
-    short = data is None or data.device.type != "cpu" or data.shape[1] < _LONG
-    return short and cell.torch_twin is not None and cell.torch_twin.kind == "LSTM"
 
 
 def transformed() -> bool:

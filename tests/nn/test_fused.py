@@ -28,10 +28,11 @@ def _taken(layer: Recurrent, data: Tensor) -> str:
     return layer._choose((), data)[0]
 
 
-def test_kernel_is_the_choice_for_cells_without_a_kernel_of_torch() -> None:
+def test_kernel_is_the_choice_where_it_can_run() -> None:
     data = torch.zeros(2, 9, 3)
     assert _taken(Recurrent(CELL, 3, 5), data) == "cpu-fused"
-    assert _taken(Recurrent("lstm", 3, 5), data) == "torch"
+    assert _taken(Recurrent("lstm", 3, 5), data) == "cpu-fused"
+    assert _taken(Recurrent("lstm", 3, 5), data[:, : fused.SHORTEST - 1]) == "torch"
     assert _taken(Recurrent(CELL, 3, 5, options=EAGER), data) == "eager"
     assert _taken(Recurrent(CELL, 3, 5), data[:, : fused.SHORTEST - 1]) == "eager"
     assert _taken(Recurrent("minlstm", 3, 5), data) == "cpu-fused"

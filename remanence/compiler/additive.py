@@ -1,0 +1,133 @@
+"""Additive scores of every query and every step of a source, by kernels that never hold the comparisons in memory.
+
+    e_ts = Σ_k v_k tanh(q_tk + m_sk)   Bahdanau, Cho & Bengio 2015, arXiv:1409.0473, §A.1.2
+
+Written out, the comparisons are [batch, query, source, size]: for summaries a hundred megabytes, passed over a dozen
+times. Here each is a register; backward computes it again.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from remanence.compiler import threads
+from remanence.compiler.kernel import functions_of
+from remanence.compiler.machine import MACHINE
+
+__all__ = ["additive_scores", "kernels"]
+
+_SOURCE = '''"""Written by remanence: additive scores, e_ts = Σ_k v_k tanh(q_tk + m_sk), in one dtype."""
+
+from numba.core import types
+
+from remanence.compiler.compiling import compiled
+from remanence.compiler.pointwise import tanh
+from remanence.compiler.vector import add_at, lane_sum, load, splat, store
+
+NUMBERS, ARRAYS = types.CPointer(types.int64), types.CPointer(types.CPointer(types.{dtype}))
+one = {width}
+
+
+@compiled(types.int64, NUMBERS, ARRAYS)
+def forward(part, numbers, arrays):
+    parts, batch, queries, steps, size = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+    q, m, v, e = arrays[0], arrays[1], arrays[2], arrays[3]
+    for row in range(part * batch // parts, (part + 1) * batch // parts):
+        for t in range(row * queries, (row + 1) * queries):
+            for s in range(numbers[5 + row]):
+                total = splat(v, 0.0)
+                for k in range(0, size, one):
+                    total = total + load(v, k) * tanh(load(q, t * size + k) + load(m, (row * steps + s) * size + k))
+                e[t * steps + s] = lane_sum(total)
+
+
+@compiled(types.int64, NUMBERS, ARRAYS)
+def backward(part, numbers, arrays):
+    parts, batch, queries, steps, size = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+    q, m, v, d, dq, dm, dv = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], arrays[5], arrays[6]
+    for row in range(part * batch // parts, (part + 1) * batch // parts):
+        for t in range(row * queries, (row + 1) * queries):
+            for k in range(0, size, one):
+                query, weight = load(q, t * size + k), load(v, k)
+                of_query, of_weight = splat(v, 0.0), splat(v, 0.0)
+                for s in range(numbers[5 + row]):
+                    at = (row * steps + s) * size + k
+                    y = tanh(query + load(m, at))
+                    score = splat(v, d[t * steps + s])
+                    of_weight = of_weight + score * y
+                    inner = score * weight * (1.0 - y * y)
+                    of_query = of_query + inner
+                    add_at(dm, at, inner)
+                store(dq, t * size + k, of_query)
+                add_at(dv, part * size + k, of_weight)
+'''
+
+
+@lru_cache(maxsize=2)
+def kernels(dtype: str) -> dict[str, int]:
+    """Addresses of both kernels of a dtype; compiled, or read from the cache, at the first call."""
+    source = _SOURCE.format(dtype=dtype, width=MACHINE.width(4 if dtype == "float32" else 8))
+    return functions_of(source, "additive", ("forward", "backward"))
+
+
+def _run(name: str, lengths: np.ndarray, arrays: list[Tensor]) -> None:
+    """Run a kernel; its first two arrays are queries and keys."""
+    queries, keys = arrays[:2]
+    batch, count, size = queries.shape
+    parts = threads.parts_of(batch)
+    numbers = np.concatenate([np.array([parts, batch, count, keys.shape[1], size], np.int64), lengths])
+    pointers = np.array([array.data_ptr() for array in arrays], np.int64)
+    kernel = kernels(str(queries.dtype).removeprefix("torch."))[name]
+    threads.launch(kernel, numbers.ctypes.data, pointers.ctypes.data, parts)
+
+
+class _Additive(torch.autograd.Function):
+    """queries, keys, weight, lengths → scores; of sizes that registers divide."""
+
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, keys: Tensor, weight: Tensor, lengths: np.ndarray) -> Tensor:
+        scores = queries.new_zeros(*queries.shape[:2], keys.shape[1])
+        _run("forward", lengths, [queries, keys, weight, scores])
+        ctx.save_for_backward(queries, keys, weight)
+        ctx.lengths = lengths
+        return scores
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        queries, keys, weight = ctx.saved_tensors
+        of_keys, of_weight = torch.zeros_like(keys), weight.new_zeros(threads.parts_of(len(queries)), len(weight))
+        of_queries = torch.empty_like(queries)
+        _run("backward", ctx.lengths, [queries, keys, weight, gradient.contiguous(), of_queries, of_keys, of_weight])
+        return of_queries, of_keys, of_weight.sum(0), None
+
+
+def additive_scores(queries: Tensor, keys: Tensor, weight: Tensor, lengths: Tensor) -> Tensor:
+    """Score every step of a source for every query.
+
+    Args:
+        queries: q, `[batch, query, size]`, on the CPU, float32 or float64 as all.
+        keys: m, `[batch, source, size]`.
+        weight: v, `[size]`.
+        lengths: steps that each source has, int64 `[batch]`, each in 0 … source.
+
+    Returns:
+        Scores `[batch, query, source]`, zero behind a source's end; they have first derivatives only.
+
+    Example:
+        >>> queries, keys, weight = torch.ones(1, 1, 2), torch.zeros(1, 2, 2), torch.tensor([1.0, 2.0])
+        >>> additive_scores(queries, keys, weight, torch.tensor([1])).round(decimals=4)
+        tensor([[[2.2848, 0.0000]]])
+    """
+    width = MACHINE.width(queries.dtype.itemsize)
+    missing = -len(weight) % width
+    if missing:
+        # A weight of zero: what is compared there counts for nothing.
+        queries, keys, weight = (functional.pad(tensor, (0, missing)) for tensor in (queries, keys, weight))
+    return _Additive.apply(queries.contiguous(), keys.contiguous(), weight.contiguous(), lengths.numpy())  # type: ignore[no-any-return]
