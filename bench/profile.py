@@ -7,8 +7,8 @@ warm up, steps are timed on the clock, and then run again under PyTorch's profil
 operation. It costs time itself, and most where operations are small; so the seconds of the large ones are set against
 a step on the clock, and what is left of that is shared out over the rest as under the profiler.
 
-    kernels     time loops of recurrent layers, compiled from their equations or of PyTorch (of fewer than four steps), and
-                additive attention
+    kernels     time loops of recurrent layers, compiled from their equations or of PyTorch (of fewer than four steps),
+                and additive attention
     products    matrix products and convolutions, forward and backward, with what they need to lay their operands out
     others      what else PyTorch computes: attention's softmax, losses, norms, the optimiser
     python      what is left of the step: calls of operations, and the next batch, which comes on the same thread
@@ -59,7 +59,10 @@ PROFILES: Mapping[str, tuple[str, dict[str, Any]]] = {
 """Row → file of the examples, options."""
 
 _GROUPS = (
-    ("kernels", r"remanence::|_(Fused|Short|Chunks|Additive)(Backward)?$|aten::mkldnn_rnn_layer|MkldnnRnnLayerBackward0$"),
+    (
+        "kernels",
+        r"remanence::|_(Fused|Short|Chunks|Additive)(Backward)?$|aten::mkldnn_rnn_layer|MkldnnRnnLayerBackward0$",
+    ),
     (
         "products",
         r"aten::(mm|addmm|bmm|baddbmm|matmul|linear|einsum|convolution.*|_convolution|mkldnn_convolution.*|"

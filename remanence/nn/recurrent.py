@@ -266,8 +266,8 @@ class Recurrent(nn.Module):
             return flow
         if self.options.layer_norm:
             flow = getattr(self, f"norm{layer}")(flow)
-        if self.dropout:
-            flow = functional.dropout(flow, self.dropout, self.training)
+        if self.dropout and self.training:
+            flow = flow * keep_units(self.dropout, flow.shape, flow)
         return torch.cat([flow, first], dim=-1) if self.options.skip else flow
 
     def describe(self) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional
 
+from remanence.nn.dropout import keep_units
 from remanence.nn.weights import CellWeights
 
 __all__ = ["drop_recurrent_weights"]
@@ -28,7 +28,7 @@ def drop_recurrent_weights(layers: Any, rate: float) -> None:
     def drop(module: nn.Module, _: object, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         if not module.training:
             return weights
-        return {name: functional.dropout(w, rate) if name in dropped else w for name, w in weights.items()}
+        return {name: w * keep_units(rate, w.shape, w) if name in dropped else w for name, w in weights.items()}
 
     for module in layers.children():
         if isinstance(module, CellWeights):

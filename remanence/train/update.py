@@ -147,8 +147,7 @@ class Updater:
         assert self.options.average is not None
         decay = min(self.options.average, (1 + self.updates) / (10 + self.updates))
         with torch.no_grad():
-            for mean, weights in zip(self.averaged.values(), self._floating().values(), strict=True):
-                mean.lerp_(weights, 1 - decay)
+            torch._foreach_lerp_(list(self.averaged.values()), list(self._floating().values()), 1 - decay)
 
     @contextmanager
     def evaluated_weights(self) -> Iterator[None]:

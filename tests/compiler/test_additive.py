@@ -35,7 +35,7 @@ def written_out(queries: Tensor, keys: Tensor, weight: Tensor) -> Tensor:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("size", [1, 16, 37])
 @pytest.mark.parametrize(("dtype", "near"), [(torch.float32, 2e-6), (torch.float64, 1e-12)])
-def test_scores_and_gradients_are_those_of_the_formula(dtype: torch.dtype, near: float, size: int, threads: int) -> None:
+def test_scores_and_gradients_are_the_formulas(dtype: torch.dtype, near: float, size: int, threads: int) -> None:
     tensors, before = given(size, dtype), torch.get_num_threads()
     toward = torch.randn(5, 4, 7, dtype=dtype)
     torch.set_num_threads(threads)
@@ -48,14 +48,16 @@ def test_scores_and_gradients_are_those_of_the_formula(dtype: torch.dtype, near:
     wanted = torch.autograd.grad(expected, tensors, toward.double())
     for ours, theirs in zip((found, *gradients), (expected, *wanted), strict=True):
         assert ours.dtype == dtype
-        torch.testing.assert_close(ours.double(), theirs.double(), rtol=0, atol=near * float(theirs.detach().abs().max()))
+        largest = float(theirs.detach().abs().max())
+        torch.testing.assert_close(ours.double(), theirs.double(), rtol=0, atol=near * largest)
 
 
 def test_queries_that_lie_apart_in_memory_are_read_in_place_or_copied() -> None:
     queries, keys, weight = given(16, torch.float32)
     apart = keys.transpose(0, 1).contiguous().transpose(0, 1)
     assert not apart.is_contiguous()
-    assert torch.equal(additive_scores(queries, apart, weight, LENGTHS), additive_scores(queries, keys, weight, LENGTHS))
+    found, expected = (additive_scores(queries, source, weight, LENGTHS) for source in (apart, keys))
+    assert torch.equal(found, expected)
 
 
 def test_what_is_not_a_number_stays_so_in_its_own_row() -> None:
