@@ -109,7 +109,8 @@ class Updater:
     def _clipped_norm(self) -> float:
         gradients = [p.grad for p in self.weighted if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
-        if self.options.clip is not None:
+        # A gradient that is short enough need not be read again.
+        if self.options.clip is not None and norm > self.options.clip:
             torch.nn.utils.clip_grads_with_norm_(self.weighted, self.options.clip, norm)
         return float(norm)
 

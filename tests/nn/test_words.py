@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from remanence.nn.affixes import AffixEncoder, kinds_of
-from remanence.nn.words import CharacterEncoder
+from remanence.nn.encoders import TokenEncoder
+from remanence.nn.words import CharacterEncoder, WordEncoder
+from remanence.sequences import Sequences
 
 LETTERS = "abcdefghijklmnopABCDEFGHIJKLMNOP0123456789-#"
 
@@ -69,3 +71,19 @@ def test_convolution_is_the_maximum_over_windows_of_three() -> None:
     weight, bias = encoder.reader.weight, encoder.reader.bias
     windows = [sum(weight[:, :, at] @ vectors[place + at] for at in range(3)) + bias for place in range(4)]
     torch.testing.assert_close(encoder(word)[0], torch.stack(windows).amax(0))
+
+
+def test_words_that_come_more_than_once_are_each_read_where_they_stand() -> None:
+    torch.manual_seed(0)
+    encoder = WordEncoder(TokenEncoder(9, 3), CharacterEncoder(60, 4)).eval()
+    words = _spelt("abc", "b", "abc", "B", "abcd", "b").view(2, 3, 4)
+    tokens = torch.tensor([[2, 3, 2], [4, 5, 3]])
+    lengths = torch.tensor([3, 2])
+    assert encoder.characters is not None
+    found = encoder(Sequences(torch.cat([tokens[..., None], words], dim=2), lengths), {})[0].data
+    for row, length in enumerate(lengths.tolist()):
+        for step in range(length):
+            alone = encoder.characters(words[row, step][None])[0]
+            torch.testing.assert_close(found[row, step, 3:], alone)
+    # Behind a sequence's end stands what no character gives.
+    assert not found[1, 2, 3:].any()
