@@ -19,6 +19,7 @@ from torch.nn import functional
 from remanence.compiler import threads
 from remanence.compiler.kernel import functions_of
 from remanence.compiler.machine import MACHINE
+from remanence.errors import ShapeError
 
 __all__ = ["additive_scores", "kernels"]
 
@@ -76,11 +77,10 @@ def kernels(dtype: str) -> dict[str, int]:
     return functions_of(source, "additive", ("forward", "backward"))
 
 
-def _run(name: str, lengths: np.ndarray, arrays: list[Tensor]) -> None:
+def _run(name: str, lengths: np.ndarray, arrays: list[Tensor], parts: int) -> None:
     """Run a kernel; its first two arrays are queries and keys."""
     queries, keys = arrays[:2]
     batch, count, size = queries.shape
-    parts = threads.parts_of(batch)
     numbers = np.concatenate([np.array([parts, batch, count, keys.shape[1], size], np.int64), lengths])
     pointers = np.array([array.data_ptr() for array in arrays], np.int64)
     kernel = kernels(str(queries.dtype).removeprefix("torch."))[name]
@@ -93,7 +93,7 @@ class _Additive(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, queries: Tensor, keys: Tensor, weight: Tensor, lengths: np.ndarray) -> Tensor:
         scores = queries.new_zeros(*queries.shape[:2], keys.shape[1])
-        _run("forward", lengths, [queries, keys, weight, scores])
+        _run("forward", lengths, [queries, keys, weight, scores], threads.parts_of(len(queries)))
         ctx.save_for_backward(queries, keys, weight)
         ctx.lengths = lengths
         return scores
@@ -102,10 +102,11 @@ class _Additive(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         queries, keys, weight = ctx.saved_tensors
-        of_keys, of_weight = torch.zeros_like(keys), weight.new_zeros(threads.parts_of(len(queries)), len(weight))
-        of_queries = torch.empty_like(queries)
-        _run("backward", ctx.lengths, [queries, keys, weight, gradient.contiguous(), of_queries, of_keys, of_weight])
-        return of_queries, of_keys, of_weight.sum(0), None
+        parts = threads.parts_of(len(queries))
+        # Each thread sums the gradient of the weight over its own rows.
+        found = [torch.empty_like(queries), torch.zeros_like(keys), weight.new_zeros(parts, len(weight))]
+        _run("backward", ctx.lengths, [queries, keys, weight, gradient.contiguous(), *found], parts)
+        return found[0], found[1], found[2].sum(0), None
 
 
 def additive_scores(queries: Tensor, keys: Tensor, weight: Tensor, lengths: Tensor) -> Tensor:
@@ -120,14 +121,35 @@ def additive_scores(queries: Tensor, keys: Tensor, weight: Tensor, lengths: Tens
     Returns:
         Scores `[batch, query, source]`, zero behind a source's end; they have first derivatives only.
 
+    Raises:
+        ShapeError: sizes that do not fit, or lengths beyond the source.
+
     Example:
         >>> queries, keys, weight = torch.ones(1, 1, 2), torch.zeros(1, 2, 2), torch.tensor([1.0, 2.0])
         >>> additive_scores(queries, keys, weight, torch.tensor([1])).round(decimals=4)
         tensor([[[2.2848, 0.0000]]])
     """
+    _check(queries, keys, weight, lengths)
     width = MACHINE.width(queries.dtype.itemsize)
     missing = -len(weight) % width
     if missing:
         # A weight of zero: what is compared there counts for nothing.
         queries, keys, weight = (functional.pad(tensor, (0, missing)) for tensor in (queries, keys, weight))
     return _Additive.apply(queries.contiguous(), keys.contiguous(), weight.contiguous(), lengths.numpy())  # type: ignore[no-any-return]
+
+
+def _check(queries: Tensor, keys: Tensor, weight: Tensor, lengths: Tensor) -> None:
+    batch, source, size = keys.shape
+    for axis, expected, came in (
+        ("batch", batch, len(queries)),
+        ("batch", batch, len(lengths)),
+        ("size", size, queries.shape[2]),
+        ("size", size, len(weight)),
+        ("dtype", keys.dtype, queries.dtype),
+        ("dtype", keys.dtype, weight.dtype),
+    ):
+        if came != expected:
+            raise ShapeError("additive scores", axis=axis, expected=expected, came=came)
+    if batch and not 0 <= int(lengths.min()) <= int(lengths.max()) <= source:
+        came = f"{int(lengths.min())} … {int(lengths.max())}"
+        raise ShapeError("additive scores", axis="source", expected=f"lengths in 0 … {source}", came=came)

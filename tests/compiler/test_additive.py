@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from remanence.compiler import additive
 from remanence.compiler.additive import additive_scores
+from remanence.errors import ShapeError
 from remanence.nn import fused
 
 LENGTHS = torch.tensor([5, 0, 3, 7, 1])
@@ -66,6 +68,24 @@ def test_what_is_not_a_number_stays_so_in_its_own_row() -> None:
     found = additive_scores(queries, keys, weight, LENGTHS)
     assert found[2, 1, :3].isnan().all()
     assert int(found.isnan().sum()) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "axis"),
+    [
+        (lambda q, m, v, n: (q[:4], m, v, n), "batch"),
+        (lambda q, m, v, n: (q, m, v, n[:4]), "batch"),
+        (lambda q, m, v, n: (q[..., :15], m, v, n), "size"),
+        (lambda q, m, v, n: (q, m, v[:15], n), "size"),
+        (lambda q, m, v, n: (q.double(), m, v, n), "dtype"),
+        (lambda q, m, v, n: (q, m, v.double(), n), "dtype"),
+        (lambda q, m, v, n: (q, m, v, n + 1), "source"),
+        (lambda q, m, v, n: (q, m, v, n - 1), "source"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change: Callable[..., tuple[Tensor, ...]], axis: str) -> None:
+    with pytest.raises(ShapeError, match=axis):
+        additive_scores(*change(*given(16, torch.float32), LENGTHS))
 
 
 def test_a_machine_without_a_compiler_writes_the_formula_out(monkeypatch: pytest.MonkeyPatch) -> None:
