@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from remanence.data.clock import Clock
+
 __all__ = ["Clip", "ClipForm"]
 
 
@@ -39,6 +41,11 @@ class ClipForm(BaseModel):
         """Numbers of a frame."""
         channels, height, width = self.shape
         return channels * height * width
+
+    @property
+    def clock(self) -> Clock:
+        """When frames are on the screen."""
+        return Clock(0.0, 1 / self.rate)
 
     def as_settings(self) -> dict[str, Any]:
         """The settings by which another file is read alike."""

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from remanence.data.batches import STEPS_AT_ONCE, order
+from remanence.data.clock import Clock
 from remanence.sequences import Sequences
 
 __all__ = ["SCORED_STEPS", "Batch", "Part"]
@@ -105,3 +106,15 @@ class Part(ABC):
     @abstractmethod
     def name(self, index: int) -> str:
         """Where an example stands, for a person: `data.csv:812`, or `series A, 2016-07-01 00:00`."""
+
+    def tokens(self, index: int) -> list[str]:
+        """What each step of an example is called; empty where steps are numbers."""
+        return []
+
+    def unknown(self, index: int) -> list[bool]:
+        """Which tokens of an example training has not seen: to a model they are all alike; empty for numbers."""
+        return []
+
+    def clock(self, index: int) -> Clock | None:
+        """When the steps of an example are; None where they are not of time, or their rate is not known."""
+        return None

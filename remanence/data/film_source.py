@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from remanence.data.clips import Clip, ClipForm
+from remanence.data.clock import Clock
 from remanence.data.film_records import Films, read_named
 from remanence.data.media.films import fit_clip, form_of
 from remanence.data.media.listing import VIDEOS, names_files
@@ -33,10 +34,15 @@ class FilmSource(Source):
 
     Args:
         store: frames of all videos of a file.
+        form: how they were taken.
     """
 
-    def __init__(self, store: FrameStore) -> None:
-        self._store, self.lengths = store, store.lengths
+    def __init__(self, store: FrameStore, form: ClipForm) -> None:
+        self._store, self._form, self.lengths = store, form, store.lengths
+
+    def clock(self) -> Clock | None:
+        """When frames are on the screen."""
+        return self._form.clock
 
     def batch(self, places: np.ndarray) -> Sequences:
         """The videos at these places, uint8 `[video, frame, pixel]`, 0 behind the end of each."""
@@ -66,7 +72,7 @@ def film_sources(shares: Sequence[Share[Pairs]], settings: DataSettings, notes: 
     inside[places[0]] = True
     clip = fit_clip(form, train.store.values, np.repeat(inside, train.store.lengths))
     notes += [*chain.from_iterable(each.notes for each in films.values()), clip.note]
-    sources = {key: FilmSource(each.store) for key, each in films.items()}
+    sources = {key: FilmSource(each.store, form) for key, each in films.items()}
     read = [each.paths[place] for each in films.values() for place in each.kept.tolist()]
     return Sourced(clip, sources, places, tuple(read))
 
@@ -74,7 +80,7 @@ def film_sources(shares: Sequence[Share[Pairs]], settings: DataSettings, notes: 
 def reopened_films(pairs: Pairs, settings: DataSettings, clip: Clip) -> Sourced:
     """The videos of a new file, as those of the training part were taken."""
     films = _read(pairs, clip, settings)
-    return Sourced(clip, {id(pairs): FilmSource(films.store)}, (films.kept,), ())
+    return Sourced(clip, {id(pairs): FilmSource(films.store, clip)}, (films.kept,), ())
 
 
 def _read(pairs: Pairs, form: ClipForm, settings: DataSettings) -> Films:

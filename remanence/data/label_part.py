@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 
 from remanence.data.arrow import compute
+from remanence.data.clock import Clock
 from remanence.data.diagnose import line_of_row
 from remanence.data.encoders import ClassifyEncoders
 from remanence.data.examples import Batch, Part
@@ -96,6 +97,11 @@ class ClassifyPart(Part):
     def unknown(self, index: int) -> list[bool]:
         """Which tokens of a text training did not see: to a model they are all alike; empty for numbers."""
         return [] if self.encoders.vocabulary is None else (self._numbers(index) == UNKNOWN).tolist()
+
+    def clock(self, index: int) -> Clock | None:
+        """When the frames of a sound or a video are."""
+        form = self.encoders.sound or self.encoders.clip
+        return None if form is None else form.clock
 
     def _numbers(self, index: int) -> np.ndarray:
         start = int(self._store.offsets[self._places[index]])

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from remanence.data.batches import order
+from remanence.data.clock import Clock
 from remanence.data.examples import Batch, Part
 from remanence.data.text_side import TextSide, TokenStore
 from remanence.sequences import Sequences
@@ -43,6 +44,10 @@ class Source(ABC):
     def unknown(self, place: int) -> list[bool]:
         """Which steps training has not seen."""
         return []
+
+    def clock(self) -> Clock | None:
+        """When the steps of a source are; None where they are not of time, or their rate is not known."""
+        return None
 
 
 class TextSource(Source):
@@ -120,3 +125,7 @@ class PairPart(Part):
     def unknown(self, index: int) -> list[bool]:
         """Which steps of a source training has not seen."""
         return self._source.unknown(int(self._places[index]))
+
+    def clock(self, index: int) -> Clock | None:
+        """When the steps of a source are, alike for all."""
+        return self._source.clock()

@@ -12,6 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from remanence.data.clips import Clip
+from remanence.data.clock import Clock
 from remanence.data.media.listing import SOUNDS, VECTORS, Bad, base_folder, located, names_files
 from remanence.data.media.sounds import FrameStore, SoundForm, fit_form, read_frames
 from remanence.data.pair_part import Source
@@ -110,12 +111,9 @@ class SoundSource(Source):
         self._store, self._side = store, side
         self.lengths = store.lengths if longest is None else np.minimum(store.lengths, longest)
 
-    def tokens(self, place: int) -> list[str]:
-        """The second at which each frame begins; of ready features, whose rate is not known, nothing."""
-        form = self._side.form
-        if form.kind != "sound":
-            return []
-        return [f"{frame * form.hop_ms / 1000:.2f}" for frame in range(int(self.lengths[place]))]
+    def clock(self) -> Clock | None:
+        """When frames begin."""
+        return self._side.form.clock
 
     def batch(self, places: np.ndarray) -> Sequences:
         """The sounds at these places, float32 `[sound, frame, feature]`, 0 behind the end of each."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from remanence.data.clock import Clock
 from remanence.data.encoders import TagEncoders
 from remanence.data.examples import Batch, Part
 from remanence.data.spills import gather
@@ -166,6 +167,12 @@ class TagPart(Part):
         first = int(records.offsets[self.windows.sequence[index]] + self.windows.low[index])
         codes = self._store.flat[first : first + int(self.lengths[index])]
         return [records.form_names[int(code)] for code in codes]
+
+    def clock(self, index: int) -> Clock | None:
+        """When the frames of a window of a sound or a video are."""
+        form = self.encoders.sound or self.encoders.clip
+        clock = None if form is None else form.clock
+        return clock and clock._replace(first=clock.apart * int(self.windows.low[index]))
 
     def heads(self, index: int) -> list[dict[str, Any]]:
         """What leads each row of a prediction, for the steps of a window that are its own."""

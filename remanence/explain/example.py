@@ -9,6 +9,7 @@ import numpy as np
 
 from remanence.data.examples import Batch, Part
 from remanence.errors import DataError, SettingError
+from remanence.tasks.alignment import step_names
 
 __all__ = ["Example", "example_of", "model_of", "step_labels", "typical"]
 
@@ -25,18 +26,26 @@ class Example:
         labels: a token or a time for each step, `[time]`.
         title: where the example stands, or the text itself.
         unknown: tokens that training did not see, each once; to the model they are all alike.
+        tokens: whether the labels are tokens of a text.
+        apart: seconds between two steps, whose labels are then seconds; 0 where steps are not of time.
     """
 
     batch: Batch
     labels: tuple[str, ...]
     title: str
     unknown: tuple[str, ...] = ()
+    tokens: bool = False
+    apart: float = 0.0
 
     def __post_init__(self) -> None:
         if self.batch.inputs.batch != 1:
             raise SettingError(f"expected one example, came {self.batch.inputs.batch}", name="example")
         if not self.labels:
             raise DataError("the example has no step", remedy="choose another --row")
+
+    def seconds_apart(self, steps: int) -> float:
+        """Seconds between two of so many steps of the recurrent layers, where each holds several of the example's."""
+        return self.apart * _held(self.labels, steps)
 
 
 def step_labels(labels: tuple[str, ...], steps: int) -> tuple[str, ...]:
@@ -46,14 +55,18 @@ def step_labels(labels: tuple[str, ...], steps: int) -> tuple[str, ...]:
         >>> step_labels(("1", "2", "3", "4", "5"), 3)
         ('1', '3', '5')
     """
-    return labels[:: -(-len(labels) // max(1, steps))]
+    return labels[:: _held(labels, steps)]
+
+
+def _held(labels: tuple[str, ...], steps: int) -> int:
+    return -(-len(labels) // max(1, steps))
 
 
 def example_of(part: Part, index: int) -> Example:
     """Take one example out of a part.
 
-    The steps of a text are named by its tokens; those of a forecast by how many steps they lie before its origin
-    (`−1` is the last one seen); others are counted from 1.
+    The steps of a text are named by its tokens; those of a sound or a video by their seconds; those of a forecast by
+    how many steps they lie before its origin (`−1` is the last one seen); others are counted from 1.
 
     Raises:
         SettingError: there is no such example.
@@ -65,20 +78,10 @@ def example_of(part: Part, index: int) -> Example:
     length = int(batch.inputs.lengths[0])
     if hasattr(part, "past"):
         return Example(batch, tuple(f"−{length - step}" for step in range(length)), part.name(index))
-    labels = _tokens(part, index)[:length]
-    if not labels:
-        return Example(batch, tuple(str(step + 1) for step in range(length)), part.name(index))
-    new = dict.fromkeys(label for label, unknown in zip(labels, _unknown(part, index), strict=False) if unknown)
-    return Example(batch, labels, part.name(index), tuple(new))
-
-
-def _tokens(part: Any, index: int) -> tuple[str, ...]:
-    """Tokens of a text; none for numbers, whose steps have no names."""
-    return tuple(part.tokens(index)) if hasattr(part, "tokens") else ()
-
-
-def _unknown(part: Any, index: int) -> list[bool]:
-    return part.unknown(index) if hasattr(part, "unknown") else []
+    labels, clock = step_names(part, index, length), part.clock(index)
+    new = dict.fromkeys(label for label, unknown in zip(labels, part.unknown(index), strict=False) if unknown)
+    apart = 0.0 if clock is None else clock.apart
+    return Example(batch, labels, part.name(index), tuple(new), bool(part.tokens(index)), apart)
 
 
 def typical(part: Part) -> int:

@@ -24,6 +24,7 @@ class Gates:
         labels: what stands at each step: a token or a time, `[time]`.
         values: `layer0.forward.f` → the quantity, `[time, unit]`, in the order in which the cell computes it.
         functions: quantity → `sigmoid` or `tanh`, for those that are nothing but one of these of something.
+        apart: seconds between two steps, whose labels are then seconds; 0 where steps are not of time.
 
     Example:
         >>> gates = Gates("lstm", ("a", "b"), {"layer0.forward.f": np.zeros((2, 3))})
@@ -35,6 +36,7 @@ class Gates:
     labels: tuple[str, ...]
     values: Mapping[str, np.ndarray]
     functions: Mapping[str, str] = field(default_factory=dict)
+    apart: float = 0.0
 
     def layers(self) -> tuple[str, ...]:
         """Layers and directions, such as `layer0.forward`, in reading order."""
@@ -72,4 +74,5 @@ def gates(run: Any, example: Example, quantities: tuple[str, ...] = ("*",)) -> G
         for equation in cell.step.equations
         if isinstance(equation.value, Operation) and equation.value.op in ("sigmoid", "tanh")
     }
-    return Gates(cell.name, step_labels(example.labels, length), values, functions)
+    labels = step_labels(example.labels, length)
+    return Gates(cell.name, labels, values, functions, example.seconds_apart(length))

@@ -14,12 +14,13 @@ from remanence.explain.memory import Memory, shown_steps
 from remanence.explain.style import COLOURS, GREY, LEFT_RANGE, axis_of_steps, columns, styled
 from remanence.explain.words import Language, Words
 
-__all__ = ["activations", "first_input", "gate_heatmaps", "memory_heatmaps"]
+__all__ = ["activations", "first_input", "gate_heatmaps", "half_left", "memory_heatmaps"]
 
 UNITS_SHOWN = 32
 """Most units in a heatmap of a gate: those that change most are chosen, and the figure says so."""
 
 STEP_OF = Words("step of the example", "例子的各步")
+SECOND_OF = Words("second of the example", "例子的各秒")
 
 
 def gate_heatmaps(
@@ -52,7 +53,8 @@ def _gate_panel(name: str, values: np.ndarray, gates: Gates, steps: np.ndarray, 
     scale = (
         alt.Scale(scheme="blues", domain=[0, 1]) if gate else alt.Scale(scheme="purpleorange", domain=[-most, 0, most])
     )
-    axis, labels = _step_axis(tuple(gates.labels[i] for i in steps), "", 40)
+    seconds = Words("seconds", "秒").pick(language) if gates.apart else ""
+    axis, labels = _step_axis(tuple(gates.labels[i] for i in steps), seconds, 40)
     place = alt.Tooltip("step:O", title=Words("step", "步").pick(language))
     chart = (
         alt.Chart(data)
@@ -129,10 +131,12 @@ def _memory_panel(memory: Memory, reading: str, language: Language) -> Any:
     s, t = np.nonzero(np.isfinite(left))
     data = columns(s=s, t=t, left=left[s, t], input=[memory.labels[i] for i in s], at=[memory.labels[i] for i in t])
     size = max(170, min(330, 24 * len(memory.steps)))
-    across, labels = _step_axis(memory.labels, Words("at step t", "在第 t 步").pick(language), 40)
+    at = Words("at second t", "在第 t 秒") if memory.apart else Words("at step t", "在第 t 步")
+    came = Words("input at second s", "第 s 秒的输入") if memory.apart else Words("input s", "第 s 步的输入")
+    across, labels = _step_axis(memory.labels, at.pick(language), 40)
     down, _ = axis_of_steps(
         memory.labels,
-        title=Words("input s", "第 s 步的输入").pick(language),
+        title=came.pick(language),
         most=40,
         labelFontSize=11 if len(memory.labels) <= 30 else 9,
     )
@@ -171,13 +175,7 @@ def _title(memory: Memory) -> str:
 
 def _notes(memory: Memory, reading: str, language: Language) -> list[str]:
     """What a reader must know of how the figure was made, a line each."""
-    life = memory.half_life(reading)
-    half = Words(f"half is left after {life:.1f} steps", f"{life:.1f} 步后剩下一半")
-    if np.isinf(life):
-        half = Words("more than half is left to the end", "到最后仍剩一半以上")
-    if np.isnan(life):
-        half = Words("nothing gets in: this model does not react to its input", "什么都没进来：模型对输入没有反应")
-    notes = [half.pick(language)]
+    notes = [half_left(memory, reading).pick(language)]
     left = memory.reach if reading == "reach" else memory.path
     highest = 0.0 if left is None else float(np.nanmax(left, initial=0.0))
     if highest > 1.005:
@@ -193,6 +191,19 @@ def _notes(memory: Memory, reading: str, language: Language) -> list[str]:
     if memory.bidirectional:
         notes.append(Words("forward direction only", "只画正向").pick(language))
     return notes
+
+
+def half_left(memory: Memory, reading: str = "reach") -> Words:
+    """When half of an input is left, in steps, and in seconds where steps are of time."""
+    life = memory.half_life(reading)
+    if np.isinf(life):
+        return Words("more than half is left to the end", "到最后仍剩一半以上")
+    if np.isnan(life):
+        return Words("nothing gets in: this model does not react to its input", "什么都没进来：模型对输入没有反应")
+    if not memory.apart:
+        return Words(f"half is left after {life:.1f} steps", f"{life:.1f} 步后剩下一半")
+    seconds = f"{life * memory.apart:.2g}"
+    return Words(f"half is left after {seconds} s ({life:.1f} steps)", f"{seconds} 秒（{life:.1f} 步）后剩下一半")
 
 
 def first_input(memories: Sequence[Memory], *, reading: str = "reach", language: Language = "en") -> Any:
@@ -214,7 +225,7 @@ def first_input(memories: Sequence[Memory], *, reading: str = "reach", language:
         parts["left"] += list(left[0][known])
         parts["model"] += [_title(memory)] * int(known.sum())
     one = memories[0]
-    title = STEP_OF.pick(language)
+    title = (SECOND_OF if one.apart else STEP_OF).pick(language)
     if len(one.steps) < one.length:
         title += f" ({_thinned(len(one.steps), one.length).pick(language)})"
     axis, labels = _step_axis(one.labels, title, 40)

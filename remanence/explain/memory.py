@@ -70,6 +70,7 @@ class Memory:
         layer: the layer that `path` belongs to, from 0. `reach` is through all of them.
         direction: `forward`: both readings follow the forward direction of a bidirectional model.
         bidirectional: whether the model reads from both ends.
+        apart: seconds between two steps of the example, whose labels are then seconds; 0 where steps are not of time.
     """
 
     model: str
@@ -85,6 +86,7 @@ class Memory:
     layer: int = 0
     direction: str = "forward"
     bidirectional: bool = False
+    apart: float = 0.0
 
     def half_life(self, reading: str = "reach") -> float:
         """Steps until half of an input is left: the median over the inputs of the example's first half.
@@ -286,6 +288,7 @@ def memory(
         path_units=units,
         path_state=state,
         bidirectional=layers.bidirectional,
+        apart=example.seconds_apart(length),
     )
 
 

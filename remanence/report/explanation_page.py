@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from remanence.data.encoders import PairEncoders
 from remanence.data.examples import Part
 from remanence.errors import SettingError
 from remanence.explain.example import Example, example_of, typical
+from remanence.explain.inside import half_left
 from remanence.explain.memory import memory
 from remanence.explain.words import Words
 from remanence.prediction.outputs import forward
@@ -94,18 +94,10 @@ def explanation_page(run: Run, example: Example) -> Page:
 
 def _verdict(run: Run, models: dict[str, Any], example: Example) -> Words:
     """The answer, and how long half of an input stays."""
-    lives = {model_title(name): memory(model, example, name=name).half_life() for name, model in models.items()}
-
-    def said(life: float) -> Words:
-        if np.isnan(life):
-            return Words("nothing gets in", "什么都没进来")
-        if np.isinf(life):
-            return Words("more than half is left to the end", "到最后仍剩一半以上")
-        return Words(f"half is left after {life:.1f} steps", f"{life:.1f} 步后剩下一半")
-
+    left = {model_title(name): half_left(memory(model, example, name=name)) for name, model in models.items()}
     memories = Words(
-        "; ".join(f"{name}: {said(life).en}" for name, life in lives.items()),
-        "；".join(f"{name}：{said(life).zh}" for name, life in lives.items()),
+        "; ".join(f"{name}: {said.en}" for name, said in left.items()),
+        "；".join(f"{name}：{said.zh}" for name, said in left.items()),
     )
     if run.task.name == "generate":
         ahead = next_words(run, example.batch)

@@ -120,8 +120,7 @@ def _unknown_note(unknown: Sequence[str]) -> Words:
 
 def _shown(example: Example) -> tuple[Text, ...]:
     title = Text((Words(example.title, example.title),))
-    tokens = any(not label.lstrip("−").isdigit() for label in example.labels)
-    if not tokens:
+    if not example.tokens:
         return (title,)
     # Signs of Chinese stand close, words apart.
     joint = "" if sum(len(label) <= 1 for label in example.labels) > 0.8 * len(example.labels) else " "

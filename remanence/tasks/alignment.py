@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from remanence.data.encoders import PairEncoders
+from remanence.data.examples import Part
 from remanence.data.symbols import PADDING
 from remanence.nn.written import Written
 
@@ -97,6 +98,15 @@ def answered(output: Tensor, steps: Sequence[Sequence[str]], encoders: PairEncod
         yield Answered(encoders.target.decode(tokens.tolist()), score, alignment)
 
 
-def step_names(tokens: Sequence[str], length: int) -> tuple[str, ...]:
-    """What the steps of a source are called: their tokens, or numbers from 1 where they have none."""
-    return tuple(tokens[:length]) or tuple(str(step + 1) for step in range(length))
+def step_names(part: Part, index: int, length: int) -> tuple[str, ...]:
+    """What the steps of an example are called: their tokens, their seconds, or numbers from 1 where they have neither.
+
+    Args:
+        part: holds it.
+        index: its position there.
+        length: its steps.
+    """
+    if tokens := part.tokens(index)[:length]:
+        return tuple(tokens)
+    clock = part.clock(index)
+    return tuple(str(step + 1) for step in range(length)) if clock is None else clock.names(length)

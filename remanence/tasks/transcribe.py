@@ -133,7 +133,7 @@ class Transcribe(PairedTask):
         output, stack = output.detach().cpu(), settings.model.stack or 1
         for row, index in enumerate(batch.index.tolist()):
             length = int(batch.inputs.lengths[row])
-            found = heard(output[row], step_names(part.tokens(index), length)[::stack], encoders)
+            found = heard(output[row], step_names(part, index, length)[::stack], encoders)
             yield {
                 "example": part.name(index),
                 encoders.answer: found.text,

@@ -71,7 +71,7 @@ class Write(PairedTask):
         assert isinstance(encoders, PairEncoders) and isinstance(part, PairPart)
         places = batch.index.tolist()
         lengths = batch.inputs.lengths.tolist()
-        steps = [step_names(part.tokens(index), length) for index, length in zip(places, lengths, strict=True)]
+        steps = [step_names(part, index, length) for index, length in zip(places, lengths, strict=True)]
         for index, found in zip(places, answered(output, steps, encoders), strict=True):
             yield {
                 "example": part.name(index),

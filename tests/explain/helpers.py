@@ -30,4 +30,4 @@ def token_example(text: str, *, padding: int = 0) -> Example:
     """A text by its characters, padded by so many steps."""
     tokens = [SIGNS.index(sign) + 2 for sign in text] + [0] * padding
     inputs = Sequences(torch.tensor([tokens]), torch.tensor([len(text)]))
-    return Example(Batch(inputs, None, None, torch.tensor([0])), tuple(text), text)
+    return Example(Batch(inputs, None, None, torch.tensor([0])), tuple(text), text, tokens=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,13 @@ import pytest
 from remanence import fit
 from remanence.errors import DataError, SettingError
 from remanence.explain.example import example_of, typical
+from remanence.explain.inside import half_left, memory_heatmaps
+from remanence.explain.memory import Memory
 from remanence.report import choose_example, explain_run, write_run_report
 from remanence.report.answers import answers_section
 from remanence.run import Run
+from tests.tasks.made import made_captions, made_sounds
+from tests.tasks.made_media import made_seen
 
 ATTACK = "</script><script>alert(1)</script>"
 
@@ -55,6 +60,36 @@ def test_steps_of_a_forecast_are_counted_back_from_its_origin(forecast_run: Run)
 def test_steps_of_a_text_are_its_tokens(text_run: Run) -> None:
     example = choose_example(text_run, text="猫跑得很快")
     assert (example.labels, example.title) == (tuple("猫跑得很快"), "猫跑得很快")
+
+
+def test_steps_of_a_video_are_its_seconds() -> None:
+    part = made_captions().train
+    example = example_of(part, int(part.lengths.argmax()))
+    assert example.labels[:3] == ("0.00", "0.20", "0.40") and not example.tokens
+    # Two frames a step, as after a convolution, are twice as far apart.
+    assert (example.apart, example.seconds_apart(-(-len(example.labels) // 2))) == (0.2, 0.4)
+
+
+def test_seconds_of_a_window_count_from_the_beginning_of_its_file() -> None:
+    part = made_seen().train
+    later = int(np.flatnonzero(part.windows.low)[0])  # type: ignore[attr-defined]
+    first = 0.2 * int(part.windows.low[later])  # type: ignore[attr-defined]
+    assert example_of(part, later).labels[:2] == (f"{first:.2f}", f"{first + 0.2:.2f}")
+
+
+def test_features_whose_rate_is_not_known_are_counted() -> None:
+    example = example_of(made_sounds().train, 0)
+    assert example.labels[:2] == ("1", "2") and example.apart == 0
+
+
+def test_half_of_an_input_is_left_after_so_many_seconds_where_steps_are_of_time() -> None:
+    # Halved every step of a fifth of a second.
+    reach = np.where(np.tri(4).T > 0, 0.5 ** (np.arange(4) - np.arange(4)[:, None]).clip(0), np.nan)
+    memory = Memory("lstm", ("0.00", "0.20", "0.40", "0.60"), np.arange(4), 4, reach, "exact", 0, apart=0.2)
+    assert half_left(memory).en == "half is left after 0.2 s (1.0 steps)"
+    assert half_left(replace(memory, apart=0.0)).zh == "1.0 步后剩下一半"
+    words = json.dumps(memory_heatmaps([memory], language="zh").to_dict(), ensure_ascii=False)
+    assert "在第 t 秒" in words and "在第 t 步" not in words
 
 
 def test_an_unknown_token_is_shown_in_its_own_letters_and_said_to_be_unknown(text_run: Run, tmp_path: Path) -> None:

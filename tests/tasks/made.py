@@ -389,6 +389,7 @@ def made_captions() -> Prepared:
 
 def caption_part(clips: list[np.ndarray], texts: list[str], encoders: PairEncoders) -> PairPart:
     offsets = np.concatenate([[0], np.cumsum([len(clip) for clip in clips])]).astype(np.int64)
-    source = FilmSource(FrameStore(np.concatenate(clips), offsets))
+    assert isinstance(encoders.source, Clip)
+    source = FilmSource(FrameStore(np.concatenate(clips), offsets), encoders.source)
     answers = store_texts([texts], encoders.target.encode)
     return PairPart(source, answers, np.arange(len(texts)), lambda place: f"clip {place}", encoders.target.symbols.size)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from remanence.data.clock import Clock
 from remanence.data.media.features import SoundFrames, with_deltas
 from remanence.data.media.listing import SOUNDS, Bad
 from remanence.data.media.wire import NO_FILE, Decoded, Refusal
@@ -69,6 +70,11 @@ class SoundForm(BaseModel):
         """Names of the numbers of a frame."""
         plain = [f"{self.features if self.kind == 'sound' else 'v'}{place}" for place in range(self.width)]
         return tuple(name + " delta" * order for order in range(self.deltas + 1) for name in plain)
+
+    @property
+    def clock(self) -> Clock | None:
+        """When frames begin; None for files of features, whose rate is not known."""
+        return Clock(0.0, self.hop_ms / 1000) if self.kind == "sound" else None
 
     @property
     def note(self) -> str:
