@@ -29,14 +29,16 @@ class Strip:
     Args:
         title: shown above its frames.
         frames: uint8 `[step, channel, height, width]`, of one channel (grey) or three.
+        steps: what each frame is called, such as its second.
     """
 
     title: str
     frames: np.ndarray
+    steps: tuple[str, ...]
 
 
 def film_strips(strips: Sequence[Strip]) -> Any:
-    """Draw some frames of each video, from left to right, numbered from 1.
+    """Draw some frames of each video, from left to right, what each is called below it.
 
     Args:
         strips: videos of one size.
@@ -47,7 +49,7 @@ def film_strips(strips: Sequence[Strip]) -> Any:
         pictures += [f"data:image/png;base64,{base64.b64encode(png(strip.frames[at])).decode()}" for at in shown]
         places += range(len(shown))
         rows += [row] * len(shown)
-        steps += (shown + 1).tolist()
+        steps += [strip.steps[at] for at in shown]
     height, width = strips[0].frames.shape[2:]
     across = min(_WIDEST, _WIDTH // (max(places) + 1) - 4)
     down = max(1, round(across * height / width))
@@ -55,7 +57,7 @@ def film_strips(strips: Sequence[Strip]) -> Any:
     flat = alt.Chart(data).transform_flatten(["url", "place", "row", "step"])
     x, y = alt.X("place:O", axis=None), alt.Y("row:O", axis=None)
     image = flat.mark_image(width=across, height=down).encode(x=x, y=y, url="url:N")
-    number = flat.mark_text(dy=down / 2 + 9, fontSize=10, color=GREY).encode(x=x, y=y, text="step:Q")
+    number = flat.mark_text(dy=down / 2 + 9, fontSize=10, color=GREY).encode(x=x, y=y, text="step:N")
     titles = alt.Chart(columns(row=list(range(len(strips))), title=[strip.title for strip in strips]))
     title = (
         titles.transform_flatten(["row", "title"])

@@ -15,8 +15,8 @@ from remanence.report.captions import HOW
 from remanence.report.names import metric_title, model_words, number
 from remanence.report.page import Figure, Page, Section, Table, write_page
 from remanence.report.pictures import save_figures
-from remanence.report.run_page import typical_example
-from remanence.report.sections import learning_section, memory_section, notes_section, settings_section
+from remanence.report.run_page import example_sections, typical_example
+from remanence.report.sections import learning_section, notes_section, settings_section
 from remanence.run import Run
 
 __all__ = ["comparison_page", "write_comparison_report"]
@@ -63,7 +63,7 @@ def comparison_page(
         sections.append(answers_section(best))
         example = example or typical_example(best)
         if example is not None:
-            sections += memory_section(_models(best, runs), example)
+            sections += example_sections(best, _models(best, runs), example)
     facts: dict[str, Any] = {"protocol": result["protocol"]}
     if best is not None:
         facts |= {"settings": best.manifest["settings"], "versions": best.manifest["versions"]}

@@ -18,8 +18,8 @@ from remanence.explain.words import Words
 from remanence.prediction.outputs import forward
 from remanence.report.names import model_title, number
 from remanence.report.page import Page, write_page
-from remanence.report.run_page import models_of
-from remanence.report.sections import memory_section, settings_section
+from remanence.report.run_page import example_sections, models_of
+from remanence.report.sections import settings_section
 from remanence.report.tagged import found_words
 from remanence.report.writings import next_words
 from remanence.report.written import alignment_section, written_words
@@ -85,7 +85,7 @@ def explanation_page(run: Run, example: Example) -> Page:
     cell = model_title(str(run.settings.model.cell))
     title = Words(f"What {cell} does with this example", f"{cell} 如何处理这个例子")
     aligned = alignment_section(run, example)
-    sections = [*([aligned] if aligned else []), *memory_section(models, example)]
+    sections = [*([aligned] if aligned else []), *example_sections(run, models, example)]
     sections.append(
         settings_section({"equations": run.manifest["cell"]["equations"], "settings": run.manifest["settings"]})
     )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from remanence.explain.example import Example, example_of, typical
 from remanence.explain.words import Words
 from remanence.report.answers import answers_section
+from remanence.report.films import film_of
 from remanence.report.names import metric_title, model_title, model_words, number
 from remanence.report.page import Page, Section, Table, write_page
 from remanence.report.pictures import save_figures
 from remanence.report.sections import learning_section, memory_section, notes_section, settings_section
+from remanence.report.sounds import sound_blocks
 from remanence.run import Run
 
-__all__ = ["models_of", "run_page", "typical_example", "write_run_report"]
+__all__ = ["example_sections", "models_of", "run_page", "typical_example", "write_run_report"]
 
 
 def write_run_report(run: Run | str | Path, out: str | Path | None = None, *, prepared: Any = None) -> Path:
@@ -51,7 +54,7 @@ def run_page(run: Run, example: Example | None = None) -> Page:
     if example is None:
         example = typical_example(run)
     if example is not None:
-        sections += memory_section(models_of(run), example)
+        sections += example_sections(run, models_of(run), example)
     sections.append(
         settings_section(
             {
@@ -104,6 +107,17 @@ def typical_example(run: Run) -> Example | None:
         if len(part):
             return example_of(part, typical(part))
     return None
+
+
+def example_sections(run: Run, models: Mapping[str, Any], example: Example) -> list[Section]:
+    """What a run reads of one example, and what models remember of it.
+
+    Args:
+        run: whose encoders read it.
+        models: name → model, the one of interest first.
+        example: what they read.
+    """
+    return memory_section(models, example, film_of(run, example) + sound_blocks(run, example))
 
 
 def _scores(manifest: Any) -> list[dict[str, Any]]:

@@ -76,13 +76,13 @@ def learning_section(rows: Iterable[Mapping[str, Any]]) -> Section | None:
     return Section(Words("How it learnt", "学习过程"), (figure,))
 
 
-def memory_section(models: Mapping[str, Any], example: Example, *, title: Words | None = None) -> list[Section]:
+def memory_section(models: Mapping[str, Any], example: Example, seen: tuple[Block, ...] = ()) -> list[Section]:
     """Gates of the first model and memories of all, on one example.
 
     Args:
         models: name → `SequenceModel`, the one of interest first.
         example: what they read.
-        title: of the first section.
+        seen: what shows the example, where it is no text.
     """
     names = list(models)
     traced = gates(models[names[0]], example)
@@ -91,8 +91,8 @@ def memory_section(models: Mapping[str, Any], example: Example, *, title: Words 
     left = [memory(models[name], example, name=name) for name in order]
     sections = [
         Section(
-            title or Words("Inside the model, on one example", "模型内部：一个例子"),
-            (*_shown(example), *_gate_figures(traced)),
+            Words("Inside the model, on one example", "模型内部：一个例子"),
+            (*_shown(example), *seen, *_gate_figures(traced)),
         ),
         Section(Words("What it remembers", "它记住了什么"), tuple(_memory_figures(left))),
     ]

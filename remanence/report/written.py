@@ -15,6 +15,7 @@ from remanence.nn.sound import CTCHead
 from remanence.prediction.outputs import forward
 from remanence.report.names import number
 from remanence.report.page import Block, Figure, Section, Table, Text
+from remanence.report.sounds import heard_figure
 from remanence.tasks.alignment import Alignment, answered
 from remanence.tasks.transcript import heard
 
@@ -36,10 +37,11 @@ HOW_ALIGNED = Words(
     "每一行是依次写出的一个片段；行中深色的格子，是写它时模型所注意的原文各步。每行合计 100 %。",
 )
 
-HOW_HEARD = Words(
-    "Each row is a symbol of the likeliest path, in order; the dark cells are the steps at which it was heard. "
-    "Between them lies the blank, which says nothing.",
-    "每一行是最可能路径上的一个符号，依次排列；行中深色的格子，是听到它的各步。其间是空白符，不代表任何内容。",
+HOW_TRANSCRIBED = Words(
+    "Sounds that were kept aside, evenly spread over the part: where each stands, the true text, and what the model "
+    "wrote. The last column is the mean log p of a step of the likeliest path: the nearer to 0, the surer it was.",
+    "从留出部分均匀选取的声音：所在位置、真实的文本、模型写出的。"
+    "最后一列是最可能路径上每一步的平均对数概率：越接近 0，模型越有把握。",
 )
 
 
@@ -52,7 +54,8 @@ def written_section(run: Any, part: Part) -> Section:
         text, score, _ = _written(run, example)
         rows.append((_short(_read(run, example)), _short(truth), _short(text), number(score)))
     header = Words("read", "原文"), Words("true", "真实"), Words("written", "写出"), Words("log p", "对数概率")
-    blocks: list[Block] = [Table(header, tuple(rows), (3,)), Text((HOW,), "how")]
+    how = HOW_TRANSCRIBED if isinstance(run.model.head, CTCHead) else HOW
+    blocks: list[Block] = [Table(header, tuple(rows), (3,)), Text((how,), "how")]
     blocks += _aligned(run, example_of(part, typical(part)))
     return Section(Words("What it writes", "它写的东西"), tuple(blocks))
 
@@ -62,7 +65,10 @@ def alignment_section(run: Any, example: Example) -> Section | None:
     if not isinstance(run.encoders, PairEncoders):
         return None
     blocks = _aligned(run, example)
-    return Section(Words("What it looked at", "它注意了什么"), tuple(blocks)) if blocks else None
+    title = Words("What it looked at", "它注意了什么")
+    if isinstance(run.model.head, CTCHead):
+        title = Words("What it heard, and when", "它在何时听到什么")
+    return Section(title, tuple(blocks)) if blocks else None
 
 
 def written_words(run: Any, example: Example) -> Words:
@@ -74,16 +80,13 @@ def written_words(run: Any, example: Example) -> Words:
 def _aligned(run: Any, example: Example) -> list[Block]:
     """The figure; nothing where the model has no attention."""
     text, _, alignment = _written(run, example)
+    named = f"{_short(_read(run, example), 60)} → {_short(text, 60)}"
+    title = Words(named, named)
+    if isinstance(run.model.head, CTCHead):
+        return [heard_figure(run, example, title)]
     if not alignment.weights.any():
         return []
-    title = _short(_read(run, example), 60)
-    figure = Figure(
-        "alignment",
-        lambda language: alignment_heatmap(alignment, language=language),
-        Words(f"{title} → {_short(text, 60)}", f"{title} → {_short(text, 60)}"),
-        HOW_HEARD if isinstance(run.model.head, CTCHead) else HOW_ALIGNED,
-    )
-    return [figure]
+    return [Figure("alignment", lambda language: alignment_heatmap(alignment, language=language), title, HOW_ALIGNED)]
 
 
 def _written(run: Any, example: Example) -> tuple[str, float, Alignment]:

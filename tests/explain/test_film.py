@@ -25,10 +25,13 @@ def test_a_picture_holds_every_pixel(channels: int, kind: str) -> None:
 
 def test_a_strip_shows_frames_spread_over_the_video() -> None:
     frames = np.arange(40, dtype=np.uint8).repeat(6).reshape(40, 1, 2, 3)
-    held = specification(film_strips([Strip("a: left", frames), Strip("b: right", frames[:3])]))["datasets"]
+    names = tuple(f"{step / 5:.1f}" for step in range(40))
+    strips = [Strip("a: left", frames, names), Strip("b: right", frames[:3], names[:3])]
+    held = specification(film_strips(strips))["datasets"]
     rows = next(rows[0] for rows in held.values() if "url" in rows[0])
     assert rows["row"] == [0] * 12 + [1] * 3
-    assert rows["step"][:12] == [1, 5, 8, 12, 15, 19, 22, 26, 29, 33, 36, 40] and rows["step"][12:] == [1, 2, 3]
+    assert rows["step"][:12] == ["0.0", "0.8", "1.4", "2.2", "2.8", "3.6", "4.2", "5.0", "5.6", "6.4", "7.0", "7.8"]
+    assert rows["step"][12:] == ["0.0", "0.2", "0.4"]
     content = base64.b64decode(rows["url"][1].removeprefix("data:image/png;base64,"))
     with av.open(io.BytesIO(content), "r", format="png_pipe") as picture:
         assert (next(picture.decode(video=0)).to_ndarray(format="gray") == 4).all()
