@@ -194,7 +194,7 @@ class Run:
         if all(getattr(encoders, name, None) is None for name in ("vocabulary", "symbols")) and not isinstance(
             getattr(encoders, "source", None), TextSide
         ):
-            raise SettingError("this run reads numbers, not texts", name="text", remedy="use --row or --file")
+            raise SettingError(f"this run reads {encoders.reads}, not texts", name="text", remedy="use --row or --file")
         plain = {"format": "jsonl", "delimiter": None, "split_column": None, "columns": ()}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "text.jsonl"

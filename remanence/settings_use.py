@@ -182,6 +182,8 @@ _TOGETHER: Mapping[str, tuple[str, Callable[[Any], bool], str]] = MappingProxyTy
         "coefficients": ("features", lambda kind: kind != "mel", "mfcc"),
         "reach": ("initialise", lambda starts: "chrono" in starts, "chrono"),
         "character_size": ("characters", lambda kind: kind not in (None, "none"), "convolution"),
+        "copy_source": ("attention", lambda kind: kind != "none", "additive"),
+        "coverage": ("attention", lambda kind: kind != "none", "additive"),
         "length_penalty": ("beam", lambda width: width != 1, "N"),
         "language_order": ("language", lambda units: units not in (None, "none"), "words"),
     }

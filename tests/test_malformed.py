@@ -311,7 +311,7 @@ TRANSLATIONS = {
     ),
     "two inputs": Case({CSV: ROWS}, PAIRS, ("one column is read", "--input"), ["--input", "source,answer"]),
     "copying without attention": Case(
-        {CSV: ROWS}, PAIRS, ("--copy-source: needs attention", "--attention"), ["--copy-source", "--attention", "none"]
+        {CSV: ROWS}, PAIRS, ("--copy-source: does nothing", "--attention"), ["--copy-source", "--attention", "none"]
     ),
     "an answer before the end": Case(
         {CSV: ROWS}, PAIRS, ("--truncate: an answer needs the whole source", "leave it out"), ["--truncate", "5"]

@@ -11,6 +11,13 @@ import soundfile
 from helpers import command
 from spoiled import Content, check_line, contents, write
 
+from remanence.data.media.sounds import SoundForm
+from remanence.data.pairs import read_pairs
+from remanence.data.scalers import Scaler
+from remanence.data.sound_source import SoundSide, reopened_sounds
+from remanence.errors import DataError
+from remanence.settings import DataSettings
+
 FIT = ["fit", "d.csv", "--task", "transcribe", "--steps", "2", "--hidden", "4", "--threads", "1", "--beside", "none"]
 OUT = ["--out", "run"]
 CLASSIFY = ["fit", "d.csv", "--task", "classify", "--label", "text", "--steps", "2", "--beside", "none", *OUT]
@@ -119,6 +126,30 @@ def refused(
     assert done.out == ""
     check_line(done.err, tuple(says))
     assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            spoilt(lambda c: c[:900]),
+            "b.wav: cut short: 3,200 bytes of samples expected, 856 came — copy the file again",
+        ),
+        (Path.touch, "b.wav: the file is empty — copy the file again"),
+    ],
+)
+def test_a_bad_sound_alone_is_named_once(content: Callable[[Path], object], said: str, tmp_path: Path) -> None:
+    content(tmp_path / "b.wav")
+    form = SoundForm(kind="sound", rate=8000.0, width=40)
+    side = SoundSide(form=form, scaler=Scaler(columns=form.columns, mean=(0.0,) * 40, scale=(1.0,) * 40))
+    with pytest.raises(DataError) as caught:
+        reopened_sounds(read_pairs(tmp_path / "b.wav", DataSettings(), answers=False), DataSettings(), side, None)
+    assert str(caught.value) == f"{tmp_path}/b.wav: {said} — copy the file again"
+
+
+def test_a_sound_alone_is_called_by_its_name(tmp_path: Path) -> None:
+    sound()(tmp_path / "b.wav")
+    assert read_pairs(tmp_path / "b.wav", DataSettings(), answers=False).where(0) == "b.wav"
 
 
 def test_bad_sounds_are_skipped_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

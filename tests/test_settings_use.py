@@ -186,6 +186,8 @@ def test_what_was_not_given_is_not_taken_for_given() -> None:
         ("tokens", {"characters": "none", "character_size": 5}, "it goes with --characters convolution"),
         ("samples", {"window": 0, "margin": 3}, "it goes with --window N"),
         ("pairs", {"beam": 1, "length_penalty": 0.5}, "it goes with --beam N"),
+        ("pairs", {"attention": "none", "coverage": 1.0}, "--coverage: does nothing alone — it goes with --attention"),
+        ("abstracts", {"attention": "none", "copy_source": True}, "--copy-source: does nothing alone"),
     ],
 )
 def test_a_setting_that_acts_only_with_another_is_refused_alone(
@@ -194,6 +196,13 @@ def test_a_setting_that_acts_only_with_another_is_refused_alone(
     path, options = FILES[kind](tmp_path, 0.0)
     with pytest.raises(SettingError, match=told):
         open_data(path, settings_from({**options, **given}))
+
+
+def test_a_summary_without_attention_copies_nothing_unasked(tmp_path: Path) -> None:
+    path, options = FILES["abstracts"](tmp_path, 0.0)
+    given = {"attention": "none", "steps": 1, "hidden": 3, "beside": (), "progress": False}
+    run = remanence.fit(path, out=tmp_path / "run", **{**options, **given})
+    assert run.model.head.copied is None
 
 
 def test_motion_is_refused_without_a_point_that_moves(tmp_path: Path) -> None:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from helpers import EXAMPLE_DATA, command
 
+import remanence
+from remanence.explain.example import example_of
+from remanence.report.page import Table
+from remanence.report.tagged import found_words, tagged_blocks
 from remanence.storage import read_tensors
 
 SLOTS = EXAMPLE_DATA / "snips-slots.jsonl"
@@ -129,3 +136,21 @@ def test_labels_are_calibrated_on_the_validation_part(tmp_path: Path) -> None:
     assert found["calibrated"]["f1"] > found["plain"]["f1"]
     assert "head.offsets" in read_tensors(tmp_path / "calibrated" / "model.safetensors", "")
     assert "head.offsets" not in read_tensors(tmp_path / "plain" / "model.safetensors", "")
+
+
+def test_labels_of_frames_are_told_with_their_seconds(tmp_path: Path) -> None:
+    for name in "abcdefgh":
+        soundfile.write(tmp_path / f"{name}.wav", np.random.default_rng(0).normal(0, 0.1, 800), 8000)
+    rows = (f"{name}.wav,{stretch}" for name in "abcdefgh" for stretch in ("0,0.04,x", "0.04,0.08,y"))
+    (tmp_path / "t.csv").write_text("\n".join(["file,start,end,label", *rows]) + "\n", encoding="utf-8")
+    run = remanence.fit(
+        tmp_path / "t.csv", out=tmp_path / "run", task="tag", hidden=3, layers=1, steps=1, beside=(), progress=False
+    )
+    part = run.part("test")
+    example = example_of(part, 0)
+    found = re.findall(r"[xy] \(([\d.]+)–([\d.]+) s\)", found_words(run, example).en)
+    # One stretch begins where the one before it ends, from the first frame to the end of the last.
+    ends = ["0.00", *(stop for _, stop in found)]
+    assert [start for start, _ in found] == ends[:-1] and ends[-1] == f"{len(example.labels) / 100:.2f}"
+    tables = [block for block in tagged_blocks(run, part) if isinstance(block, Table)]
+    assert re.fullmatch(r"0\.00–0\.\d\d s", tables[0].header[1].en)

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from remanence.data import times as timing
+from remanence.data.clips import ClipForm
 from remanence.data.columns import column_lines, number_facts, survey
 from remanence.data.corpus_facts import corpus_facts
 from remanence.data.measured import measured
+from remanence.data.media.sounds import SoundForm
 from remanence.data.pair_facts import pair_facts
 from remanence.data.panel import Panel, open_panel
 from remanence.data.record_files import read_records
@@ -192,20 +194,19 @@ def _describe_records(path: str | Path, settings: DataSettings, found: _Findings
             raise
         records = read_records(path, settings.model_copy(update={"missing": "mask"}))
         found.suspicious.append(f"refused: {error}")
-    if records.form is not None:
-        lengths = _describe_films(records, settings, found)
+    if records.form is not None or records.sound is not None:
+        lengths = _describe_media(records, settings, found)
     elif records.values is None:
         lengths = _describe_texts(records, settings, found)
     else:
         lengths = np.diff(records.offsets) if records.offsets is not None else np.zeros(0)
         by_step = records.table is not None
         a_row = "one step" if by_step else "one sequence"
-        dimensions = len(records.columns)
         if records.table is None:
             found.columns = {name: number_facts(records.values[:, at]) for at, name in enumerate(records.columns)}
         found.facts |= {
             "a row is": a_row,
-            "a step is": f"{dimensions} number{'s' if dimensions > 1 else ''} ({', '.join(records.columns[:8])})",
+            "a step is": _numbers(records.columns),
             "a sequence is": f"the rows of one {'+'.join(settings.sequence)}"
             if by_step
             else ("one line" if records.lines is not None else "one image, pixel by pixel"),
@@ -226,16 +227,32 @@ def _describe_records(path: str | Path, settings: DataSettings, found: _Findings
     _suspect_classes(classes, found)
 
 
-def _describe_films(records: Records, settings: DataSettings, found: _Findings) -> np.ndarray:
-    form = records.form
+def _numbers(columns: tuple[str, ...]) -> str:
+    """How many numbers a step has, and the first of their names."""
+    named = ", ".join(columns[:8]) + (", …" if len(columns) > 8 else "")
+    return f"{len(columns)} number{'s' if len(columns) > 1 else ''} ({named})"
+
+
+def _describe_media(records: Records, settings: DataSettings, found: _Findings) -> np.ndarray:
+    """Videos or sounds, each with a label."""
+    form = records.form or records.sound
     assert form is not None and records.offsets is not None
+    what = "sound" if isinstance(form, SoundForm) else "video"
     found.facts |= {
-        "a row is": "one video",
-        "a step is": f"a frame of {form.height} × {form.width} ({form.colour}), {form.rate:g} a second",
-        "a sequence is": f"the video whose file '{settings.input[0]}' names",
+        "a row is": f"one {what}",
+        "a step is": _frame(form),
+        "a sequence is": f"the {what} that '{settings.input[0]}' names" if records.media else f"the {what}",
     }
     found.notes += records.notes
     return np.diff(records.offsets)
+
+
+def _frame(form: SoundForm | ClipForm) -> str:
+    """What a frame is, and how many there are."""
+    if isinstance(form, ClipForm):
+        return f"a frame of {form.height} × {form.width} ({form.colour}), {form.rate:g} a second"
+    every = "" if form.clock is None else f", every {form.hop_ms:g} ms"
+    return f"a frame{every}: {_numbers(form.columns)}"
 
 
 def _describe_steps(path: str | Path, settings: DataSettings, found: _Findings) -> None:
@@ -261,7 +278,7 @@ def _describe_steps(path: str | Path, settings: DataSettings, found: _Findings) 
     elif records.form is not None:
         found.facts |= {
             "a row is": "one labelled stretch of a file",
-            "a step is": f"a frame ({records.reads})",
+            "a step is": _frame(records.form),
             "a sequence is": "a file",
         }
     else:
@@ -334,9 +351,10 @@ def _suspect_classes(classes: Mapping[str, int], found: _Findings) -> None:
     if len(classes) < 2:
         found.suspicious.append(f"{len(classes)} class: there is nothing to tell apart")
         return
-    few = [name for name, count in classes.items() if count < 5]
+    few = [f"'{name}' {count}" for name, count in classes.items() if 0 < count < 5]
     if few:
-        found.suspicious.append(f"classes with fewer than 5 examples: {', '.join(few[:8])}")
+        more = ", …" if len(few) > 8 else ""
+        found.suspicious.append(f"classes with fewer than 5 examples: {', '.join(few[:8])}{more}")
     most, total = max(classes.values()), sum(classes.values())
     if most > 0.8 * total:
         found.suspicious.append(f"one class has {most / total:.0%} of the examples: look at macro-F1, not accuracy")

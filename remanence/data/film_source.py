@@ -84,9 +84,4 @@ def reopened_films(pairs: Pairs, settings: DataSettings, clip: Clip) -> Sourced:
 
 
 def _read(pairs: Pairs, form: ClipForm, settings: DataSettings) -> Films:
-    column = "" if pairs.held is not None else pairs.input
-
-    def complain(place: int, message: str, remedy: str) -> DataError:
-        return DataError(message, path=pairs.path, line=pairs.line(place), column=column, remedy=remedy)
-
-    return read_named(chain.from_iterable(pairs.sources()), pairs.path, form, settings, complain)
+    return read_named(chain.from_iterable(pairs.sources()), pairs.path, form, settings, pairs.refusal)

@@ -81,8 +81,22 @@ class Pairs:
         """Line at which a pair starts."""
         return place + 1 if self.table is None else line_of_row(self.table, place)
 
+    @property
+    def alone(self) -> bool:
+        """Whether the file is itself what is read: one sound, or one video."""
+        return self.held is not None and self.held[0] == (self.path.name,)
+
+    def refusal(self, place: int, message: str, remedy: str) -> DataError:
+        """What is wrong with the file that a pair names."""
+        if self.alone:
+            return DataError(message.removeprefix(f"{self.path.name}: "), path=self.path, remedy=remedy)
+        column = self.input if self.held is None else ""
+        return DataError(message, path=self.path, line=self.line(place), column=column, remedy=remedy)
+
     def where(self, place: int) -> str:
         """Where a pair stands, for a person."""
+        if self.alone:
+            return self.path.name
         return f"{self.path.name}, {'line' if self.table is None else 'row'} {place + 1:,}"
 
     def _chosen(self, column: str, path: Path, places: np.ndarray | None) -> Iterator[list[str]]:

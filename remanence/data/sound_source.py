@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -80,14 +81,7 @@ class _Sounds:
         return complain
 
     def _complaint(self, place: int) -> Callable[[str, str], DataError]:
-        pairs = self.pairs
-
-        def complain(message: str, remedy: str) -> DataError:
-            if pairs.held is not None:
-                return DataError(message, path=pairs.path, line=pairs.line(place), remedy=remedy)
-            return DataError(message, path=pairs.path, line=pairs.line(place), column=pairs.input, remedy=remedy)
-
-        return complain
+        return partial(self.pairs.refusal, place)
 
 
 def _fitted(form: SoundForm, store: FrameStore, places: np.ndarray) -> SoundSide:

@@ -19,6 +19,7 @@ from typing import IO, cast
 
 import pyarrow as pa
 
+from remanence.data.media.listing import SOUNDS, VECTORS, VIDEOS
 from remanence.data.spills import full_disk
 from remanence.errors import DataError
 
@@ -80,7 +81,9 @@ def find(path: str | Path) -> Path:
     if not os.access(path, os.R_OK):
         raise DataError("no permission to read this file", path=path, remedy=f"chmod u+r {path.name}")
     if path.stat().st_size == 0:
-        raise DataError("the file is empty", path=path, remedy="expected a header line and rows below it")
+        media = path.suffix.lower() in (*SOUNDS, *VECTORS, *VIDEOS)
+        remedy = "copy the file again" if media else "expected a header line and rows below it"
+        raise DataError("the file is empty", path=path, remedy=remedy)
     return path
 
 

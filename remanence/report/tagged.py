@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from remanence.data.examples import Part
 from remanence.data.schemes import spans
 from remanence.data.tag_part import TagPart
-from remanence.explain.example import Example
+from remanence.explain.example import Example, example_of
 from remanence.explain.words import Words
 from remanence.prediction.outputs import forward
 from remanence.report.page import Block, Table, Text
@@ -56,7 +57,8 @@ def _example(run: Any, part: TagPart, index: int) -> Table:
         read = [token for token, scored in zip(tokens, own.tolist(), strict=False) if scored]
         columns = list(zip(read, true, found, strict=True))
     else:
-        columns = _stretches(true, found)
+        stretches = _stretches(zip(true, found, strict=True), example_of(part, index), int(own.argmax()))
+        columns = [(when or str(steps), *said) for said, steps, when in stretches]
     columns = columns[:TOKENS]
     header = (Words("", ""), *(Words(one, one) for one, _, _ in columns))
     shown = [answer if answer == truth else f"[{answer}]" for _, truth, answer in columns]
@@ -69,10 +71,25 @@ def _example(run: Any, part: TagPart, index: int) -> Table:
     )
 
 
-def _stretches(true: list[str], found: list[str]) -> list[tuple[str, str, str]]:
-    """Neighbouring samples of the same two labels as one column: how many samples, the true label, the one found."""
-    groups = [(pair, len(list(group))) for pair, group in groupby(zip(true, found, strict=True))]
-    return [(f"{count}", truth, answer) for (truth, answer), count in groups]
+class _Stretch(NamedTuple):
+    """Neighbouring steps that are alike: what is said of them, how many, and when where steps are of time."""
+
+    said: Any
+    steps: int
+    when: str
+
+
+def _stretches(said: Iterable[Any], example: Example, first: int) -> list[_Stretch]:
+    """Gather what is said of each step of an example, from the step `first` on."""
+    found = []
+    for one, group in groupby(said):
+        steps, when = len(list(group)), ""
+        if example.apart:
+            start = example.labels[first]
+            when = f"{start}–{float(start) + steps * example.apart:.2f} s"
+        found.append(_Stretch(one, steps, when))
+        first += steps
+    return found
 
 
 def found_words(run: Any, example: Example) -> Words:
@@ -90,7 +107,8 @@ def found_words(run: Any, example: Example) -> Words:
     elif encoders.vocabulary is not None:
         pieces = [f"{token}/{label}" for token, label in zip(tokens, labels, strict=True)]
     else:
-        pieces = [f"{len(list(group))} × {label}" for label, group in groupby(labels)]
+        stretches = _stretches(labels, example, places[0] if places else 0)
+        pieces = [f"{label} ({when})" if when else f"{steps} × {label}" for label, steps, when in stretches]
     if not pieces:
         return Words("No span is found.", "没有找到片段。")
     more = len(pieces) > TOKENS

@@ -94,15 +94,13 @@ def _options(encoders: PairEncoders, settings: Settings) -> WritingOptions:
     chosen = settings.model
     attention = chosen.attention or "multiplicative"
     source = encoders.source
-    copied = _copied(source, encoders.target) if isinstance(source, TextSide) and chosen.copy_source else None
-    needing = {"copy_source": copied is not None, "coverage": chosen.coverage}
-    for name in (name for name, value in needing.items() if value and attention == "none"):
-        raise SettingError("needs attention", name=name, remedy="--attention additive")
+    # What is copied is what was attended to.
+    copies = isinstance(source, TextSide) and chosen.copy_source and attention != "none"
     return WritingOptions(
         attention=attention,
         input_feeding=bool(chosen.input_feeding),
         coverage=bool(chosen.coverage),
-        copied=copied,
+        copied=_copied(source, encoders.target) if copies else None,
         sampling=settings.train.scheduled_sampling or 0.0,
         tied=bool(chosen.tied),
         beam=chosen.beam or 1,

@@ -72,7 +72,21 @@ def test_columns_are_guessed_and_what_a_file_is_for(tmp_path: Path) -> None:
     found = guess(path, DataSettings())
     assert found.settings.task == "tag" and found.settings.interval == ("开始", "结束")
     assert (found.settings.input, found.settings.label) == (("sound",), "事件")
-    assert describe(path).facts["a row is"] == "one labelled stretch of a file"
+    facts = describe(path).facts
+    assert facts["a row is"] == "one labelled stretch of a file"
+    assert facts["a step is"].startswith("a frame, every 10 ms: 40 numbers (mel0, mel1,")
+
+
+def test_sounds_with_a_label_each_are_described_as_sounds(tmp_path: Path) -> None:
+    for name in "abcdefgh":
+        sound(tmp_path, f"{name}.wav")
+    rows = (f"{name}.wav,{'one' if name < 'c' else 'other'}" for name in "abcdefgh")
+    found = describe(table(tmp_path, *rows, header="file,speaker"), DataSettings(features="mfcc", label="speaker"))
+    facts = found.facts
+    assert (facts["a row is"], facts["a sequence is"]) == ("one sound", "the sound that 'file' names")
+    named = "mfcc0, mfcc1, mfcc2, mfcc3, mfcc4, mfcc5, mfcc6, mfcc7, …"
+    assert facts["a step is"] == f"a frame, every 10 ms: 13 numbers ({named})"
+    assert "classes with fewer than 5 examples: 'one' 2" in found.suspicious
 
 
 def test_a_new_file_is_read_as_the_training_file_was(tmp_path: Path) -> None:

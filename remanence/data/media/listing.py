@@ -97,9 +97,11 @@ class Bad:
         """
         if not self._skip:
             remedy = error.remedy or "mend or remove it"
+            # Of a table, or a list, the other files are left.
+            remedy += "; --bad skip leaves it out" if error.line else ""
             raise DataError(
                 error.message.removeprefix(f"{error.where}: "),
-                path=error.path, line=error.line, column=error.column, remedy=f"{remedy}; --bad skip leaves it out",
+                path=error.path, line=error.line, column=error.column, remedy=remedy,
             )  # fmt: skip
         self.reasons[place] = error.message
 
