@@ -95,12 +95,12 @@ def _options(encoders: PairEncoders, settings: Settings) -> WritingOptions:
     attention = chosen.attention or "multiplicative"
     source = encoders.source
     # What is copied is what was attended to.
-    copies = isinstance(source, TextSide) and chosen.copy_source and attention != "none"
+    copies = chosen.copy_source and attention != "none"
     return WritingOptions(
         attention=attention,
         input_feeding=bool(chosen.input_feeding),
         coverage=bool(chosen.coverage),
-        copied=_copied(source, encoders.target) if copies else None,
+        copied=_copied(source, encoders.target) if copies and isinstance(source, TextSide) else None,
         sampling=settings.train.scheduled_sampling or 0.0,
         tied=bool(chosen.tied),
         beam=chosen.beam or 1,
