@@ -147,8 +147,9 @@ class Updater:
         # A young average follows the weights closely, or it would remember how they began.
         assert self.options.average is not None
         decay = min(self.options.average, (1 + self.updates) / (10 + self.updates))
+        means, weights = list(self.averaged.values()), list(self._floating().values())
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.averaged.values()), list(self._floating().values()), 1 - decay)
+            torch._foreach_lerp_(means, weights, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
 
     @contextmanager
     def evaluated_weights(self) -> Iterator[None]:
