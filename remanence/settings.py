@@ -19,6 +19,7 @@ from remanence.errors import SettingError
 from remanence.settings_media import ListeningSettings, MediaSettings
 from remanence.settings_points import PointSettings
 from remanence.settings_sampling import SamplingSettings
+from remanence.settings_texts import TextSettings
 from remanence.validation import first_mistake
 
 __all__ = [
@@ -45,7 +46,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class DataSettings(MediaSettings, PointSettings):
+class DataSettings(MediaSettings, PointSettings, TextSettings):
     """What the file holds, which columns play which part, and how it is split."""
 
     task: Task | None = Field(default=None, description="What to do; guessed from the file.")

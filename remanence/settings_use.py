@@ -71,7 +71,7 @@ USES: Mapping[str, Uses] = MappingProxyType(
         "tokens": _of(_ALL, "texts"),
         "answer_tokens": _ANSWERS,
         "lower": _ANSWERS,
-        "unknown": _of("tag", "texts"),
+        **dict.fromkeys(("unknown", "word_texts"), _of("tag", "texts")),
         "ngrams": _of(_LABELLED, "texts"),
         "document": _of("generate", "texts"),
         "transpose": _of("generate", "music"),

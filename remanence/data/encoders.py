@@ -17,6 +17,7 @@ from remanence.data.symbols import Symbols
 from remanence.data.text_side import TextSide
 from remanence.data.times import Frequency
 from remanence.data.tokens import Vocabulary
+from remanence.data.usage import Usage
 from remanence.settings_use import Read
 
 __all__ = ["ClassifyEncoders", "Encoders", "ForecastEncoders", "GenerateEncoders", "PairEncoders", "TagEncoders"]
@@ -170,6 +171,7 @@ class TagEncoders(Encoders):
         vocabulary: tokens in lower case, digits as 0; None for numbers.
         singles: how many of its last tokens the training part has once.
         characters: of which tokens are made, or None where they are not read.
+        usage: how texts without labels use words, or None where none are given.
         runs: runs of tokens that training sequences share, or None.
         scaler: of the features of numbers, in their order; None for tokens.
         missing: how empty cells are treated; `mask` adds one flag input for each number column.
@@ -192,6 +194,7 @@ class TagEncoders(Encoders):
     vocabulary: Vocabulary | None = None
     singles: int = 0
     characters: Vocabulary | None = None
+    usage: Usage | None = None
     runs: Runs | None = None
     scaler: Scaler | None = None
     missing: Literal["refuse", "mask", "fill"] = "refuse"

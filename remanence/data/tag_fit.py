@@ -23,7 +23,9 @@ from remanence.data.spills import Spill, drop_pages
 from remanence.data.step_records import StepRecords
 from remanence.data.tag_part import TagStore
 from remanence.data.tokens import Vocabulary
+from remanence.data.usage import Usage, read_usage
 from remanence.data.word_tables import holds_words
+from remanence.errors import SettingError
 from remanence.settings import DataSettings
 
 __all__ = ["counted", "fit_numbers", "fit_tokens", "store_of", "with_runs"]
@@ -88,10 +90,21 @@ def fit_tokens(
         layout=kind,
         vocabulary=vocabulary,
         characters=letters,
+        usage=_usage(settings, tokens, notes),
         singles=singles,
         window=settings.window or 0,
         margin=(settings.margin or 0) if settings.window else 0,
     )
+
+
+def _usage(settings: DataSettings, tokens: str, notes: list[str]) -> Usage | None:
+    if not settings.word_texts:
+        return None
+    if tokens != "words":
+        raise SettingError("counts words, and tokens are characters", name="word_texts", remedy="--tokens words")
+    usage = read_usage(settings.word_texts)
+    notes.append(f"{len(usage.words)} words of texts without labels (--word-texts)")
+    return usage
 
 
 def _plain(form: str) -> str:
@@ -279,7 +292,8 @@ def store_of(records: StepRecords, encoders: TagEncoders) -> TagStore:
         kept = [form if len(form) <= 2 * _HALF else form[:_HALF] + form[-_HALF:] for form in records.form_names]
         letters = encoders.characters.numbers(letter for form in kept for letter in form)
         ends[1:] = np.cumsum([len(form) for form in kept])
-    return TagStore(records, records.forms, labels, mended, words, letters, ends)
+    used = None if encoders.usage is None else encoders.usage.of(records.form_names)
+    return TagStore(records, records.forms, labels, mended, words, letters, ends, used)
 
 
 def _mended(labels: np.ndarray, offsets: np.ndarray, encoders: TagEncoders) -> np.ndarray:

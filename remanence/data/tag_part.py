@@ -40,6 +40,7 @@ class TagStore:
         words: number of each form in the vocabulary, int32 `[form]`; empty for numbers.
         characters, ends: numbers of the characters of all forms, one after the other, int32; and where each form ends,
             int64 `[form + 1]`; empty where characters are not read.
+        usage: how texts without labels use each form, int32 `[form]`; None where there are none.
     """
 
     records: StepRecords
@@ -49,6 +50,7 @@ class TagStore:
     words: np.ndarray
     characters: np.ndarray
     ends: np.ndarray
+    usage: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class TagPart(Part):
         )
 
     def _inputs(self, rows: np.ndarray, inside: np.ndarray) -> np.ndarray:
-        """Numbers, or tokens with their characters, zero beyond each length."""
+        """Numbers, or tokens with their use and their characters, zero beyond each length."""
         store = self._store
         values = gather(store.flat, rows)
         if store.flat.ndim == 2:
@@ -143,7 +145,8 @@ class TagPart(Part):
         at = np.minimum(store.ends[forms][:, None] + letters, max(len(store.characters) - 1, 0))
         table = np.where(letters < sizes[:, None], store.characters[at], 0).astype(np.int64)
         spelt = table[place.reshape(values.shape)] * inside[..., None]
-        return np.concatenate([words[..., None], spelt], axis=-1)
+        used = [] if store.usage is None else [np.where(inside, store.usage[values], 0).astype(np.int64)[..., None]]
+        return np.concatenate([words[..., None], *used, spelt], axis=-1)
 
     def at(self, index: np.ndarray) -> TagPart:
         """A part of the windows at these positions."""

@@ -15,7 +15,7 @@ from remanence.data.schema import guess
 from remanence.data.schemes import OUTSIDE, Scheme, guess_scheme, parts
 from remanence.data.shares import Share, share_out
 from remanence.data.skeletons import read_skeleton_steps
-from remanence.data.sources import file_format, fingerprint
+from remanence.data.sources import file_format, find, fingerprint
 from remanence.data.step_records import StepRecords
 from remanence.data.stretches import holds_stretches, one_recording, read_stretches
 from remanence.data.tag_fit import counted, fit_numbers, fit_tokens, store_of, with_runs
@@ -78,7 +78,8 @@ def prepare_tag(path: str | Path, settings: DataSettings) -> DataParts[TagEncode
             "motion": encoders.motion,
         }
     )
-    read = fingerprint(*(file for records in files.values() for file in (records.path, *records.media)))
+    beside = [find(name) for name in settings.word_texts] if encoders.usage else []
+    read = fingerprint(*(file for records in files.values() for file in (records.path, *records.media)), *beside)
     return DataParts(settings, encoders, parts[0], parts[1], parts[2], tuple(notes), read)
 
 

@@ -23,6 +23,7 @@ __all__ = ["CharacterEncoder", "WordEncoder"]
 
 _LETTER = 32
 _WIDTH = 3
+_USE = 16
 
 
 class CharacterEncoder(nn.Module):
@@ -74,27 +75,41 @@ class WordEncoder(nn.Module):
     Args:
         tokens: gives the vector of a token, and of runs of them.
         characters: reads its characters; None to leave them out.
+        uses: kinds of use that texts without labels make of tokens (see `data.usage`); 0 where that is not read.
         dropout: rate of dropout of what the characters give, in training.
     """
 
     def __init__(
-        self, tokens: TokenEncoder, characters: CharacterEncoder | AffixEncoder | None, *, dropout: float = 0.0
+        self,
+        tokens: TokenEncoder,
+        characters: CharacterEncoder | AffixEncoder | None,
+        *,
+        uses: int = 0,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.tokens, self.characters = tokens, characters
         self.dropout = Dropout(dropout)
-        self.output_size = tokens.output_size + (characters.output_size if characters else 0)
+        self.uses = nn.Embedding(uses, _USE) if uses else None
+        self.output_size = tokens.output_size + (characters.output_size if characters else 0) + (_USE if uses else 0)
 
     def forward(self, inputs: Sequences, state: State) -> tuple[Sequences, State]:
-        """Encode `[batch, time, 1 + character]`: a token's number, then those of its characters."""
+        """Encode `[batch, time, 1 + character]`: a token's number, that of its use where read, then its characters'."""
         own, carried = self.tokens(Sequences(inputs.data[..., 0], inputs.lengths), state)
-        if self.characters is None:
-            return own, carried
-        spelt = torch.where(inputs.mask()[..., None], inputs.data[..., 1:], 0)
+        mask, found = inputs.mask()[..., None], [own.data]
+        first = 1
+        if self.uses is not None:
+            found.append(torch.where(mask, self.uses(torch.where(mask[..., 0], inputs.data[..., 1], 0)), 0.0))
+            first = 2
+        if self.characters is not None:
+            found.append(self.dropout(self._read(self.characters, torch.where(mask, inputs.data[..., first:], 0))))
+        return Sequences(torch.cat(found, dim=-1), inputs.lengths), carried
+
+    @staticmethod
+    def _read(characters: nn.Module, spelt: Tensor) -> Tensor:
         # Most tokens of a batch stand in it more than once: each is spelt once.
         distinct, place = _each_once(spelt.flatten(0, 1))
-        read = self.characters(distinct)[place].reshape(inputs.batch, inputs.time, -1)
-        return Sequences(torch.cat([own.data, self.dropout(read)], dim=-1), inputs.lengths), carried
+        return characters(distinct)[place].reshape(*spelt.shape[:2], -1)
 
 
 def _each_once(rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -159,6 +159,7 @@ _NOTES = (
         "runs of up to {longest} tokens that training sequences share (--ngrams)",
         "训练序列共有的连续片段，最长 {longest} 个词元（--ngrams）",
     ),
+    ("{count} words of texts without labels (--word-texts)", "无标注文本中有 {count} 个词（--word-texts）"),
     (
         "{train} training, {valid} validation, {test} test labels {unit}",
         "标签数：训练 {train}，验证 {valid}，测试 {test}（{unit}）",

@@ -15,7 +15,7 @@ _NAMES = {
     "ngrams": "连续片段长度", "vocabulary": "词表大小", "longest": "最长步数", "missing": "缺失值",
     "origin": "原点", "scale": "同尺度的列", "gaps": "时间空缺",
     "answer": "要写的列", "columns": "列名", "answer_tokens": "写出文本的切分", "lower": "小写",
-    "unknown": "只见一次的词当作未知的比例",
+    "unknown": "只见一次的词当作未知的比例", "word_texts": "数词的无标注文本",
     "permute": "步的打乱次序", "document": "一篇的范围", "transpose": "移调范围",
     "duplicates": "重复时间", "sort": "排序", "format": "文件格式", "delimiter": "分隔符",
     "scheme": "片段标法", "window": "窗口步数", "margin": "两边多读的步数", "position": "位置列", "motion": "运动特征",

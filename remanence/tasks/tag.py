@@ -16,6 +16,7 @@ from remanence.data.examples import Batch, Part
 from remanence.data.schemes import allowed
 from remanence.data.tag_part import TagPart
 from remanence.data.tagged import prepare_tag, reopen_tag
+from remanence.data.usage import USES_OF_WORDS
 from remanence.errors import SettingError
 from remanence.nn.affixes import AffixEncoder, kinds_of
 from remanence.nn.crf import Chain, Lattice, log_partition, path_score
@@ -194,4 +195,5 @@ def _encoder(encoders: TagEncoders, settings: Settings) -> NumberEncoder | Token
         characters = AffixEncoder(kinds, chosen.character_size or 64, left_out=chosen.embedding_dropout or 0.0)
     elif kind != "none":
         characters = CharacterEncoder(encoders.characters.size, chosen.character_size or 64, kind=kind)
-    return WordEncoder(tokens, characters, dropout=dropout)
+    uses = 0 if encoders.usage is None else USES_OF_WORDS
+    return WordEncoder(tokens, characters, uses=uses, dropout=dropout)

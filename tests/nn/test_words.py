@@ -87,3 +87,19 @@ def test_words_that_come_more_than_once_are_each_read_where_they_stand() -> None
             torch.testing.assert_close(found[row, step, 3:], alone)
     # Behind a sequence's end stands what no character gives.
     assert not found[1, 2, 3:].any()
+
+
+def test_the_use_of_a_word_has_a_vector_between_its_own_and_its_characters() -> None:
+    torch.manual_seed(0)
+    encoder = WordEncoder(TokenEncoder(9, 3), CharacterEncoder(60, 4), uses=5).eval()
+    words, lengths = _spelt("abc", "b", "abc", "B").view(2, 2, 3), torch.tensor([2, 1])
+    tokens, uses = torch.tensor([[2, 3], [4, 5]]), torch.tensor([[0, 4], [2, 4]])
+    found = encoder(Sequences(torch.cat([tokens[..., None], uses[..., None], words], dim=2), lengths), {})[0].data
+    assert encoder.uses is not None and encoder.output_size == found.shape[2] == 3 + 16 + 4
+    torch.testing.assert_close(found[0, :, 3:19], encoder.uses.weight[[0, 4]])
+    torch.testing.assert_close(found[1, 0, 3:19], encoder.uses.weight[2])
+    assert not found[1, 1].any()
+    plain = WordEncoder(encoder.tokens, encoder.characters).eval()
+    without = plain(Sequences(torch.cat([tokens[..., None], words], dim=2), lengths), {})[0].data
+    torch.testing.assert_close(found[..., [0, 1, 2, 19, 20, 21, 22]], without)
+    assert WordEncoder(TokenEncoder(9, 3), None, uses=5).output_size == 19

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from remanence.data.examples import Batch
+from remanence.data.usage import learn_usage
 from remanence.nn.decoder import Decoder
 from remanence.nn.sound import CTCHead, SoundEncoder, stacked_lengths
 from remanence.nn.written import Written
@@ -80,6 +81,7 @@ CASES = {
     "spans": Case("tag", made.made_spans, {}),
     "spans-recurrent-characters": Case("tag", made.made_spans, {"characters": "recurrent", "cell": "gru"}),
     "spans-affixes": Case("tag", made.made_spans, {"characters": "affixes", "recall": 2.0, "calibrate": True}),
+    "spans-with-use": Case("tag", lambda: made.made_spans(usage=learn_usage(["we saw Ann of the Bank"])), {}),
     "spans-forward": Case("tag", made.made_spans, {"bidirectional": False, "crf": False}),
     "labels-without-characters": Case("tag", lambda: made.made_spans(characters=None, scheme="none"), {"crf": True}),
     "samples": Case("tag", made.made_samples, {}),
