@@ -40,7 +40,7 @@ def _wnut(source: Path, folder: Path) -> dict[str, Any]:
     names = ("wnut17train.conll", "emerging.dev.conll", "emerging.test.annotated")
     # Most names of the test part are new, and its types come in other shares than in training: little is to be learnt
     # by heart, so how other texts write a word is read, too, and how readily each type is given is left to the
-    # validation part. Scores before that say little, so the last weights are kept. All was chosen on the validation part.
+    # validation part. Scores before that say little, so the last weights are kept. All was chosen on validation.
     options = {
         "characters": "affixes", "unknown": 0.5, "embedding_dropout": 0.3, "embedding": 32, "hidden": 64,
         "weight_decay": 0.1, "epochs": 6, "keep": "last", "calibrate": True,
@@ -156,8 +156,8 @@ TAG_STUDIES: dict[str, Study] = {
     ),
     "wnut17": Study(
         "tag, WNUT-17",
-        "given split, no pretrained vectors, no gazetteers; beside each word how often, and how often with a capital, texts "
-        "without labels write it (War and Peace, GAP, texts of English-EWT's training part, English of Tatoeba and of "
+        "given split, no pretrained vectors, no gazetteers; beside each word how often, and how often with a capital, "
+        "texts without labels write it (War and Peace, GAP, texts of English-EWT's training part, English of Tatoeba and of "
         "Multi30k's training part); offsets of the types chosen on validation; `together_f1` where both networks "
         "answer together, by their mean scores",
         "tag/wnut17.tar.xz",
