@@ -158,8 +158,8 @@ TAG_STUDIES: dict[str, Study] = {
         "tag, WNUT-17",
         "given split, no pretrained vectors, no gazetteers; beside each word how often, and how often with a capital, "
         "texts without labels write it (War and Peace, GAP, texts of English-EWT's training part, English of Tatoeba "
-        "and of Multi30k's training part); offsets of the types chosen on validation; `together_f1` where both networks "
-        "answer together, by their mean scores",
+        "and of Multi30k's training part); offsets of the types chosen on validation; `together_f1` where both "
+        "networks answer together, by their mean scores",
         "tag/wnut17.tar.xz",
         _wnut,
         "with pretrained vectors and gazetteers: UH-RiTUAL 41.86, Drexel 26.30 (Derczynski et al. 2017)",

@@ -28,6 +28,7 @@ _LEVELS = 9
 USES_OF_WORDS = 1 + _LEVELS * (len(_SHARES) + 1)
 """Kinds of use: none at all, or one of nine levels of frequency and five shares of capitals."""
 _MOST_WORDS = 1 << 17
+_HELD = 1 << 20
 _BEGINS = re.compile(r"[.!?…]['\"”’)\]]*\s+|[\r\n]+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
@@ -65,10 +66,22 @@ def read_usage(paths: Iterable[str]) -> Usage:
         DataError: a file that cannot be read, or no words in any of them.
     """
     files = [find(Path(path)) for path in paths]
-    usage = learn_usage(piece for file in files for piece in LongText(file).pieces(0, 1 << 62))
+    usage = learn_usage(lines for file in files for lines in _whole_lines(LongText(file)))
     if not usage.words:
         raise DataError("no words in it", path=files[0], remedy="give texts of words, or leave --word-texts out")
     return usage
+
+
+def _whole_lines(text: LongText) -> Iterator[str]:
+    """A text in parts that end with a line; anywhere where a line is longer than a million characters."""
+    held = ""
+    for piece in text.pieces(0, 1 << 62):
+        held += piece
+        if len(held) >= _HELD:
+            cut = held.rfind("\n") + 1 or len(held)
+            yield held[:cut]
+            held = held[cut:]
+    yield held
 
 
 def learn_usage(texts: Iterable[str]) -> Usage:
