@@ -67,7 +67,7 @@ def test_files_are_counted_together_and_refused_by_name(tmp_path: Path) -> None:
     none.write_text("12 !\n", encoding="utf-8")
     long = tmp_path / "long.txt"
     # Wherever it is cut to be read, no line begins there.
-    long.write_text("x saw Ann\n" * 300_000, encoding="utf-8")
+    long.write_text("x saw Ann\n" * 120_000, encoding="utf-8")
     assert dict(zip(*vars(read_usage([str(long)])).values(), strict=True)) == {"ann": 45, "saw": 41, "x": 41}
     assert read_usage([str(one), str(two)]) == learn_usage(["we saw Ann", "they saw Ann"])
     with pytest.raises(DataError, match=r"none\.txt: no words in it — .*--word-texts"):
