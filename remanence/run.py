@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from remanence.data.encoders import GenerateEncoders
+from remanence.data.encoders import GenerateEncoders, PairEncoders
 from remanence.data.examples import Part
 from remanence.data.text_side import TextSide
 from remanence.errors import DataError, RunError, SettingError
@@ -195,6 +195,8 @@ class Run:
             getattr(encoders, "source", None), TextSide
         ):
             raise SettingError(f"this run reads {encoders.reads}, not texts", name="text", remedy="use --row or --file")
+        if not text.strip():
+            raise DataError("an empty text", remedy="--text needs a letter at least")
         plain = {"format": "jsonl", "delimiter": None, "split_column": None, "columns": ()}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "text.jsonl"
@@ -248,10 +250,12 @@ class Run:
 
         Raises:
             SettingError: neither file nor text, or both; a text for a run that reads numbers; `ensemble` for a run
-                that cannot answer so.
+                that cannot answer so, `alignment` for one that writes no texts.
         """
         if (path is None) == (text is None):
             raise SettingError("give either a file or a text", name="text", remedy="leave one of them out")
+        if alignment and not isinstance(self.encoders, PairEncoders):
+            raise SettingError("this run writes no texts", name="alignment", remedy="leave it out")
         model = self.ensemble() if ensemble else self.model
         with self.reading_text(text) if text is not None else nullcontext(self.open(str(path))) as examples:
             for row in self._answers(model, examples):

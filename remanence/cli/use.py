@@ -123,8 +123,6 @@ def _show_alignment(row: dict[str, Any]) -> None:
     """Print a text that was written, and from which steps of the source each piece of it came."""
     from remanence.tasks.alignment import Alignment
 
-    if "alignment" not in row:
-        raise SettingError("this run writes no texts", name="alignment", remedy="leave it out")
     _, text, *_ = row.values()
     print("\n".join(map(printable, [str(text), *Alignment.from_json(row["alignment"]).lines()])))
 

@@ -116,8 +116,14 @@ def test_a_text_and_a_row_are_refused(text_run: Run) -> None:
 
 
 def test_an_empty_text_is_refused(text_run: Run) -> None:
-    with pytest.raises(DataError):
-        choose_example(text_run, text="")
+    with pytest.raises(DataError, match="an empty text"):
+        choose_example(text_run, text=" ")
+
+
+def test_an_alignment_of_a_run_that_writes_nothing_is_refused(text_run: Run, tmp_path: Path) -> None:
+    (tmp_path / "new.jsonl").write_text('{"text": "老鼠"}\n', encoding="utf-8")
+    with pytest.raises(SettingError, match="--alignment: this run writes no texts"):
+        list(text_run.predict(tmp_path / "new.jsonl", alignment=True))
 
 
 @pytest.mark.parametrize("row", [-1, 10_000])
