@@ -22,8 +22,8 @@ class Clock(NamedTuple):
         """The second of each step.
 
         Example:
-            >>> Clock(0.0, 0.01).names(3), Clock(1.0, 0.0025).names(2)
-            (('0.00', '0.01', '0.02'), ('1.000', '1.003'))
+            >>> Clock(0.0, 0.01).names(3), Clock(1.0, 0.004).names(2)
+            (('0.00', '0.01', '0.02'), ('1.000', '1.004'))
         """
         digits = 2 if self.apart >= 0.01 else 3
         return tuple(f"{self.first + step * self.apart:.{digits}f}" for step in range(steps))

@@ -94,13 +94,15 @@ def _options(encoders: PairEncoders, settings: Settings) -> WritingOptions:
     chosen = settings.model
     attention = chosen.attention or "multiplicative"
     source = encoders.source
+    copied = None
     # What is copied is what was attended to.
-    copies = chosen.copy_source and attention != "none"
+    if isinstance(source, TextSide) and chosen.copy_source and attention != "none":
+        copied = _copied(source, encoders.target)
     return WritingOptions(
         attention=attention,
         input_feeding=bool(chosen.input_feeding),
         coverage=bool(chosen.coverage),
-        copied=_copied(source, encoders.target) if copies and isinstance(source, TextSide) else None,
+        copied=copied,
         sampling=settings.train.scheduled_sampling or 0.0,
         tied=bool(chosen.tied),
         beam=chosen.beam or 1,
