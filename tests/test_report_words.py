@@ -72,6 +72,9 @@ def test_names_of_users_are_not_translated() -> None:
         ("season: 96 steps (every 15 minutes)", "季节：96 步（每 15 分钟）"),
         ("season: 5 steps (weekdays)", "季节：5 步（工作日）"),
         ("tokens: characters (--tokens)", "切分：字（--tokens）"),
+        ("input: sounds 'file' (--input)", "输入：声音“file”（--input）"),
+        ("input: videos 'path' (--input)", "输入：视频“path”（--input）"),
+        ("input: files in 'file' (--input)", "输入：“file”列所指的文件（--input）"),
         (
             "valid: one window in 3 is scored, of so many (--stride 1 scores all)",
             "验证部分：窗口太多，每 3 个评一个（--stride 1 评全部）",

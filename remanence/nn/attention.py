@@ -31,13 +31,11 @@ class Memory(NamedTuple):
         values: `[batch, source, feature]`.
         keys: what queries are compared with, `[batch, source, size]`.
         mask: the steps that a source has, bool `[batch, source]`.
-        lengths: how many they are, int64 `[batch]`.
     """
 
     values: Tensor
     keys: Tensor
     mask: Tensor
-    lengths: Tensor
 
 
 class Attention(nn.Module):
@@ -65,7 +63,7 @@ class Attention(nn.Module):
 
     def remember(self, steps: Sequences) -> Memory:
         """Make ready what will be attended to; computed once a source."""
-        return Memory(steps.data, self.keys(steps.data), steps.mask(), steps.lengths)
+        return Memory(steps.data, self.keys(steps.data), steps.mask())
 
     def forward(self, queries: Tensor, memory: Memory, covered: Tensor | None = None) -> Tensor:
         """Weigh the steps of each source.
@@ -84,7 +82,7 @@ class Attention(nn.Module):
                 told = compared[:, :, None] + memory.keys[:, None] + covered[..., None] * self.covered
                 scores = torch.tanh(told) @ weight
             else:
-                scores = fused.additive(compared, memory.keys, weight, memory.lengths)
+                scores = fused.additive(compared, memory.keys, weight, memory.mask.sum(1))
         else:
             scores = queries @ memory.keys.transpose(1, 2)
             if self.covered is not None and covered is not None:

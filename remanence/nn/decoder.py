@@ -156,10 +156,7 @@ class Decoder(nn.Module):
     def _source(self, steps: Sequences, state: State, inputs: Sequences) -> _Source:
         mask = steps.mask()[..., None]
         read = Sequences(torch.where(mask, self.dropout(steps.data), 0.0), steps.lengths)
-        if self.attention is None:
-            memory = Memory(read.data, read.data, read.mask(), read.lengths)
-        else:
-            memory = self.attention.remember(read)
+        memory = Memory(read.data, read.data, read.mask()) if self.attention is None else self.attention.remember(read)
         start: Carried = {}
         for name, value in state.items():
             if name in self.recurrent.cell.state:

@@ -232,7 +232,9 @@ def note_words(note: str) -> Words:
 
 @cache
 def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
-    return tuple((_pattern(english), chinese) for english, chinese in _NOTES)
+    # What says the most by itself is tried first: "input: {columns}" would fit all that begins with "input: ".
+    notes = sorted(_NOTES, key=lambda pair: -len(_PLACE.sub("", pair[0])))
+    return tuple((_pattern(english), chinese) for english, chinese in notes)
 
 
 def _pattern(english: str) -> re.Pattern[str]:

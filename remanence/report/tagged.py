@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from remanence.data.clock import Clock
 from remanence.data.examples import Part
 from remanence.data.schemes import spans
 from remanence.data.tag_part import TagPart
@@ -86,7 +87,8 @@ def _stretches(said: Iterable[Any], example: Example, first: int) -> list[_Stret
         steps, when = len(list(group)), ""
         if example.apart:
             start = example.labels[first]
-            when = f"{start}–{float(start) + steps * example.apart:.2f} s"
+            (stop,) = Clock(float(start) + steps * example.apart, example.apart).names(1)
+            when = f"{start}–{stop} s"
         found.append(_Stretch(one, steps, when))
         first += steps
     return found
