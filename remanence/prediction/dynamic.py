@@ -32,11 +32,11 @@ from remanence.tasks.task import Scores, Task
 
 __all__ = ["measure_dynamically", "squared_gradients"]
 
-SEGMENT = 32
+SEGMENT = 100
 """Steps scored between two updates."""
 SAMPLED = 64
 """Examples of the training part, spread evenly, from which the mean square of the gradients is taken."""
-DECAY = 0.003
+DECAY = 0.001
 """How strongly weights are drawn back, λ."""
 EPSILON = 1e-8
 
