@@ -19,7 +19,7 @@ def _war_and_peace(source: Path, folder: Path) -> dict[str, Any]:
     path.write_bytes(text)
     return {
         "path": path, "task": "generate", "split": "0.8,0.1,0.1", "layers": 2, "hidden": 256, "context": 100,
-        "batch_size": 20, "learning_rate": 0.005, "dropout": 0.2, "epochs": 28,
+        "batch_size": 20, "learning_rate": 0.005, "dropout": 0.2, "epochs": 48,
     }  # fmt: skip
 
 
