@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import remanence.data
+from remanence.data.media.sounds import SoundForm
 from remanence.explain.words import has_chinese
 from remanence.report.notes import note_words
 from remanence.report.settings_words import setting_words
@@ -74,6 +75,14 @@ def test_names_of_users_are_not_translated() -> None:
         ("tokens: characters (--tokens)", "切分：字（--tokens）"),
         ("input: sounds 'file' (--input)", "输入：声音“file”（--input）"),
         ("input: videos 'path' (--input)", "输入：视频“path”（--input）"),
+        (
+            SoundForm(kind="sound", rate=8000, width=40).note,
+            "声音：8000 Hz，每 10 毫秒一帧：40 个梅尔频带（--features、--sample-rate）",
+        ),
+        (
+            SoundForm(kind="sound", rate=8000, features="mfcc", width=13).note,
+            "声音：8000 Hz，每 10 毫秒一帧：13 个倒谱系数（--features、--sample-rate）",
+        ),
         ("input: files in 'file' (--input)", "输入：“file”列所指的文件（--input）"),
         (
             "valid: one window in 3 is scored, of so many (--stride 1 scores all)",

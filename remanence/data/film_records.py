@@ -87,7 +87,7 @@ def film_records(table: Table, form: ClipForm, settings: DataSettings, answers: 
         values=films.store.values,
         offsets=np.concatenate([[0], np.cumsum(films.store.lengths[kept])]).astype(np.int64),
         form=form,
-        media=tuple(films.paths[place] for place in kept),
+        media=tuple((films.paths[place],) for place in kept.tolist()),
         notes=films.notes,
     )
 

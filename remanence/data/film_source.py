@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -35,14 +36,19 @@ class FilmSource(Source):
     Args:
         store: frames of all videos of a file.
         form: how they were taken.
+        files: of each video.
     """
 
-    def __init__(self, store: FrameStore, form: ClipForm) -> None:
-        self._store, self._form, self.lengths = store, form, store.lengths
+    def __init__(self, store: FrameStore, form: ClipForm, files: Sequence[Path] = ()) -> None:
+        self._store, self._form, self._files, self.lengths = store, form, files, store.lengths
 
     def clock(self) -> Clock | None:
         """When frames are on the screen."""
         return self._form.clock
+
+    def title(self, place: int) -> str:
+        """Name of its file."""
+        return self._files[place].name if self._files else ""
 
     def batch(self, places: np.ndarray) -> Sequences:
         """The videos at these places, uint8 `[video, frame, pixel]`, 0 behind the end of each."""
@@ -72,7 +78,7 @@ def film_sources(shares: Sequence[Share[Pairs]], settings: DataSettings, notes: 
     inside[places[0]] = True
     clip = fit_clip(form, train.store.values, np.repeat(inside, train.store.lengths))
     notes += [*chain.from_iterable(each.notes for each in films.values()), clip.note]
-    sources = {key: FilmSource(each.store, form) for key, each in films.items()}
+    sources = {key: FilmSource(each.store, form, each.paths) for key, each in films.items()}
     read = [each.paths[place] for each in films.values() for place in each.kept.tolist()]
     return Sourced(clip, sources, places, tuple(read))
 
@@ -80,7 +86,7 @@ def film_sources(shares: Sequence[Share[Pairs]], settings: DataSettings, notes: 
 def reopened_films(pairs: Pairs, settings: DataSettings, clip: Clip) -> Sourced:
     """The videos of a new file, as those of the training part were taken."""
     films = _read(pairs, clip, settings)
-    return Sourced(clip, {id(pairs): FilmSource(films.store, clip)}, (films.kept,), ())
+    return Sourced(clip, {id(pairs): FilmSource(films.store, clip, films.paths)}, (films.kept,), ())
 
 
 def _read(pairs: Pairs, form: ClipForm, settings: DataSettings) -> Films:

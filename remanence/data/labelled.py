@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +83,7 @@ def prepare_classify(path: str | Path, settings: DataSettings) -> DataParts[Clas
     parts = [ClassifyPart(stores[share.records.path], encoders, share.places) for share in shares]
     parts[1] = _thinned(parts[1], notes)
     notes.append(f"{len(parts[0])} training, {len(parts[1])} validation, {len(parts[2])} test sequences")
-    read = [file for records in files.values() for file in (records.path, *records.media)]
+    read = [file for records in files.values() for file in (records.path, *chain.from_iterable(records.media))]
     settings = settings.model_copy(
         update={
             "tokens": encoders.vocabulary.kind if encoders.vocabulary else None,

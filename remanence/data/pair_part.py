@@ -49,6 +49,10 @@ class Source(ABC):
         """When the steps of a source are; None where they are not of time, or their rate is not known."""
         return None
 
+    def title(self, place: int) -> str:
+        """What a source is called, for a person; empty where it has no name."""
+        return ""
+
 
 class TextSource(Source):
     """Texts, as tokens.
@@ -115,8 +119,10 @@ class PairPart(Part):
         return order(self.lengths * (int(answers.max(initial=0)) + 1) + answers, batch_size, seed, epoch)
 
     def name(self, index: int) -> str:
-        """Where a pair stands."""
-        return self._where(int(self._places[index]))
+        """Where a pair stands, and the names of the files that are read."""
+        place = int(self._places[index])
+        where, title = self._where(place), self._source.title(place)
+        return f"{where} ({title})" if title and title != where else where
 
     def tokens(self, index: int) -> list[str]:
         """What each step of a source is called; empty where steps are numbers."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from remanence.data.clips import ClipForm
 from remanence.data.diagnose import line_of_row
+from remanence.data.media.listing import title_of
 from remanence.data.media.sounds import SoundForm
 from remanence.data.rows import Table, raw_rows
 from remanence.data.spills import slabs
@@ -40,7 +41,7 @@ class Records:
         lines: line of each sequence where it is known already.
         sound: how sounds became `values`, or None.
         form: how frames were taken of videos, or None; `values` are then their pixels, uint8, and have no columns.
-        media: files that the table names, which were read, too.
+        media: of each sequence, the files that the table names, which were read, too; or empty.
     """
 
     path: Path
@@ -60,7 +61,7 @@ class Records:
     notes: tuple[str, ...] = ()
     form: ClipForm | None = None
     sound: SoundForm | None = None
-    media: tuple[Path, ...] = ()
+    media: tuple[tuple[Path, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -82,10 +83,11 @@ class Records:
         """Where a sequence stands, for a person."""
         if self.names:
             return f"{self.path.name}, sequence {self.names[place]}" if self.names[place] else self.path.name
+        title = f" ({title_of(self.media[place])})" if self.media else ""
         if self.lines is not None:
-            return f"{self.path.name}:{self.lines[place]}"
+            return f"{self.path.name}:{self.lines[place]}{title}"
         lines, row = self._all_lines, place if self.rows is None else int(self.rows[place])
-        return f"{self.path.name} row {row + 1}" if lines is None else f"{self.path.name}:{lines[row]}"
+        return f"{self.path.name} row {row + 1}{title}" if lines is None else f"{self.path.name}:{lines[row]}{title}"
 
 
 def refuse_missing(records: Records | StepRecords, settings: DataSettings) -> None:

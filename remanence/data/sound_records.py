@@ -48,7 +48,7 @@ def sound_records(table: Table, settings: DataSettings, answers: bool) -> Record
         groups=None if records.groups is None else records.groups[kept],
         marks=None if records.marks is None else records.marks[kept],
         rows=kept,
-        media=tuple(path for place in kept for path in items[place]),
+        media=tuple(items[place] for place in kept.tolist()),
         notes=(note,) if note else (),
     )
     return _with_frames(found, form, store)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from remanence.data.clips import Clip
 from remanence.data.clock import Clock
-from remanence.data.media.listing import SOUNDS, VECTORS, Bad, base_folder, located, names_files
+from remanence.data.media.listing import SOUNDS, VECTORS, Bad, base_folder, located, names_files, title_of
 from remanence.data.media.sounds import FrameStore, SoundForm, fit_form, read_frames
 from remanence.data.pair_part import Source
 from remanence.data.pairs import Pairs
@@ -99,15 +99,26 @@ class SoundSource(Source):
         store: frames of all sounds of a file.
         side: how they are scaled.
         longest: frames kept of each sound, or None for all.
+        files: of each sound.
     """
 
-    def __init__(self, store: FrameStore, side: SoundSide, longest: int | None = None) -> None:
-        self._store, self._side = store, side
+    def __init__(
+        self,
+        store: FrameStore,
+        side: SoundSide,
+        longest: int | None = None,
+        files: Sequence[tuple[Path, ...]] = (),
+    ) -> None:
+        self._store, self._side, self._files = store, side, files
         self.lengths = store.lengths if longest is None else np.minimum(store.lengths, longest)
 
     def clock(self) -> Clock | None:
         """When frames begin."""
         return self._side.form.clock
+
+    def title(self, place: int) -> str:
+        """Names of its files."""
+        return title_of(self._files[place]) if self._files else ""
 
     def batch(self, places: np.ndarray) -> Sequences:
         """The sounds at these places, float32 `[sound, frame, feature]`, 0 behind the end of each."""
@@ -167,7 +178,7 @@ def sound_sources(shares: Sequence[Share[Pairs]], settings: DataSettings, notes:
         if note := each.bad.note(len(each.items)):
             notes.append(note)
     notes.append(form.note)
-    sources = {key: SoundSource(store, side, settings.longest) for key, store in stores.items()}
+    sources = {key: SoundSource(store, side, settings.longest, sounds[key].items) for key, store in stores.items()}
     return Sourced(side, sources, places, tuple(file for each in sounds.values() for file in each.files))
 
 
@@ -176,4 +187,4 @@ def reopened_sounds(pairs: Pairs, settings: DataSettings, side: SoundSide, longe
     sounds = _Sounds(pairs, settings)
     store = sounds.read(side.form)
     places = sounds.kept(np.arange(len(pairs)))
-    return Sourced(side, {id(pairs): SoundSource(store, side, longest)}, (places,), sounds.files)
+    return Sourced(side, {id(pairs): SoundSource(store, side, longest, sounds.items)}, (places,), sounds.files)

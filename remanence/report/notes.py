@@ -126,8 +126,12 @@ _NOTES = (
     ("answer: '{column}' (--answer)", "要写的列：“{column}”（--answer）"),
     ("input: files in '{column}' (--input)", "输入：“{column}”列所指的文件（--input）"),
     (
-        "sounds: {made} every {hop} ms at {rate} Hz (--features, --sample-rate)",
-        "声音：{rate} Hz，每 {hop} 毫秒一帧：{made}（--features、--sample-rate）",
+        "sounds: {count} bands every {hop} ms at {rate} Hz (--features, --sample-rate)",
+        "声音：{rate} Hz，每 {hop} 毫秒一帧：{count} 个梅尔频带（--features、--sample-rate）",
+    ),
+    (
+        "sounds: {count} cepstra every {hop} ms at {rate} Hz (--features, --sample-rate)",
+        "声音：{rate} Hz，每 {hop} 毫秒一帧：{count} 个倒谱系数（--features、--sample-rate）",
     ),
     ("{count} of {total} {what} left out: {named}", "{total} 个文件中有 {count} 个（{what}）没有用：{named}"),
     ("to read: {count} {kind} (--tokens, --vocabulary)", "要读的词元：{count} 个{kind}（--tokens、--vocabulary）"),

@@ -86,10 +86,6 @@ class NearestTranscript(Baseline):
         found = nearest(*_joined(batch.inputs), self._known, self._lengths, _BAND)
         return as_answer([self._texts[place] for place in found.tolist()], self._size)
 
-    @property
-    def parameters(self) -> int:
-        return int(self._known.size)
-
 
 def _joined(inputs: Sequences) -> tuple[np.ndarray, np.ndarray]:
     """The mean of every four frames `[sound, joined, feature]`, and how many there are of each sound."""

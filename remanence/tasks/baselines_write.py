@@ -143,7 +143,7 @@ class NearestText(_Nearest):
 
     @property
     def parameters(self) -> int:
-        return 0 if self._known is None else int(self._known.nnz)
+        return 0 if self._weights is None else self._vocabulary
 
     def _told(self, inputs: Sequences) -> sparse.csr_array:
         """How often each token stands in each source."""
@@ -181,10 +181,6 @@ class NearestClip(_Nearest):
     def __init__(self, clip: Clip) -> None:
         super().__init__()
         self._clip = clip
-
-    @property
-    def parameters(self) -> int:
-        return 0 if self._known is None else self._known.size
 
     def _told(self, inputs: Sequences) -> np.ndarray:
         return mean_frame(inputs, self._clip)

@@ -66,10 +66,6 @@ class NearestNeighbour(Baseline):
         probabilities[np.arange(len(found)), found] = self._right + 1e-6
         return torch.from_numpy(np.log(probabilities)).float().log_softmax(1)
 
-    @property
-    def parameters(self) -> int:
-        return int(self._values.size)
-
     def _search(self, values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         return self._labels[_nearest(values, lengths, self._values, self._lengths)]
 

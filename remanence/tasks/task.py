@@ -81,7 +81,7 @@ class Baseline(ABC):
 
     @property
     def parameters(self) -> int:
-        """Fitted numbers."""
+        """Fitted numbers; what a model keeps of the examples to compare with is not among them."""
         return 0
 
 

@@ -43,6 +43,7 @@ def test_films_and_texts_stay_together(tmp_path: Path) -> None:
     assert isinstance(parts.encoders.source, Clip) and parts.encoders.source.shape == (1, 8, 12)
     wanted = [(LEVELS[place % 4], f"it is {WORDS[place % 4]}") for place in range(12, 16)]
     assert shades(parts.test, parts.encoders) == wanted
+    assert parts.test.name(1) == "films.csv, row 14 (13.mp4)"
     again = type(parts.encoders).model_validate_json(parts.encoders.model_dump_json())
     assert again == parts.encoders
 

@@ -39,7 +39,7 @@ def test_films_are_read_in_their_order(tmp_path: Path) -> None:
     means = [records.values[start].mean() for start in records.offsets[:-1]]
     np.testing.assert_allclose(means, [LEVELS[place % 5] for place in range(20)], atol=3)
     assert [records.label_names[code] for code in records.labels] == ["a", "b"] * 10
-    assert records.where(2) == "films.csv:4" and records.line(2) == 4
+    assert records.where(2) == "films.csv:4 (2.mp4)" and records.line(2) == 4
 
 
 def test_a_batch_holds_pixels_and_padding(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_pixels_are_measured_on_the_training_part_alone(tmp_path: Path) -> None:
     assert clip.mean[0] == pytest.approx(float(pixels.mean())) and clip.scale[0] == pytest.approx(
         float(pixels.std(correction=0))
     )
-    row = int(parts.test.name(0).split(":")[1]) - 2
+    row = int(parts.test.name(0).split(":")[1].split(" ")[0]) - 2
     write_clip(tmp_path / f"all/{row}.mp4", np.full((3, 16, 24), 255, np.uint8), 10)
     again = prepare_classify(path, SETTINGS)
     assert again.encoders == parts.encoders and again.fingerprint != parts.fingerprint
@@ -79,10 +79,10 @@ def test_a_film_that_cannot_be_read_is_named_or_left_out(tmp_path: Path) -> None
     note = next(note for note in parts.notes if "left out" in note)
     assert "2 of 20 videos" in note and "films.csv:5" in note and "films.csv:9" in note
     names = {part.name(at) for part in (parts.train, parts.valid, parts.test) for at in range(len(part))}
-    assert "films.csv:5" not in names and "films.csv:6" in names
+    assert "films.csv:5 (3.mp4)" not in names and "films.csv:6 (4.mp4)" in names
     for part in (parts.train, parts.valid, parts.test):
         for at in range(len(part)):
-            place = int(part.name(at).split(":")[1]) - 2
+            place = int(part.name(at).split(":")[1].split(" ")[0]) - 2
             assert part.batch(np.array([at])).inputs.data[0, 0].double().mean() == pytest.approx(
                 LEVELS[place % 5], abs=3
             ), "what is left keeps its own frames and label"

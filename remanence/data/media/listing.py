@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from remanence.errors import DataError
 from remanence.settings import DataSettings
 
-__all__ = ["SOUNDS", "VECTORS", "VIDEOS", "Bad", "base_folder", "located", "names_files"]
+__all__ = ["SOUNDS", "VECTORS", "VIDEOS", "Bad", "base_folder", "located", "names_files", "title_of"]
 
 SOUNDS = (".wav", ".flac", ".ogg", ".oga")
 """Endings of files of sound."""
@@ -71,6 +71,17 @@ def located(cell: str, folder: Path, where: Callable[[str, str], DataError]) -> 
             raise where(f"the path '{part}' leaves its folder", "name the folder above with --folder")
         found.append(folder / part)
     return tuple(found)
+
+
+def title_of(files: Sequence[Path]) -> str:
+    """What the files of one example are called, for a person; of many, the first.
+
+    Example:
+        >>> title_of([Path("in/a.wav")]), title_of([Path("a.wav"), Path("b.wav"), Path("c.wav"), Path("d.wav")])
+        ('a.wav', 'a.wav; b.wav; c.wav; …')
+    """
+    names = [file.name for file in files[:_NAMED]]
+    return "; ".join([*names, "…"] if len(files) > _NAMED else names)
 
 
 def _parts(cell: str) -> list[str]:
