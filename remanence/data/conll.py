@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from remanence.data.rows import Table, raw_rows, refuse_bytes
-from remanence.data.sources import file_format, find, open_text, reading
+from remanence.data.sources import FORMATS, file_format, find, open_text, reading
 from remanence.data.step_records import Sentence, StepRecords, gather_sentences
 from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings
@@ -68,11 +68,24 @@ def guess_layout(path: str | Path, settings: DataSettings, *, answers: bool = Tr
         return Layout(kind, token, label, "\t", len(CONLLU), notes)
     if kind == "jsonl":
         return _json_layout(path, token, label, answers)
-    if kind == "text":
+    if kind == "text" or (kind == "conll" and not answers and _are_texts(path, settings)):
         if answers:
             raise DataError("lines of text hold no labels", path=path, remedy="give a column file or JSON lines")
-        return Layout(kind, token or "text", label)
+        return Layout("text", token or "text", label)
     return _column_layout(path, settings, token, label, answers)
+
+
+def _are_texts(path: Path, settings: DataSettings) -> bool:
+    """Whether what the training file's format takes for columns are lines of text, by ending and first lines."""
+    if not settings.delimiter or FORMATS.get(path.suffix.lower()) != "text":
+        return False
+    head = _head(path)
+    return not any(settings.delimiter in text for text in head) and any(len(text.split()) > 1 for text in head)
+
+
+def _head(path: Path) -> list[str]:
+    """The first lines that hold something."""
+    return list(islice((text for _, text in _lines(path) if text.strip() and not _starts_document(text)), _HEAD))
 
 
 def _json_layout(path: Path, token: str, label: str, answers: bool) -> Layout:
@@ -95,7 +108,7 @@ def _json_layout(path: Path, token: str, label: str, answers: bool) -> Layout:
 
 
 def _column_layout(path: Path, settings: DataSettings, token: str, label: str, answers: bool) -> Layout:
-    head = list(islice((text for _, text in _lines(path) if text.strip() and not _starts_document(text)), _HEAD))
+    head = _head(path)
     if not head:
         raise DataError("no line with a token", path=path, remedy="expected a token and its label a line")
     delimiter, notes = settings.delimiter or "", []

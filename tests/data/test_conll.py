@@ -183,6 +183,21 @@ def test_labels_that_break_their_scheme_are_noted_and_keep_their_spans(tmp_path:
 WORD_ROWS = "sentence,word,pos,tag\n1,Ann,NNP,B-per\n,runs,VBZ,O\n2,New,NNP,B-loc\n2,York,NNP,I-loc\n"
 
 
+def test_lines_of_text_are_told_from_columns(tmp_path: Path) -> None:
+    asked = settings_from({"task": "tag", "format": "conll", "delimiter": "\t"}).data
+
+    def tokens(name: str, text: str) -> list[str]:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        records = read_tokens(tmp_path / name, asked, answers=False)
+        assert records.forms is not None
+        return [records.form_names[code] for code in records.forms]
+
+    assert tokens("new.txt", "she sings\nhe came\n") == ["she", "sings", "he", "came"]
+    assert tokens("column.txt", "she\nsings\n\nhe\n") == ["she", "sings", "he"], "a token a line, labels left out"
+    assert tokens("labelled.txt", "New York\tB-place\nis\tO\n") == ["New York", "is"], "blanks within a token"
+    assert tokens("other.conll", "New York\nis\n") == ["New York", "is"], "its ending says that it has columns"
+
+
 def test_tables_with_a_token_a_row(tmp_path: Path) -> None:
     path = _file(tmp_path, "a.csv", WORD_ROWS)
     guessed = guess(path, settings_from({"task": "tag", "label": "tag"}).data)
