@@ -12,6 +12,9 @@ from helpers import EXAMPLE_DATA, command
 from sacrebleu.metrics.bleu import BLEU
 
 import remanence
+from remanence.explain.example import example_of
+from remanence.report import written
+from remanence.report.page import Figure, Table
 from remanence.tasks.alignment import Alignment
 
 PAIRS = EXAMPLE_DATA / "tatoeba-zh-en.tsv"
@@ -55,11 +58,22 @@ def test_one_text_is_translated_with_its_alignment(pairs: Path, tmp_path: Path) 
 
 def test_pages_show_texts_and_what_was_attended_to(pairs: Path, tmp_path: Path) -> None:
     page = (pairs / "run" / "report.html").read_text(encoding="utf-8")
-    assert "What it writes" in page and "它写的东西" in page and "最常见的译文" in page and "BLEU" in page
+    assert "What it writes" in page and "它写的东西" in page and "最常见的文本" in page and "BLEU" in page
     out = tmp_path / "page.html"
     assert command("explain", pairs / "run", "--text", "我明天去学校", "--out", out).status == 0
     text = out.read_text(encoding="utf-8")
     assert "What it looked at" in text and "它注意了什么" in text and "学" in text
+
+
+def test_an_empty_text_is_shown_as_such(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = remanence.Run.load(pairs / "run")
+    part = run.part("test")
+    found = written._written(run, example_of(part, 0))
+    monkeypatch.setattr(written, "_written", lambda run, example: ("", *found[1:]))
+    table, _, figure = written.written_section(run, part).blocks
+    assert isinstance(table, Table) and {row[2] for row in table.rows} == {written.NOTHING}
+    assert isinstance(figure, Figure) and figure.title.en.endswith("→ (nothing)") and "（空）" in figure.title.zh
+    assert written.written_words(run, example_of(part, 0)).zh == "它什么也没有写出。"
 
 
 def test_comparison_of_summaries_ends_in_a_verdict(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ MODELS = {
     "kneser-ney": Words("Kneser–Ney n-gram", "Kneser–Ney n 元模型"),
     "key-frequency": Words("key frequencies", "琴键频率"),
     "key-transitions": Words("each key by itself", "每个琴键单独看"),
-    "frequent-text": Words("commonest text", "最常见的译文"),
+    "frequent-text": Words("commonest text", "最常见的文本"),
     "copy-source": Words("the source itself", "照抄原文"),
     "lead": Words("beginning of the source", "原文开头"),
     "nearest-text": Words("text of the nearest source", "最相近原文的译文"),

@@ -24,6 +24,7 @@ __all__ = ["alignment_section", "written_section", "written_words"]
 SHOWN = 8
 LONGEST = 300
 """Characters of a text that are shown."""
+NOTHING = Words("(nothing)", "（空）")
 
 HOW = Words(
     "Sources that were kept aside, evenly spread over the part: what was read, the true text, and what the model "
@@ -52,8 +53,8 @@ def written_section(run: Any, part: Part) -> Section:
         example = example_of(part, index)
         truth = "" if example.batch.target is None else run.encoders.target.decode(example.batch.target[0].tolist())
         text, score, _ = _written(run, example)
-        rows.append((_short(_read(run, example)), _short(truth), _short(text), number(score)))
-    header = Words("read", "原文"), Words("true", "真实"), Words("written", "写出"), Words("log p", "对数概率")
+        rows.append((_short(_read(run, example)), _short(truth), _short(text) or NOTHING, number(score)))
+    header = Words("read", "读到的"), Words("true", "真实"), Words("written", "写出"), Words("log p", "对数概率")
     how = HOW_TRANSCRIBED if isinstance(run.model.head, CTCHead) else HOW
     blocks: list[Block] = [Table(header, tuple(rows), (3,)), Text((how,), "how")]
     blocks += _aligned(run, example_of(part, typical(part)))
@@ -74,14 +75,16 @@ def alignment_section(run: Any, example: Example) -> Section | None:
 def written_words(run: Any, example: Example) -> Words:
     """What is written for one example, as a sentence."""
     text = _short(_written(run, example)[0])
+    if not text:
+        return Words("It writes nothing. ", "它什么也没有写出。")
     return Words(f"It writes “{text}”. ", f"它写出：“{text}”。")
 
 
 def _aligned(run: Any, example: Example) -> list[Block]:
     """The figure; nothing where the model has no attention."""
     text, _, alignment = _written(run, example)
-    named = f"{_short(_read(run, example), 60)} → {_short(text, 60)}"
-    title = Words(named, named)
+    read, written = _short(_read(run, example), 60), _short(text, 60)
+    title = Words(f"{read} → {written or NOTHING.en}", f"{read} → {written or NOTHING.zh}")
     if isinstance(run.model.head, CTCHead):
         return [heard_figure(run, example, title)]
     if not alignment.weights.any():
