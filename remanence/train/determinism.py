@@ -9,6 +9,7 @@ import torch
 
 from remanence.errors import SettingError
 from remanence.settings import Settings
+from remanence.train.interrupt import uninterrupted
 
 __all__ = ["reproducible", "threads_for"]
 
@@ -42,7 +43,9 @@ def reproducible(device: str, threads: int | None) -> Iterator[None]:
         if threads:
             torch.set_num_threads(threads)
         if torch.device(device).type == "cpu":
-            torch.use_deterministic_algorithms(True)
+            # At its first call it loads modules for seconds.
+            with uninterrupted():
+                torch.use_deterministic_algorithms(True)
             # Filling fresh memory with NaN is for finding bugs, and costs time.
             flags.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from remanence.run import Run
 from remanence.storage import sha256
 from remanence.train import fit as fitting
 from remanence.train import loop
+from remanence.train.determinism import reproducible
 from remanence.train.fit import fit, resume
 from remanence.train.interrupt import Interrupt
 from remanence.train.progress import Progress
@@ -124,9 +126,26 @@ def test_interrupted_run_is_usable_and_goes_on(file: Path, tmp_path: Path, monke
     assert sha256(again.path / "model.safetensors") == sha256(whole.path / "model.safetensors")
 
 
-def test_second_interrupt_quits_at_once() -> None:
-    import signal
+def test_ctrl_c_waits_until_modules_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[bool] = []
 
+    def load(wanted: bool) -> None:
+        if not loaded:
+            signal.raise_signal(signal.SIGINT)
+        loaded.append(wanted)
+
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", load)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), reproducible("cpu", 1):
+            pytest.fail("it goes on")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert loaded == [True, False], "what was loaded is whole, and put back"
+
+
+def test_second_interrupt_quits_at_once() -> None:
     # A job in a script's background begins with the signal ignored, and ends so.
     before = signal.getsignal(signal.SIGINT)
     with Interrupt() as interrupt:
