@@ -67,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = app(args=None if arguments is None else list(arguments), standalone_mode=False)
         sys.stdout.flush()
+        if status == 130:
+            # typer keeps the exception to itself.
+            return _tell("interrupted", status)
         return status if isinstance(status, int) else 0
     except RemanenceError as error:
         return _tell(str(error), error.exit_status)
