@@ -45,7 +45,7 @@ def _wnut(source: Path, folder: Path) -> dict[str, Any]:
     # are nearer to those of the test part than the training part's are.
     options = {
         "characters": "affixes", "unknown": 0.5, "embedding_dropout": 0.3, "embedding": 32, "hidden": 64,
-        "weight_decay": 0.1, "epochs": 6, "keep": "last", "calibrate": True,
+        "weight_decay": 0.1, "epochs": 10, "keep": "last", "calibrate": True,
         "word_texts": str(_texts(source.parent.parent, folder / "texts.txt")),
     }  # fmt: skip
     train, dev, test = (next(folder.rglob(name)) for name in names)
