@@ -26,7 +26,7 @@ from remanence.compiler.derive import derive, forward_loop
 from remanence.compiler.emit_cpu import emit, sizes_of
 from remanence.compiler.ir import SCALAR, Step
 from remanence.compiler.lay_out import lay_out_backward, lay_out_forward
-from remanence.compiler.layout import Layout
+from remanence.compiler.layout import Home, Layout
 from remanence.compiler.machine import MACHINE
 from remanence.compiler.object_code import addresses
 from remanence.compiler.runs import Runs, runs_of
@@ -110,6 +110,11 @@ class Kernel:
     def keeping(self) -> bool:
         """Whether every step's values are kept, for backward or to be looked at."""
         return self.backward is not None or bool(self.kept)
+
+    def forward_home(self, name: str) -> Home | None:
+        """Where the forward loop leaves a quantity; None where it does not, for every step has the same."""
+        slot, layout = self.plan.quantities[name], self.forward
+        return layout.copies.get(slot, layout.homes.get(slot))
 
     def __str__(self) -> str:
         saved = [name for name, slot in self.plan.quantities.items() if slot in self.forward.saved]

@@ -176,8 +176,8 @@ def entries(call: Call, states: Tensor, following: bool) -> Tensor:
 
 def traced(call: Call, arrays: Mapping[str, Tensor], name: str, values: list[Any]) -> Tensor:
     """A quantity, `[time, batch, size]`."""
-    slot, layout = call.kernel.plan.quantities[name], call.kernel.forward
-    home, size = layout.copies.get(slot, layout.homes.get(slot)), layout.loop.sizes[slot]
+    slot, home = call.kernel.plan.quantities[name], call.kernel.forward_home(name)
+    size = call.kernel.forward.loop.sizes[slot]
     if home is None or home.array == "v":
         value = torch.as_tensor(values[slot], dtype=call.shape.dtype)
         shape = (call.shape.time, call.shape.batch, value.shape[-1] if value.ndim else call.shape.true.get(size, 1))

@@ -19,6 +19,7 @@ from torch import Tensor
 from remanence.compiler import threads
 from remanence.compiler.arena import borrow
 from remanence.compiler.call import PACK_AT, Shape
+from remanence.compiler.ir import SCALAR
 from remanence.compiler.rows import HEAD
 from remanence.compiler.work import kept
 
@@ -28,10 +29,12 @@ WORK, KEPT, OUT, IN = range(4)
 
 
 def able(shape: Shape) -> bool:
-    """Whether a kernel reads but x, its weights and states, and of the weights nothing but what is packed."""
+    """Whether a kernel reads but x, its weights and states, and of the weights nothing but what is packed; and whether
+    every quantity that is traced differs from step to step."""
     kernel = shape.kernel
-    outside = kernel.step.given or kernel.kept or kernel.forward.lanes.get("u")
-    return not outside and bool(shape.packing[False].lines)
+    outside = kernel.step.given or kernel.forward.lanes.get("u")
+    steady = any(home is None or home.array == "v" for home in map(kernel.forward_home, kernel.kept))
+    return not outside and not steady and bool(shape.packing[False].lines)
 
 
 class Loop:
@@ -107,10 +110,27 @@ class Ready:
             (there, size), here = self.kept.places["v"], self.work.places["v"][0]
             self._lines.append((there * wide, here * wide, size * wide))
         self._true = shape.true[step.sizes[step.output]]
+        self._traced = [self._seen(name) for name in shape.kernel.kept]
+
+    def _seen(self, name: str) -> tuple[int, tuple[int, ...], tuple[int, ...], int]:
+        """Where a traced quantity `[time, batch, size]` lies: its piece, sizes, strides and first number."""
+        shape, layout = self.shape, self.shape.kernel.forward
+        home = shape.kernel.forward_home(name)
+        assert home is not None
+        size = layout.loop.sizes[shape.kernel.plan.quantities[name]]
+        piece, begin = self.homes[home.array]
+        if home.array == "s":
+            row, begin = shape.width("s"), begin + shape.begin(home)
+        else:
+            row = shape.row(home.array.removeprefix("x_"))
+            # One entry more than steps: what each step starts from, or what it leaves.
+            begin += shape.batch * row if (home.step == 1) != shape.backwards else 0
+        sizes = (shape.time, shape.batch, 1 if size == SCALAR else shape.true[size])
+        return piece, sizes, (shape.batch * row, row, 1), begin
 
     def run(
         self, tensors: tuple[Tensor, ...], flow: Tensor, starts: Sequence[Tensor] = ()
-    ) -> tuple[Tensor, list[Tensor], tuple[Tensor, Tensor]]:
+    ) -> tuple[Tensor, list[Tensor], list[Tensor], tuple[Tensor, Tensor]]:
         """Read a batch.
 
         Args:
@@ -119,7 +139,8 @@ class Ready:
             starts: states before the first step, `[batch, size]`; none: zeros.
 
         Returns:
-            Output `[time, batch, size]`; final states `[batch, size]`; the pieces `KEPT` and `OUT`.
+            Output `[time, batch, size]`; final states `[batch, size]`; the quantities that the kernel keeps,
+            `[time, batch, size]`; the pieces `KEPT` and `OUT`.
         """
         dtype = flow.dtype
         work, out = borrow((self.work.size,), dtype), borrow(self._states, dtype)
@@ -143,7 +164,10 @@ class Ready:
                 ctypes.memmove(end, pieces[piece] + last * self._wide, self.shape.batch * row * self._wide)
             else:
                 final.copy_(torch.as_strided(held[piece], (self.shape.batch, true), (row, 1), last))
-        return shown, finals, (left, out)
+        traces = [
+            apart(torch.as_strided(held[piece], sizes, strides, begin)) for piece, sizes, strides, begin in self._traced
+        ]
+        return shown, finals, traces, (left, out)
 
 
 def apart(view: Tensor) -> Tensor:

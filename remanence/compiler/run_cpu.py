@@ -131,7 +131,9 @@ def run(
     step, reading = kernel.step, reading or Reading()
     call, inputs, rest = prepare(kernel, parameters, inputs, state, reading)
     loops = None if call.lengths is not None or step.given else short.ready(call.shape, inputs.stride()[:2])
+    seen = reading.trace
     if loops is not None:
+        seen = kernel.kept
         tensors = len(call.shape.groups)
         done = short.run(loops, inputs, rest[:tensors], rest[tensors:])
     elif kernel.backward is None:
@@ -140,4 +142,5 @@ def run(
         done = _Fused.apply(call, inputs, *rest)  # type: ignore[misc]
     count = 1 + len(step.state)
     last = dict(zip(step.state, done[1:count], strict=True))
-    return emit_torch.Run(done[0], last, dict(zip(reading.trace, done[count:], strict=True)))
+    traces = dict(zip(seen, done[count:], strict=True))
+    return emit_torch.Run(done[0], last, {name: traces[name] for name in reading.trace})

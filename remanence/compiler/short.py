@@ -1,4 +1,4 @@
-"""The short way of a layer: a whole batch, of which nothing but the output and the final states is asked.
+"""The short way of a layer: a whole batch, of which the output, the final states and perhaps traces are asked.
 
 It is what nearly every call is. The two loops are those of `run_cpu`; what surrounds them was found before.
 """
@@ -46,35 +46,38 @@ def run(
         starts: states before the first step, `[batch, size]`; none: zeros.
 
     Returns:
-        Output `[time, batch, size]`, final states `[batch, size]`.
+        Output `[time, batch, size]`, final states `[batch, size]`, what the kernel keeps to be looked at
+        `[time, batch, size]`.
     """
     # Without a backward pass autograd has nothing to know, and asking it takes longer than a short sequence.
     if loops[1] is None:
-        output, finals, _ = loops[0].run(tuple(tensors), flow, starts)
-        return output, *finals
+        output, finals, traces, _ = loops[0].run(tuple(tensors), flow, starts)
+        return output, *finals, *traces
     return _Short.apply(loops, len(tensors), flow, *tensors, *starts)  # type: ignore[no-any-return]
 
 
 class _Short(torch.autograd.Function):
-    """input, parameters, states → output, final states."""
+    """input, parameters, states → output, final states, traces."""
 
     @staticmethod
     def forward(ctx: Any, loops: tuple[Ready, Back], count: int, flow: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        output, finals, ctx.kept = loops[0].run(rest[:count], flow, rest[count:])
+        output, finals, traces, ctx.kept = loops[0].run(rest[:count], flow, rest[count:])
         ctx.set_materialize_grads(False)
         ctx.loops, ctx.count = loops, count
-        # The output lies in memory that backward reads: saved too, so that changing it is an error.
-        ctx.save_for_backward(flow, *rest, output)
-        return output, *finals
+        # The output and traces lie in memory that backward reads: saved too, so that changing them is an error.
+        ctx.save_for_backward(flow, *rest, output, *traces)
+        return output, *finals, *traces
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:  # type: ignore[override]
         wanted = ctx.needs_input_grad[2:]
         flow, *rest = ctx.saved_tensors[: len(wanted)]
         tensors, starts = tuple(rest[: ctx.count]), rest[ctx.count :]
-        if torch.is_grad_enabled() or any(many_at_once(g) for g in gradients if g is not None):
+        states = 1 + len(ctx.loops[0].shape.kernel.step.state)
+        traced = any(gradient is not None for gradient in gradients[states:])
+        if traced or torch.is_grad_enabled() or any(many_at_once(g) for g in gradients if g is not None):
             return None, None, *_again(ctx.loops[0].shape, flow, tensors, starts, gradients, wanted)
-        return None, None, *ctx.loops[1].run(ctx.kept, (flow, tensors), gradients, wanted)
+        return None, None, *ctx.loops[1].run(ctx.kept, (flow, tensors), gradients[:states], wanted)
 
 
 def _again(
@@ -85,10 +88,10 @@ def _again(
     gradients: tuple[Tensor | None, ...],
     wanted: tuple[bool, ...],
 ) -> list[Tensor | None]:
-    """Gradients that can be differentiated again: by the equations, step by step."""
+    """Gradients that can be differentiated again, or come through traces: by the equations, step by step."""
     step = shape.kernel.step
     sizes = [shape.true[step.sizes[name]] for name in step.state]
     states = starts or [flow.new_zeros(shape.batch, size) for size in sizes]
-    call = Call(shape, Reading(backwards=shape.backwards), shape.rows)
+    call = Call(shape, Reading(backwards=shape.backwards, trace=shape.kernel.kept), shape.rows)
     asked = wanted if starts else (*wanted, *[False] * len(states))
     return eager_gradients(call, (flow, *tensors, *states), gradients, asked)[: len(wanted)]

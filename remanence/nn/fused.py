@@ -183,9 +183,9 @@ def run(
     return run_cpu.run(_built(cell, reading.trace, train), weights, inputs, state, reading)
 
 
-def built(cell: Cell, train: bool) -> Kernel:
-    """The kernel of a cell that is run without a trace; with or without gradients."""
-    return _built(cell, (), train)
+def built(cell: Cell, train: bool, trace: tuple[str, ...] = ()) -> Kernel:
+    """The kernel of a cell, with or without gradients; `trace`: quantities that are asked for."""
+    return _built(cell, trace, train)
 
 
 @lru_cache(maxsize=256)

@@ -48,14 +48,17 @@ def run(kind: str, layer: nn.RNNBase, data: Any) -> tuple[Tensor, ...] | None:
     return short.run(loops, flow, tuple(stacked(kind, weights).values()))
 
 
-def run_cell(cell: Cell, weights: Mapping[str, Tensor], data: Tensor, features: int) -> tuple[Tensor, ...] | None:
-    """The same of any cell.
+def run_cell(
+    cell: Cell, weights: Mapping[str, Tensor], data: Tensor, features: int, trace: tuple[str, ...]
+) -> tuple[Tensor, ...] | None:
+    """The same of any cell; behind the states come the traces, time-major.
 
     Args:
         cell: as it runs.
         weights: by the names of its parameters.
         data: `[batch, time, feature]`.
         features: what the layer reads at each step.
+        trace: quantities that are asked for, sorted.
     """
     if type(data) is not Tensor or data.ndim != 3 or _watched():
         return None
@@ -63,7 +66,7 @@ def run_cell(cell: Cell, weights: Mapping[str, Tensor], data: Tensor, features: 
         return None
     flow, way = data.transpose(0, 1), (_trains(data, weights), torch.get_num_threads())
     tensors = [weights[parameter.name] for parameter in cell.step.parameters]
-    loops = _cell_loops(cell, features, tuple(map(_like, tensors)), _like(flow), way)
+    loops = _cell_loops(cell, features, tuple(map(_like, tensors)), _like(flow), way, trace)
     if loops is None:
         return None
     from remanence.compiler import short
@@ -117,13 +120,15 @@ def _loops(
 
 
 @lru_cache(maxsize=64)
-def _cell_loops(cell: Cell, features: int, weights: tuple[_Like, ...], flow: _Like, way: tuple[bool, int]) -> Any:
+def _cell_loops(
+    cell: Cell, features: int, weights: tuple[_Like, ...], flow: _Like, way: tuple[bool, int], trace: tuple[str, ...]
+) -> Any:
     """The same for a cell whose parameters are tensors of their own."""
     stacks = {
         (parameter.name,): torch.empty(like[0], dtype=flow[2])
         for parameter, like in zip(cell.step.parameters, weights, strict=True)
     }
-    return _found(cell, stacks, features, weights, flow, way[0])
+    return _found(cell, stacks, features, weights, flow, way[0], trace)
 
 
 def _found(
@@ -133,6 +138,7 @@ def _found(
     weights: tuple[_Like, ...],
     flow: _Like,
     train: bool,
+    trace: tuple[str, ...] = (),
 ) -> Any:
     shape, strides, dtype, device = flow
     if shape[2] != features or (strides[2] != 1 and features > 1) or device.type != "cpu" or 0 in shape:
@@ -141,13 +147,13 @@ def _found(
     if any(like != _like(torch.empty(like[0], dtype=dtype)) for like in weights):
         return None
     first = next(iter(stacks.values()), None)
-    if fused.choose(cell, first, blank.transpose(0, 1))[0] != "cpu-fused":
+    if fused.choose(cell, first, blank.transpose(0, 1), trace)[0] != "cpu-fused":
         return None
     from remanence.compiler import short
     from remanence.compiler.call import shape_of
     from remanence.compiler.fitting import check_fit
 
-    kernel, groups, tensors = fused.built(cell, train), tuple(stacks), tuple(stacks.values())
+    kernel, groups, tensors = fused.built(cell, train, trace), tuple(stacks), tuple(stacks.values())
     try:
         check_fit(kernel, groups, blank, tensors, {})
     except ShapeError:

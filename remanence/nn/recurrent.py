@@ -150,7 +150,8 @@ class Recurrent(nn.Module):
             ShapeError: the axis, what was expected, what came.
             SettingError: an unknown quantity in `trace`.
         """
-        if state is None and given is None and resets is None and not trace and (done := self._quick(inputs)):
+        quantities = quantities_of(self.cell, trace)
+        if state is None and given is None and resets is None and (done := self._quick(inputs, quantities)):
             return done
         data, lengths = _read(inputs)
         what = f"Recurrent({self.cell.name})"
@@ -169,7 +170,7 @@ class Recurrent(nn.Module):
             axes = {"layers * directions": len(self.directions) * self.layers, "batch": batch}
             known = {name: {**axes, "hidden": size} for name, size in self._widest().items()}
             check_named(f"{what} state", state, known, data, "is it another cell's?")
-        call = _Call(data, lengths, state, dict(outside), quantities_of(self.cell, trace))
+        call = _Call(data, lengths, state, dict(outside), quantities)
         if resets is not None:
             check_resets(f"{what} resets", resets, data)
             resets = resets.to(data.device)
@@ -180,7 +181,9 @@ class Recurrent(nn.Module):
             return done._replace(output=cast(Tensor, packed))
         return done
 
-    def _quick(self, inputs: Tensor | Sequences | PackedSequence) -> RecurrentOutput | None:
+    def _quick(
+        self, inputs: Tensor | Sequences | PackedSequence, quantities: tuple[str, ...]
+    ) -> RecurrentOutput | None:
         """The short way of one layer in one direction, which nothing but its cell shapes."""
         options, cell = self.options, self.running
         if not isinstance(inputs, Tensor) or self.layers * len(self.directions) > 1 or options.learn_start:
@@ -189,12 +192,19 @@ class Recurrent(nn.Module):
             return None
         if self.training and (self.masked.masks or options.variational_input_dropout):
             return None
-        done = quick.run_cell(cell, self.get_submodule("layer0_forward")(), inputs, self.input_size)
+        seen = tuple(sorted(quantities))
+        done = quick.run_cell(cell, self.get_submodule("layer0_forward")(), inputs, self.input_size, seen)
         if done is None:
             return None
-        finals = dict(zip(cell.state, done[1:], strict=True))
+        count = 1 + len(cell.state)
+        finals = dict(zip(cell.state, done[1:count], strict=True))
+        traces = {name: value.transpose(0, 1) for name, value in zip(seen, done[count:], strict=True)}
         check_finite(f"Recurrent({self.cell.name}) weight", self, finals[cell.output])
-        return RecurrentOutput(done[0].transpose(0, 1), {n: v.unsqueeze(0) for n, v in finals.items()}, {})
+        return RecurrentOutput(
+            done[0].transpose(0, 1),
+            {n: v.unsqueeze(0) for n, v in finals.items()},
+            {f"layer0.forward.{name}": traces[name] for name in quantities},
+        )
 
     def _in_parts(self, call: _Call, resets: Tensor) -> RecurrentOutput:
         """Run the stack over the parts that resets make of sequences."""

@@ -9,6 +9,7 @@ import torch
 
 from remanence import nn
 from remanence.cells import CELLS
+from remanence.compiler import short
 from remanence.errors import ShapeError
 from remanence.nn import quick
 from remanence.nn.recurrent import Recurrent, RecurrentOptions
@@ -198,6 +199,49 @@ def test_short_way_of_a_cell_equals_the_usual_one(name: str, cells_taken: list[b
     with torch.no_grad():
         torch.testing.assert_close(layer(data).output, layer(data, zeros).output, rtol=2e-5, atol=2e-6)
     assert len(cells_taken) == 3 and all(cells_taken)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, cell in CELLS.items() if not cell.step.given))
+@pytest.mark.parametrize("trains", [True, False])
+def test_traces_of_the_short_way_are_those_of_the_usual_one(
+    name: str, trains: bool, cells_taken: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    layer = Recurrent(name, 3, 17, options=RecurrentOptions(path="cpu-fused"))
+    data = torch.randn(5, 9, 3)
+
+    def found() -> list[torch.Tensor | None]:
+        layer.zero_grad()
+        with torch.set_grad_enabled(trains):
+            done = layer(data, trace=("*",))
+        if trains:
+            (done.output.sin().sum() + sum((value**2).sum() for value in done.state.values())).backward()
+        assert list(done.trace) == [f"layer0.forward.{quantity}" for quantity in layer.cell.quantities]
+        return [done.output, *done.state.values(), *done.trace.values(), *(w.grad for w in layer.parameters())]
+
+    ours = found()
+    monkeypatch.setattr(short, "ready", lambda *_: None)
+    quick._cell_loops.cache_clear()
+    for one, expected in zip(ours, found(), strict=True):
+        torch.testing.assert_close(one, expected, rtol=2e-5, atol=2e-6)
+    quick._cell_loops.cache_clear()
+    assert cells_taken == [True, False]
+
+
+def test_gradients_come_through_traces_of_the_short_way(cells_taken: list[bool]) -> None:
+    layer = Recurrent("lstm", 3, 8, options=RecurrentOptions(path="cpu-fused")).double()
+    data = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
+    weights = tuple(layer.parameters())
+
+    def gates(data: torch.Tensor, *_: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        done = layer(data, trace=("f", "c"))
+        return done.output, *done.trace.values()
+
+    assert torch.autograd.gradcheck(gates, (data, *weights)) and all(cells_taken)
+    done = layer(data, trace=("f",))
+    done.trace["layer0.forward.f"].detach().zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        done.output.sum().backward()
 
 
 def test_a_cell_under_masks_takes_the_usual_way_in_training(cells_taken: list[bool]) -> None:
