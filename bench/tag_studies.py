@@ -40,9 +40,9 @@ def _wnut(source: Path, folder: Path) -> dict[str, Any]:
     names = ("wnut17train.conll", "emerging.dev.conll", "emerging.test.annotated")
     # Most names of the test part are new, and its types come in other shares than in training: little is to be learnt
     # by heart, so how other texts write a word is read, too, and how readily each type is given is left to the
-    # validation part. Scores before that say little, so the last weights are kept. All was chosen on the
-    # whole development part, by networks that had not learnt from it; then most of it is learnt from, for its texts
-    # are nearer to those of the test part than the training part's are.
+    # validation part. Scores before that say little, so the last weights are kept. All but the epochs was chosen on
+    # the whole development part, by networks that had not learnt from it; then most of it is learnt from, for its
+    # texts are nearer to those of the test part than the training part's are. The last third chose the epochs.
     options = {
         "characters": "affixes", "unknown": 0.5, "embedding_dropout": 0.3, "embedding": 32, "hidden": 64,
         "weight_decay": 0.1, "epochs": 10, "keep": "last", "calibrate": True,
@@ -176,9 +176,10 @@ TAG_STUDIES: dict[str, Study] = {
     "wnut17": Study(
         "tag, WNUT-17",
         "no pretrained vectors, no gazetteers; settings chosen on the given development part, of which two thirds were "
-        "then learnt from too and the last third validates; beside each word how often, and how often with a capital, "
-        "texts without labels write it (War and Peace, GAP, texts of English-EWT's training part, English of Tatoeba "
-        "and of Multi30k's training part); offsets of the types chosen on validation; `together_f1` where all "
+        "then learnt from too; the last third validates, and chose the number of epochs; beside each word how often, "
+        "and how often with a capital, texts without labels write it (War and Peace, GAP, texts of English-EWT's "
+        "training part, English of Tatoeba and of Multi30k's training part); offsets of the types chosen on "
+        "validation; `together_f1` where all "
         "networks answer together, by their mean scores",
         "tag/wnut17.tar.xz",
         _wnut,

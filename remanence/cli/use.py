@@ -39,7 +39,7 @@ def evaluate(
         typer.Option(
             "--dynamic",
             metavar="X",
-            help="Go on learning from what was scored, in steps of this size, such as 1e-4 (generate).",
+            help="Go on learning from what was scored, in steps of this size, such as 5e-4 (generate).",
         ),
     ] = None,
     ensemble: Together = False,

@@ -74,8 +74,12 @@ def lay_out_forward(loop: Loop, back: Loop | None, output: str, kept: Iterable[i
             # What a later step overwrites is copied.
             layout.copies[slot] = layout.lane("s", slot)
             layout.extra.append((slot, layout.copies[slot], loop.sizes[slot]))
+    for leaf, slot in loop.results.items():
+        if slot in layout.merged:
+            # The sum is formed elsewhere, and copied to the state.
+            layout.copies.setdefault(slot, Home(f"x_{leaf[1]}", (), 1))
     if back is None:
-        seen = {layout.homes[slot].array for slot in kept if slot in layout.homes}
+        seen = {layout.copies.get(slot, layout.homes[slot]).array for slot in kept if slot in layout.homes}
         states = {f"x_{leaf[1]}": str(leaf[1]) for leaf in loop.results}
         layout.passing = frozenset(name for array, name in states.items() if name != output and array not in seen)
     layout.levels.clear()

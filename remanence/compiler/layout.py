@@ -226,6 +226,9 @@ class Layout:
             for rest, product in (instruction.operands, instruction.operands[::-1]):
                 if not self.is_product(product) or len(uses[product]) != 1 or product in self.homes:
                     continue
+                # Whoever asks for the product gets it, not the sum.
+                if product in self.saved:
+                    continue
                 if len(uses[rest]) != 1:
                     continue
                 known = rest in self.homes and (rest in free or rest in self.merged)

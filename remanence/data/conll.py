@@ -77,7 +77,8 @@ def guess_layout(path: str | Path, settings: DataSettings, *, answers: bool = Tr
 
 def _are_texts(path: Path, settings: DataSettings) -> bool:
     """Whether what the training file's format takes for columns are lines of text, by ending and first lines."""
-    if not settings.delimiter or FORMATS.get(path.suffix.lower()) != "text":
+    named = path.with_suffix("") if path.suffix.lower() in (".gz", ".xz") else path
+    if not settings.delimiter or FORMATS.get(named.suffix.lower()) != "text":
         return False
     head = _head(path)
     return not any(settings.delimiter in text for text in head) and any(len(text.split()) > 1 for text in head)

@@ -42,7 +42,8 @@ class RecurrentOutput(NamedTuple):
         state: state name → `[layers * directions, batch, size]`, after each sequence's last valid step (in the reverse
             direction: after its first). Where layers differ in width, `size` is the widest, with zeros beyond a
             narrower one's.
-        trace: "layer0.forward.f" → `[batch, time, size]`; zero beyond a sequence's length.
+        trace: "layer0.forward.f" → `[batch, time, size]`; zero beyond a sequence's length. It may share memory with
+            `output`: clone it before you change it in place.
     """
 
     output: Tensor

@@ -17,13 +17,15 @@ __all__ = ["Interrupt", "uninterrupted"]
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Inside, Ctrl-C waits: `KeyboardInterrupt` is raised at the end. It does nothing outside the main thread.
+    """Inside, Ctrl-C waits: `KeyboardInterrupt` is raised at the end.
+
+    It does nothing outside the main thread, nor where a program that embeds Python handles the signal.
 
     Example:
         >>> with uninterrupted():
         ...     import decimal
     """
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
         yield
         return
     came: list[int] = []
@@ -52,8 +54,9 @@ class Interrupt:
         self._before: object = None
 
     def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.getsignal(signal.SIGINT)
+        before = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            self._before = before
             signal.signal(signal.SIGINT, self._handle)
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 from pathlib import Path
 
@@ -193,6 +194,10 @@ def test_lines_of_text_are_told_from_columns(tmp_path: Path) -> None:
         return [records.form_names[code] for code in records.forms]
 
     assert tokens("new.txt", "she sings\nhe came\n") == ["she", "sings", "he", "came"]
+    with gzip.open(tmp_path / "new.txt.gz", "wt", encoding="utf-8") as file:
+        file.write("she sings\n")
+    records = read_tokens(tmp_path / "new.txt.gz", asked, answers=False)
+    assert records.form_names == ("she", "sings")
     assert tokens("column.txt", "she\nsings\n\nhe\n") == ["she", "sings", "he"], "a token a line, labels left out"
     assert tokens("labelled.txt", "New York\tB-place\nis\tO\n") == ["New York", "is"], "blanks within a token"
     assert tokens("other.conll", "New York\nis\n") == ["New York", "is"], "its ending says that it has columns"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from remanence import nn
-from remanence.cells import CELLS
+from remanence.cells import CELLS, Cell
 from remanence.compiler import short
 from remanence.errors import ShapeError
 from remanence.nn import quick
@@ -226,6 +226,31 @@ def test_traces_of_the_short_way_are_those_of_the_usual_one(
         torch.testing.assert_close(one, expected, rtol=2e-5, atol=2e-6)
     quick._cell_loops.cache_clear()
     assert cells_taken == [True, False]
+
+
+SUMS = {
+    "state": "h = W @ x + U @ h",
+    "biased": "h = W @ x + U @ h + b",
+    "named": "s = W @ x + U @ h\nh = s",
+    "product": "r = U @ h\nh = tanh(W @ x + r)",
+    "second": "a = tanh(W @ x + U @ h)\nr = V @ a\nq = r + 0.5 * a\nh = tanh(q)",
+}
+"""Equations in which a product is added to what is in memory, and sum, product or both are named."""
+
+
+@pytest.mark.parametrize("name", SUMS)
+@pytest.mark.parametrize("trains", [True, False])
+def test_sums_of_products_are_traced_as_they_are_named(name: str, trains: bool) -> None:
+    torch.manual_seed(0)
+    cell = Cell(name, ("h",), "h", SUMS[name], source="none")
+    fast, slow = (Recurrent(cell, 3, 17, options=RecurrentOptions(path=path)) for path in ("cpu-fused", "eager"))
+    slow.load_state_dict(fast.state_dict())
+    data = torch.randn(2, 6, 3)
+    for trace in (("h",), ("*",)):
+        with torch.set_grad_enabled(trains):
+            one, other = (layer(data, trace=trace) for layer in (fast, slow))
+        torch.testing.assert_close(one.output, other.output, rtol=2e-5, atol=2e-6)
+        torch.testing.assert_close(one.trace, other.trace, rtol=2e-5, atol=2e-6)
 
 
 def test_gradients_come_through_traces_of_the_short_way(cells_taken: list[bool]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -61,7 +63,7 @@ def test_every_update_is_the_formulas(monkeypatch: pytest.MonkeyPatch) -> None:
             with torch.no_grad():
                 for weight, first, root, slope in zip(model.parameters(), start, roots, slopes, strict=True):
                     pull = dynamic.DECAY * torch.clamp(root / mean, max=1 / dynamic.DECAY)
-                    weight.copy_(weight - rate * slope / (root + 1e-8) + pull * (first - weight))
+                    weight.copy_(weight - rate * slope / (root + dynamic.EPSILON * mean) + pull * (first - weight))
     np.testing.assert_allclose(scores.errors, expected, atol=1e-9)
 
 
@@ -75,6 +77,30 @@ def test_it_learns_what_training_never_saw() -> None:
         for rate in (0.0, 3e-3)
     )
     assert moving < 0.8 * still
+
+
+def test_what_training_never_used_does_not_run_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = made.made_stream()
+    found, model, settings = ready(data)
+    train = StreamPart((np.arange(300) % 6 + FIRST).astype(np.int32), data.encoders.symbols, 7, "train.txt")
+    new = StreamPart((np.arange(300) % 7 + FIRST).astype(np.int32), data.encoders.symbols, 7, "new.txt")
+    learning: list[torch.nn.Module] = []
+
+    def copied(model: torch.nn.Module) -> torch.nn.Module:
+        learning.append(deepcopy(model))
+        return learning[-1]
+
+    monkeypatch.setattr(dynamic, "deepcopy", copied)
+    measure_dynamically(found, model, (train, new), data.encoders, settings, rate=1e-3)
+    # The vector of the seventh letter has a mean square of 0.
+    assert max(float(weight.detach().abs().max()) for weight in learning[0].parameters()) < 10
+
+
+def test_a_step_that_is_too_large_is_told() -> None:
+    data = made.made_stream()
+    found, model, settings = ready(data)
+    with pytest.raises(SettingError, match="ran away"):
+        measure_dynamically(found, model, (data.train, data.test), data.encoders, settings, rate=1e6)
 
 
 def test_other_tasks_and_negative_steps_are_refused() -> None:
