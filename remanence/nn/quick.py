@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from remanence.cells import Cell
+from remanence.compiler.emit_torch import Run
 from remanence.errors import ShapeError
 from remanence.nn import fused
 from remanence.nn.stacks import CELL_OF, stacked
@@ -50,15 +51,15 @@ def run(kind: str, layer: nn.RNNBase, data: Any) -> tuple[Tensor, ...] | None:
 
 def run_cell(
     cell: Cell, weights: Mapping[str, Tensor], data: Tensor, features: int, trace: tuple[str, ...]
-) -> tuple[Tensor, ...] | None:
-    """The same of any cell; behind the states come the traces, time-major.
+) -> Run | None:
+    """The same of any cell, with traces.
 
     Args:
         cell: as it runs.
         weights: by the names of its parameters.
         data: `[batch, time, feature]`.
         features: what the layer reads at each step.
-        trace: quantities that are asked for, sorted.
+        trace: quantities that are asked for.
     """
     if type(data) is not Tensor or data.ndim != 3 or _watched():
         return None
@@ -71,7 +72,10 @@ def run_cell(
         return None
     from remanence.compiler import short
 
-    return short.run(loops, flow, tensors)
+    output, *rest = short.run(loops, flow, tensors)
+    finals, traces = rest[: len(cell.state)], rest[len(cell.state) :]
+    seen = dict(zip(sorted(trace), traces, strict=True))
+    return Run(output, dict(zip(cell.state, finals, strict=True)), {name: seen[name] for name in trace})
 
 
 def _trains(data: Tensor, weights: Mapping[str, Tensor]) -> bool:

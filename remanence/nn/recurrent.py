@@ -193,19 +193,12 @@ class Recurrent(nn.Module):
             return None
         if self.training and (self.masked.masks or options.variational_input_dropout):
             return None
-        seen = tuple(sorted(quantities))
-        done = quick.run_cell(cell, self.get_submodule("layer0_forward")(), inputs, self.input_size, seen)
+        done = quick.run_cell(cell, self.get_submodule("layer0_forward")(), inputs, self.input_size, quantities)
         if done is None:
             return None
-        count = 1 + len(cell.state)
-        finals = dict(zip(cell.state, done[1:count], strict=True))
-        traces = {name: value.transpose(0, 1) for name, value in zip(seen, done[count:], strict=True)}
-        check_finite(f"Recurrent({self.cell.name}) weight", self, finals[cell.output])
-        return RecurrentOutput(
-            done[0].transpose(0, 1),
-            {n: v.unsqueeze(0) for n, v in finals.items()},
-            {f"layer0.forward.{name}": traces[name] for name in quantities},
-        )
+        check_finite(f"Recurrent({self.cell.name}) weight", self, done.state[cell.output])
+        traces = {f"layer0.forward.{name}": values.transpose(0, 1) for name, values in done.trace.items()}
+        return RecurrentOutput(done.output.transpose(0, 1), {n: v[None] for n, v in done.state.items()}, traces)
 
     def _in_parts(self, call: _Call, resets: Tensor) -> RecurrentOutput:
         """Run the stack over the parts that resets make of sequences."""
