@@ -179,8 +179,7 @@ TAG_STUDIES: dict[str, Study] = {
         "then learnt from too; the last third validates, and chose the number of epochs; beside each word how often, "
         "and how often with a capital, texts without labels write it (War and Peace, GAP, texts of English-EWT's "
         "training part, English of Tatoeba and of Multi30k's training part); offsets of the types chosen on "
-        "validation; `together_f1` where all "
-        "networks answer together, by their mean scores",
+        "validation; `together_f1` where all networks answer together, by their mean scores",
         "tag/wnut17.tar.xz",
         _wnut,
         "with pretrained vectors and gazetteers: UH-RiTUAL 41.86, Drexel 26.30 (Derczynski et al. 2017)",

@@ -224,10 +224,10 @@ class Layout:
             if not isinstance(instruction, Compute) or instruction.op != "add":
                 continue
             for rest, product in (instruction.operands, instruction.operands[::-1]):
-                if not self.is_product(product) or len(uses[product]) != 1 or product in self.homes:
+                # Of a product that is saved no sum may take the place.
+                if product in self.homes or product in self.saved:
                     continue
-                # Whoever asks for the product gets it, not the sum.
-                if product in self.saved:
+                if not self.is_product(product) or len(uses[product]) != 1:
                     continue
                 if len(uses[rest]) != 1:
                     continue

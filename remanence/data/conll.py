@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from remanence.data.rows import Table, raw_rows, refuse_bytes
-from remanence.data.sources import FORMATS, file_format, find, open_text, reading
+from remanence.data.sources import file_format, find, format_of_name, open_text, reading
 from remanence.data.step_records import Sentence, StepRecords, gather_sentences
 from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings
@@ -77,8 +77,7 @@ def guess_layout(path: str | Path, settings: DataSettings, *, answers: bool = Tr
 
 def _are_texts(path: Path, settings: DataSettings) -> bool:
     """Whether what the training file's format takes for columns are lines of text, by ending and first lines."""
-    named = path.with_suffix("") if path.suffix.lower() in (".gz", ".xz") else path
-    if not settings.delimiter or FORMATS.get(named.suffix.lower()) != "text":
+    if not settings.delimiter or format_of_name(path) != "text":
         return False
     head = _head(path)
     return not any(settings.delimiter in text for text in head) and any(len(text.split()) > 1 for text in head)

@@ -28,6 +28,7 @@ __all__ = [
     "file_format",
     "find",
     "fingerprint",
+    "format_of_name",
     "open_binary",
     "open_bytes",
     "open_native",
@@ -87,17 +88,25 @@ def find(path: str | Path) -> Path:
     return path
 
 
-def file_format(path: Path, given: str | None) -> str:
-    """Name the format of a file: as given, or by its name without `.xz` or `.gz`."""
+def format_of_name(path: Path) -> str | None:
+    """The format that a file's name, without `.xz` or `.gz`, tells; None where it tells none.
+
+    Example:
+        >>> format_of_name(Path("a.TXT.gz")), format_of_name(Path("a.xz")), format_of_name(Path("notes"))
+        ('text', None, None)
+    """
+    if _IDX.search(path.name):
+        return "idx"
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in _COMPRESSED:
         suffixes.pop()
-    if given:
-        return given
-    if _IDX.search(path.name):
-        return "idx"
-    if suffixes and suffixes[-1] in FORMATS:
-        return FORMATS[suffixes[-1]]
+    return FORMATS.get(suffixes[-1]) if suffixes else None
+
+
+def file_format(path: Path, given: str | None) -> str:
+    """Name the format of a file: as given, or by its name."""
+    if found := given or format_of_name(path):
+        return found
     raise DataError(
         f"the format cannot be told from the name (known endings: {' '.join(FORMATS)})",
         path=path,

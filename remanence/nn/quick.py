@@ -74,7 +74,7 @@ def run_cell(
 
     output, *rest = short.run(loops, flow, tensors)
     finals, traces = rest[: len(cell.state)], rest[len(cell.state) :]
-    seen = dict(zip(sorted(trace), traces, strict=True))
+    seen = dict(zip(loops[0].shape.kernel.kept, traces, strict=True))
     return Run(output, dict(zip(cell.state, finals, strict=True)), {name: seen[name] for name in trace})
 
 
