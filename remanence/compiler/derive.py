@@ -173,6 +173,7 @@ class _Reverse:
     numbers: dict[int, float] = field(default_factory=dict)
     leaves: dict[int, Leaf] = field(default_factory=dict)
     adjoints: dict[int, int] = field(default_factory=dict)
+    made: dict[int, Compute] = field(default_factory=dict)
 
     def slot(self, size: str) -> int:
         self.sizes.append(size)
@@ -199,15 +200,55 @@ class _Reverse:
             if (known.op, known.operands, self.sizes[known.out]) == (op, operands, size):
                 return known.out
         slot = self.slot(size)
-        self.instructions.append(Compute(op, operands, slot))
+        self.made[slot] = Compute(op, operands, slot)
+        self.instructions.append(self.made[slot])
         return slot
+
+    def total(self, slot: int) -> int:
+        """The sum of a vector's units: factors and signs stand before it, and what sums to zero is left out.
+
+        Each sum that waits for another one costs a pass over the units; Σ (a · v + u) with Σ v = 0 waits for no a.
+        """
+        made = self.made.get(slot)
+        if made is not None:
+            a, b = made.operands[0], made.operands[-1]
+            match made.op:
+                case "neg":
+                    return self.compute("neg", self.total(a))
+                case "add" if self.vanishes(a) != self.vanishes(b):
+                    return self.total(b if self.vanishes(a) else a)
+                case "mul" if self.sizes[a] == SCALAR:
+                    return self.compute("mul", a, self.total(b))
+                case "mul" | "div" if self.sizes[b] == SCALAR:
+                    return self.compute(made.op, self.total(a), b)
+        return self.compute("sum", slot)
+
+    def vanishes(self, slot: int) -> bool:
+        """Whether a vector's units sum to zero but for rounding: its mean was taken away, and all were multiplied."""
+        made = self.made.get(slot)
+        if made is None or self.sizes[slot] == SCALAR:
+            return False
+        a, b = made.operands[0], made.operands[-1]
+        match made.op:
+            case "sub":
+                mean = self.made.get(b)
+                return mean is not None and mean.op == "mean" and mean.operands == (a,)
+            case "add":
+                return self.vanishes(a) and self.vanishes(b)
+            case "mul":
+                return (self.uniform(a) and self.vanishes(b)) or (self.uniform(b) and self.vanishes(a))
+        return False
+
+    def uniform(self, slot: int) -> bool:
+        """Whether all units of a slot are the same number."""
+        return self.sizes[slot] == SCALAR or (slot in self.made and self.made[slot].op == "share")
 
     def give(self, slot: int, adjoint: int) -> None:
         """Add to a slot's adjoint; one of a vector that meets a single number is summed first."""
         if slot in self.forward.numbers:
             return
         if self.sizes[slot] == SCALAR and self.sizes[adjoint] != SCALAR:
-            adjoint = self.compute("sum", adjoint)
+            adjoint = self.total(adjoint)
         known = self.adjoints.get(slot)
         self.adjoints[slot] = adjoint if known is None else self.compute("add", known, adjoint)
 
@@ -286,6 +327,7 @@ def derive(step: Step, forward: Loop) -> Loop:
         ['add', 'mul', 'sub', 'mul', 'back']
     """
     work = _Reverse(forward, sizes=list(forward.sizes), numbers=dict(forward.numbers))
+    work.made |= {known.out: known for known in forward.instructions if isinstance(known, Compute)}
     for name in step.state:
         size = step.sizes[name]
         slot = forward.results["state", name]

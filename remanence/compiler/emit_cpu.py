@@ -16,6 +16,7 @@ from remanence.compiler.derive import Back
 from remanence.compiler.ir import SCALAR, Step, render
 from remanence.compiler.layout import SUMS, Home, Layout
 from remanence.compiler.machine import MACHINE
+from remanence.compiler.prefetch import fetched_ahead
 from remanence.compiler.rows import HEAD, LISTS
 from remanence.compiler.runs import Run, Runs, lanes
 from remanence.compiler.schedule import Compute
@@ -35,7 +36,7 @@ from remanence.compiler.compiling import compiled
 from remanence.compiler.linking import call, shifted
 from remanence.compiler.pointwise import absolute, exp, log, maximum, minimum, relu, sigmoid, softplus, sqrt, tanh
 from remanence.compiler.tile import ADD, FRESH, START
-from remanence.compiler.vector import add_at, lane_sum, lanes_below, load, splat, store, where_positive
+from remanence.compiler.vector import add_at, claim, fetch, lane_sum, lanes_below, load, splat, store, where_positive
 
 NUMBERS, ARRAYS = types.CPointer(types.int64), types.CPointer(types.CPointer(types.{dtype}))
 one = {one}
@@ -48,9 +49,9 @@ one = {one}
 class _Rows:
     """Writes the time loop that one thread runs over its rows."""
 
-    def __init__(self, step: Step, layout: Layout, strides: dict[str, str], backward: bool) -> None:
-        self.step, self.layout, self.loop, self.backward = step, layout, layout.loop, backward
-        self.strides = strides
+    def __init__(self, step: Step, forward: Layout, layout: Layout) -> None:
+        self.step, self.layout, self.loop, self.backward = step, layout, layout.loop, layout is not forward
+        self.strides, self.saved = _strides(step, forward, layout), len(forward.lanes.get("s", []))
         self.parity = {f"y_{name}" for name in step.state} | {f"x_{name}" for name in layout.passing}
         self.lines: list[str] = []
         self.scalars: set[int] = set()
@@ -144,6 +145,7 @@ class _Rows:
                 inner += self.units(level, size)
         if not inner:
             return
+        inner = fetched_ahead(inner, self.saved, self.stride("s"))
         homes = {*self.layout.homes.values(), *(home for _, home, _ in self.layout.extra)}
         text = "\n".join(inner)
         used = sorted({(self.name(h), self.base(h)) for h in homes if f"{self.name(h)} " in text + " "
@@ -203,8 +205,7 @@ class _Rows:
             if instruction.out in self.layout.stored:
                 after.append(self.store(self.layout.homes[instruction.out], "0", f"v{instruction.out}"))
             self.scalars.add(instruction.out)
-        lines = [f"            {line}" for line in before]
-        lines.append(f"            for j in range(0, {size}, one):")
+        lines = [*(f"            {line}" for line in before), f"            for j in range(0, {size}, one):"]
         lines += [f"                {line}" for line in (*body, *ends)]
         return lines + [f"            {line}" for line in after]
 
@@ -334,7 +335,7 @@ def emit(step: Step, runs: Runs, forward: Layout, layout: Layout, dtype: str) ->
     text = _MODULE.format(
         equations="\n".join(f"    {e.name} = {render(e.value)}" for e in step.equations), dtype=dtype, one=one
     )
-    rows = _Rows(step, layout, _strides(step, forward, layout), reverse)
+    rows = _Rows(step, forward, layout)
     lines = [
         f"def {'backward' if reverse else 'forward'}(part, numbers, arrays):",
         *(f"    {name} = numbers[{place}]" for place, name in enumerate(numbers)),

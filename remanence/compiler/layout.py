@@ -213,7 +213,9 @@ class Layout:
     def _lies_still(self, slot: int) -> bool:
         """Whether no product of this step adds to it: a leaf other than those ahead, a number, what was saved."""
         kind = self.loop.leaves.get(slot, ("",))[0]
-        saved = slot in self.homes and self.homes[slot].array in ("s", "u", "v") and slot not in self.stored
+        saved = slot in self.homes and self.homes[slot].array in ("s", "u", "v")
+        if saved and slot in self.stored:
+            saved = isinstance(self.origin[slot], Compute) and slot not in self.merged
         return kind in STILL or slot in self.loop.numbers or saved
 
     def merge_sums(self, overwritable: Iterable[int]) -> None:

@@ -41,8 +41,10 @@ __all__ = [
     "at_least",
     "at_most",
     "call_lanes",
+    "claim",
     "element_ir",
     "exponent_of",
+    "fetch",
     "intrinsic",
     "lane_sum",
     "lanes_below",
@@ -148,6 +150,27 @@ def add_at(typing_context: Any, array: Any, offset: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp, value), generate
+
+
+def _prefetch(writes: int) -> Any:
+    @intrinsic
+    def apply(typing_context: Any, array: Any, offset: Any) -> Any:
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            pointer = address(context, builder, sig.args[0], args[0], args[1])
+            number, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+            kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+            called = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            builder.call(called, [builder.bitcast(pointer, byte), *(number(n) for n in (writes, 3, 1))])
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp), generate
+
+    return apply
+
+
+fetch, claim = _prefetch(0), _prefetch(1)
+"""`fetch(array, offset)`, `claim(array, offset)`: bring what will soon be read or written into the cache; the
+place need not exist."""
 
 
 @intrinsic
