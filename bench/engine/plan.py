@@ -99,6 +99,7 @@ FLOORS = (
     Floor("RNN, training", "rnn", "train", ("torch",), 2.2, 1.0),
     Floor("LSTM with projection, training", "lstmp", "train", ("torch",), 2.2, 1.0),
     Floor("LSTM, unequal lengths, training", "lstm", "lengths", ("torch",), 4.0),
+    *(Floor(f"{title}, training", cell, "train", ("cells",), 6.0) for cell, title in OWN.items()),
     *(Floor(f"{title}, training", cell, "train", ("loop",), 6.0) for cell, title in OWN.items()),
     *(Floor(f"{title}, training", cell, "train", ("jax",), 2.0) for cell, title in OWN.items()),
     Floor("GRU, inference", "gru", "infer", ("torch", "onnxruntime")),

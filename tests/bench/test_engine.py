@@ -117,11 +117,12 @@ def test_results_that_are_no_numbers_or_missing_are_refused() -> None:
     assert compare.verify(right, right) == 0
 
 
+@pytest.mark.parametrize("peer", ["cells", "loop"])
 @pytest.mark.parametrize("cell", PLAIN)
-def test_loop_agrees_with_the_equations(cell: str) -> None:
+def test_loops_agree_with_the_equations(cell: str, peer: str) -> None:
     asked = problem(cell, "train", replace(TINY, time=7), 1)
     right = ours.make(asked, "recurrent", path="eager").results()
-    assert compare.verify(right, PEERS["loop"].load()(asked).results()) < compare.TOLERANCE
+    assert compare.verify(right, PEERS[peer].load()(asked).results()) < compare.TOLERANCE
 
 
 def test_ours_is_the_compiled_path() -> None:

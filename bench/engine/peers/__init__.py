@@ -54,7 +54,8 @@ class Peer:
 PEERS = {
     "torch": Peer("torch.nn", "torch", "torch_nn", (*MATRIX, "lstmp"), ("train", "infer", "lengths")),
     "onnxruntime": Peer("ONNX Runtime", "onnxruntime", "onnx_runtime", MATRIX, ("infer",), pool=True),
-    "loop": Peer("Python loop in torch", "torch", "loop", (), ("train", "infer")),
+    "cells": Peer("Python loop over cells", "torch", "cells", (), ("train", "infer")),
+    "loop": Peer("the same, one product ahead", "torch", "loop", (), ("train", "infer")),
     "jax": Peer("JAX lax.scan", "jax", "jax_scan", (), ("train", "infer"), pool=True),
     "keras": Peer("Keras on JAX", "keras", "keras_layer", MATRIX, ("train", "infer"), pool=True),
 }
