@@ -139,6 +139,7 @@ class TokenEncoder(nn.Module):
         dropout: what is left out in training; None for nothing.
         runs: which runs, ending at the token, have a vector too; None for none.
         rows: rows of the table of each length of run, which a hash of the run shares out.
+        spread: standard deviation of fresh vectors; those of runs have half of it.
 
     References:
         Runs shared out by a hash: Joulin, Grave, Bojanowski & Mikolov 2017, arXiv:1607.01759, §2.2.
@@ -154,6 +155,7 @@ class TokenEncoder(nn.Module):
         *,
         runs: Runs | None = None,
         rows: int = 2**15,
+        spread: float = 0.1,
     ) -> None:
         super().__init__()
         self.left_out, self.rows = dropout or TokenDropout(), rows
@@ -162,9 +164,9 @@ class TokenEncoder(nn.Module):
         self.run_vectors = nn.ModuleList(nn.Embedding(rows, size) for _ in range(runs.longest - 1 if runs else 0))
         # Follows from the encoders, so it is no part of the weights.
         self.register_buffer("known", torch.from_numpy(runs.known.copy()) if runs else None, persistent=False)
-        nn.init.normal_(self.vectors.weight, std=0.1)
+        nn.init.normal_(self.vectors.weight, std=spread)
         for table in self.run_vectors:
-            nn.init.normal_(table.weight, std=0.05)  # type: ignore[arg-type]
+            nn.init.normal_(table.weight, std=spread / 2)  # type: ignore[arg-type]
         self.dropout = Dropout(self.left_out.feature)
         self.output_size = size
 

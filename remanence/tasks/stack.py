@@ -52,13 +52,20 @@ def number_encoder(features: int, settings: Settings, *, dropout: float = 0.0) -
 
 
 def token_encoder(
-    vocabulary_size: int, settings: Settings, runs: Runs | None = None, *, locked: bool = False, singles: int = 0
+    vocabulary_size: int,
+    settings: Settings,
+    runs: Runs | None = None,
+    *,
+    locked: bool = False,
+    singles: int = 0,
+    spread: float = 0.1,
 ) -> TokenEncoder:
     """A vector for each token, with fresh weights, and for each run of tokens where there are runs.
 
     Args:
         locked: tokens are dropped wherever they stand; their features are left to the layer that reads them.
         singles: how many of the last tokens training has once.
+        spread: standard deviation of fresh vectors.
     """
     chosen = settings.model
     dropout = TokenDropout(
@@ -68,7 +75,7 @@ def token_encoder(
         singles=singles,
         unknown=settings.data.unknown or 0.0,
     )
-    return TokenEncoder(vocabulary_size, chosen.embedding or 64, dropout, runs=runs)
+    return TokenEncoder(vocabulary_size, chosen.embedding or 64, dropout, runs=runs, spread=spread)
 
 
 def frame_encoder(clip: Clip, settings: Settings) -> FrameEncoder:
