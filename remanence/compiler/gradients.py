@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from remanence.compiler import emit_torch
-from remanence.compiler.arena import borrow
+from remanence.compiler.arena import SMALL_BYTES, borrow
 from remanence.compiler.call import Call, Shape
 from remanence.compiler.ir import SCALAR
 from remanence.compiler.memory import backward_memory, once
@@ -204,7 +204,10 @@ class Collecting:
 
 def _blank(like: Tensor, filled: bool) -> Tensor:
     """A tensor for a gradient, zero unless all of it will be filled."""
-    blank = borrow(tuple(like.shape), like.dtype)
+    if like.nbytes <= SMALL_BYTES:
+        blank = torch.empty_like(like, memory_format=torch.contiguous_format)
+    else:
+        blank = borrow(tuple(like.shape), like.dtype)
     return blank if filled else blank.zero_()
 
 
