@@ -68,7 +68,7 @@ class Generate(Task):
         else:
             # With vectors of a tenth of that, gates hardly move for hundreds of updates. Shared ones answer, too, and
             # their answers are not to begin far from even odds.
-            encoder = token_encoder(symbols.size, settings, locked=True, spread=0.1 if chosen.tied else 1.0)
+            encoder = token_encoder(symbols.size, settings, locked=True, spread=0.3 if chosen.tied else 1.0)
         recurrent = recurrent_stack(encoder.output_size, settings, locked=symbols is not None)
         if chosen.weight_drop:
             drop_recurrent_weights(recurrent, chosen.weight_drop)

@@ -110,7 +110,7 @@ def test_tied_vectors_are_one_matrix() -> None:
     assert counts[0] - counts[1] == 6 * data.encoders.symbols.size
 
 
-@pytest.mark.parametrize(("tied", "least", "most"), [(False, 0.8, 1.2), (True, 0.05, 0.15)])
+@pytest.mark.parametrize(("tied", "least", "most"), [(False, 0.8, 1.2), (True, 0.25, 0.35)])
 def test_fresh_vectors_are_large_enough_to_move_gates_unless_they_answer_too(
     tied: bool, least: float, most: float
 ) -> None:
