@@ -21,7 +21,7 @@ from remanence.settings import DataSettings, Settings
 from remanence.tasks.baselines_generate import generate_baselines
 from remanence.tasks.choices import Choices
 from remanence.tasks.metrics_generate import FrameMeter, TokenMeter, costs
-from remanence.tasks.stack import number_encoder, recurrent_stack, token_encoder
+from remanence.tasks.stack import fresh_spread, number_encoder, recurrent_stack, token_encoder
 from remanence.tasks.task import Baseline, Meter, Prepared, Task
 
 __all__ = ["Generate"]
@@ -66,9 +66,7 @@ class Generate(Task):
         if symbols is None:
             encoder = number_encoder(KEYS, settings)
         else:
-            # With vectors of a tenth of that, gates hardly move for hundreds of updates. Shared ones answer, too, and
-            # their answers are not to begin far from even odds.
-            encoder = token_encoder(symbols.size, settings, locked=True, spread=0.3 if chosen.tied else 1.0)
+            encoder = token_encoder(symbols.size, settings, locked=True, spread=fresh_spread(bool(chosen.tied)))
         recurrent = recurrent_stack(encoder.output_size, settings, locked=symbols is not None)
         if chosen.weight_drop:
             drop_recurrent_weights(recurrent, chosen.weight_drop)

@@ -108,14 +108,3 @@ def test_tied_vectors_are_one_matrix() -> None:
         model = found.model(data.encoders, settings)
         counts.append(sum(weights.numel() for weights in model.parameters()))
     assert counts[0] - counts[1] == 6 * data.encoders.symbols.size
-
-
-@pytest.mark.parametrize(("tied", "least", "most"), [(False, 0.8, 1.2), (True, 0.25, 0.35)])
-def test_fresh_vectors_are_large_enough_to_move_gates_unless_they_answer_too(
-    tied: bool, least: float, most: float
-) -> None:
-    torch.manual_seed(0)
-    data = made.made_stream()
-    found = task("generate")
-    settings = found.defaults(data, settings_from({"hidden": 64, "embedding": 64, "tied": tied}))
-    assert least < float(found.model(data.encoders, settings).encoder.vectors.weight.detach().std()) < most
