@@ -21,13 +21,15 @@ from remanence.settings import DataSettings, Settings
 from remanence.tasks.baselines_generate import generate_baselines
 from remanence.tasks.choices import Choices
 from remanence.tasks.metrics_generate import FrameMeter, TokenMeter, costs
-from remanence.tasks.stack import fresh_spread, number_encoder, recurrent_stack, token_encoder
+from remanence.tasks.stack import WRITTEN, number_encoder, recurrent_stack, token_encoder
 from remanence.tasks.task import Baseline, Meter, Prepared, Task
 
 __all__ = ["Generate"]
 
 _ANSWERS = 1 << 25
 """Logits of an update, which bound its memory."""
+_READ = 1.0
+"""Standard deviation of fresh vectors that are only read."""
 _SILENT = -3.0
 """Log-odds of a key before anything is learnt: four of 88 sound."""
 _LARGE = 1 << 20
@@ -66,7 +68,7 @@ class Generate(Task):
         if symbols is None:
             encoder = number_encoder(KEYS, settings)
         else:
-            encoder = token_encoder(symbols.size, settings, locked=True, spread=fresh_spread(bool(chosen.tied)))
+            encoder = token_encoder(symbols.size, settings, locked=True, spread=WRITTEN if chosen.tied else _READ)
         recurrent = recurrent_stack(encoder.output_size, settings, locked=symbols is not None)
         if chosen.weight_drop:
             drop_recurrent_weights(recurrent, chosen.weight_drop)

@@ -26,7 +26,7 @@ from remanence.nn.written import forced_part
 from remanence.settings import Settings
 from remanence.tasks.alignment import answered, step_names
 from remanence.tasks.paired_task import PairedTask
-from remanence.tasks.stack import frame_encoder, fresh_spread, number_encoder, recurrent_stack, token_encoder
+from remanence.tasks.stack import WRITTEN, frame_encoder, number_encoder, recurrent_stack, token_encoder
 
 __all__ = ["Write"]
 
@@ -46,8 +46,7 @@ class Write(PairedTask):
         recurrent = recurrent_stack(encoder.output_size, settings)
         options = _options(encoders, settings)
         left_out = TokenDropout(whole=chosen.embedding_dropout or 0.0, feature=dropout)
-        spread = fresh_spread(bool(chosen.tied))
-        tokens = TokenEncoder(encoders.target.symbols.size, chosen.embedding or 64, left_out, spread=spread)
+        tokens = TokenEncoder(encoders.target.symbols.size, chosen.embedding or 64, left_out, spread=WRITTEN)
         hidden = chosen.hidden or 64
         writer = Recurrent(
             chosen.cell or "lstm", tokens.output_size + (recurrent.unit_size if options.input_feeding else 0), hidden,
@@ -88,7 +87,7 @@ def _source_encoder(encoders: PairEncoders, settings: Settings) -> TokenEncoder 
         return frame_encoder(encoders.source, settings)
     if isinstance(encoders.source, SoundSide):
         return number_encoder(len(encoders.source.form.columns), settings)
-    return token_encoder(encoders.source.symbols.size, settings, spread=fresh_spread(tied=False))
+    return token_encoder(encoders.source.symbols.size, settings, spread=WRITTEN)
 
 
 def _options(encoders: PairEncoders, settings: Settings) -> WritingOptions:
