@@ -30,9 +30,8 @@ _ALIKE = 1e-4
 
 def _msr_action(source: Path, folder: Path) -> dict[str, Any]:
     path = _in_pixels(source, folder / "as1.npz")
-    return {
-        "path": path, "task": "classify", "epochs": 60, "scale": "all", "displacement": True, "hidden": 128, "layers": 2,
-    }  # fmt: skip
+    shape = {"hidden": 128, "layers": 2}
+    return {"path": path, "task": "classify", "epochs": 60, "scale": "all", "displacement": True} | shape
 
 
 def _in_pixels(source: Path, path: Path) -> Path:
