@@ -55,7 +55,7 @@ PEERS = {
     "torch": Peer("torch.nn", "torch", "torch_nn", (*MATRIX, "lstmp"), ("train", "infer", "lengths")),
     "onnxruntime": Peer("ONNX Runtime", "onnxruntime", "onnx_runtime", MATRIX, ("infer",), pool=True),
     "cells": Peer("Python loop over cells", "torch", "cells", (), ("train", "infer")),
-    "loop": Peer("the same, one product ahead", "torch", "loop", (), ("train", "infer")),
+    "loop": Peer("loop, product ahead", "torch", "loop", (), ("train", "infer")),
     "jax": Peer("JAX lax.scan", "jax", "jax_scan", (), ("train", "infer"), pool=True),
     "keras": Peer("Keras on JAX", "keras", "keras_layer", MATRIX, ("train", "infer"), pool=True),
 }
