@@ -14,6 +14,9 @@ from remanence.explain.example import Example, model_of, step_labels
 
 __all__ = ["Gates", "gates"]
 
+MANY = 16
+"""Quantities of a cell beyond which its figures leave out those between."""
+
 
 @dataclass(frozen=True)
 class Gates:
@@ -25,6 +28,7 @@ class Gates:
         values: `layer0.forward.f` → the quantity, `[time, unit]`, in the order in which the cell computes it.
         functions: quantity → `sigmoid` or `tanh`, for those that are nothing but one of these of something.
         apart: seconds between two steps, whose labels are then seconds; 0 where steps are not of time.
+        states: names of the cell's states.
 
     Example:
         >>> gates = Gates("lstm", ("a", "b"), {"layer0.forward.f": np.zeros((2, 3))})
@@ -37,6 +41,7 @@ class Gates:
     values: Mapping[str, np.ndarray]
     functions: Mapping[str, str] = field(default_factory=dict)
     apart: float = 0.0
+    states: tuple[str, ...] = ()
 
     def layers(self) -> tuple[str, ...]:
         """Layers and directions, such as `layer0.forward`, in reading order."""
@@ -46,6 +51,13 @@ class Gates:
         """Names of the quantities of one layer (the first when None)."""
         layer = self.layers()[0] if layer is None else layer
         return tuple(name.rpartition(".")[2] for name in self.values if name.rpartition(".")[0] == layer)
+
+    def telling(self, layer: str | None = None) -> tuple[str, ...]:
+        """The quantities that tell most of one layer: all; of many, its gates, candidates and states."""
+        names = self.quantities(layer)
+        if len(names) <= MANY:
+            return names
+        return tuple(name for name in names if name in self.functions or name in self.states)
 
     def value(self, quantity: str, layer: str | None = None) -> np.ndarray:
         """One quantity of one layer (the first when None), `[time, unit]`."""
@@ -75,4 +87,4 @@ def gates(run: Any, example: Example, quantities: tuple[str, ...] = ("*",)) -> G
         if isinstance(equation.value, Operation) and equation.value.op in ("sigmoid", "tanh")
     }
     labels = step_labels(example.labels, length)
-    return Gates(cell.name, labels, values, functions, example.seconds_apart(length))
+    return Gates(cell.name, labels, values, functions, example.seconds_apart(length), tuple(cell.state))

@@ -32,12 +32,12 @@ def gate_heatmaps(
 
     Args:
         gates: of one example.
-        quantities: which, such as `("f", "i")`; all when empty.
+        quantities: which, such as `("f", "i")`; when empty all, but of many those that tell most (`Gates.telling`).
         layer: such as `layer0.forward`; the first when None.
         language: of the words in the figure.
     """
     layer = gates.layers()[0] if layer is None else layer
-    names = tuple(quantities) or gates.quantities(layer)
+    names = tuple(quantities) or gates.telling(layer)
     steps = shown_steps(len(gates.labels))
     panels = [_gate_panel(name, gates.value(name, layer), gates, steps, language) for name in names]
     return styled(alt.concat(*panels, columns=2, spacing=18).resolve_scale(color="independent", x="independent"))

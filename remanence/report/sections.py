@@ -148,6 +148,13 @@ def _gate_figures(traced: Gates) -> tuple[Block, ...]:
                 None if blocks else HOW["gates"],
             )
         )
+    between = len(traced.quantities()) - len(traced.telling())
+    if between:
+        said = Words(
+            f"{between} more quantities of the equations lie between these; “gate_heatmaps” draws them by name.",
+            f"方程中还有 {between} 个中间量未画出；可用“gate_heatmaps”按名称画出。",
+        )
+        blocks.append(Text((said,), "how"))
     if len(layers) > 2:
         more = len(layers) - 2
         blocks.append(

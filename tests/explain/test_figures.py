@@ -158,3 +158,14 @@ def test_every_figure_of_an_example_is_drawn(text: str, tmp_path) -> None:
 
 def test_blanks_and_controls_are_shown() -> None:
     assert [token_text(token) for token in (" ", "\n", "a b", "\x07", "")] == ["␣", "↵", "a b", "�", ""]
+
+
+def test_gate_heatmaps_of_many_quantities_show_gates_and_states() -> None:
+    traced = gates(text_model("lstm-layernorm"), token_example("猫追老鼠"))
+    titles = [panel["title"] if isinstance(panel["title"], str) else panel["title"]["text"]
+              for panel in specification(gate_heatmaps(traced))["concat"]]  # fmt: skip
+    assert sorted(titles) == ["c", "f", "g", "h", "i", "o"]
+    assert len(traced.quantities()) == 33
+    assert len(specification(gate_heatmaps(traced, ("y_c", "d_c")))["concat"]) == 2
+    few = gates(text_model("lstm"), token_example("猫追老鼠"))
+    assert few.telling() == few.quantities()
