@@ -12,7 +12,9 @@ from bench.protocol import Study, extract
 __all__ = ["GENERATE_STUDIES", "learning_on", "simple_models"]
 
 
-def _war_and_peace(**options: Any) -> Callable[[Path, Path], dict[str, Any]]:
+def _war_and_peace(model: str, published: str, floors: dict[str, tuple[float, str]], **options: Any) -> Study:
+    """The novel, by two layers of some kind."""
+
     def unpack(source: Path, folder: Path) -> dict[str, Any]:
         # Its line ends are bare carriage returns; with both signs it has the 87 symbols of the paper.
         text = lzma.decompress(source.read_bytes()).replace(b"\r\n", b"\r").replace(b"\n", b"\r")
@@ -22,7 +24,17 @@ def _war_and_peace(**options: Any) -> Callable[[Path, Path], dict[str, Any]]:
             "path": path, "task": "generate", "split": "0.8,0.1,0.1", "layers": 2, "context": 100, "batch_size": 20,
         } | options  # fmt: skip
 
-    return unpack
+    return Study(
+        f"generate, War and Peace, {model}",
+        "characters, 80/10/10 % contiguous, nats a character; `nats_dynamic`: learning on from what was scored",
+        "generate/warpeace_input.txt.xz",
+        unpack,
+        published,
+        floors,
+        seeds=1,
+        simple=True,
+        dynamic=5e-4,
+    )
 
 
 def _music(name: str, **options: Any) -> Callable[[Path, Path], dict[str, Any]]:
@@ -73,35 +85,22 @@ GENERATE_STUDIES: dict[str, Study] = {
         seeds=2,
         simple=True,
     ),
-    "warpeace": Study(
-        "generate, War and Peace, two layers of 256, layer-norm LSTM",
-        "characters, 80/10/10 % contiguous, nats a character; `nats_dynamic`: learning on from what was scored",
-        "generate/warpeace_input.txt.xz",
-        _war_and_peace(cell="lstm-layernorm", hidden=256, learning_rate=0.005, dropout=0.2, epochs=46),
+    "warpeace": _war_and_peace(
+        "two layers of 256, layer-norm LSTM",
         "LSTM 2 × 256 1.137, 2 × 512 1.092, best recurrent 1.077, 20-gram 1.195 (Karpathy et al. 2015)",
         {"nats": (1.13, "at most"), "nats_dynamic": (1.077, "at most")},
-        seeds=1,
-        simple=True,
-        dynamic=5e-4,
+        cell="lstm-layernorm", hidden=256, learning_rate=0.005, dropout=0.2, epochs=46,
     ),
-    "warpeace-lstm": Study(
-        "generate, War and Peace, two layers of 256, LSTM",
-        "as above",
-        "generate/warpeace_input.txt.xz",
-        _war_and_peace(hidden=256, learning_rate=0.005, dropout=0.2, epochs=48),
+    "warpeace-lstm": _war_and_peace(
+        "two layers of 256, LSTM",
         "LSTM 2 × 256 1.137 (Karpathy et al. 2015)",
         {"nats": (0.0, ""), "nats_dynamic": (0.0, "")},
-        seeds=1,
-        dynamic=5e-4,
+        hidden=256, learning_rate=0.005, dropout=0.2, epochs=48,
     ),
-    "warpeace-512": Study(
-        "generate, War and Peace, two layers of 512, LSTM",
-        "as above",
-        "generate/warpeace_input.txt.xz",
-        _war_and_peace(hidden=512, learning_rate=0.003, dropout=0.3, epochs=13),
+    "warpeace-512": _war_and_peace(
+        "two layers of 512, LSTM",
         "LSTM 2 × 512 1.092, best recurrent 1.077 (Karpathy et al. 2015)",
         {"nats": (0.0, ""), "nats_dynamic": (1.077, "at most")},
-        seeds=1,
-        dynamic=5e-4,
+        hidden=512, learning_rate=0.003, dropout=0.3, epochs=13,
     ),
-}
+}  # fmt: skip

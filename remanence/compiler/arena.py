@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["MOST_BYTES", "SMALL_BYTES", "borrow", "installed_bytes", "kept_bytes", "release"]
+__all__ = ["MOST_BYTES", "SMALL_BYTES", "borrow", "borrow_like", "installed_bytes", "kept_bytes", "release"]
 
 
 def installed_bytes() -> int | None:
@@ -121,6 +121,13 @@ def borrow(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     lent = whole.view(kind)[:count].view(_Lent)
     lent.whole = whole
     return torch.from_numpy(lent).view(shape)
+
+
+def borrow_like(tensor: Tensor) -> Tensor:
+    """The same for the shape and dtype of a tensor, contiguous; what is small without a detour through Python."""
+    if tensor.nbytes <= SMALL_BYTES:
+        return torch.empty_like(tensor, memory_format=torch.contiguous_format)
+    return borrow(tuple(tensor.shape), tensor.dtype)
 
 
 def kept_bytes() -> int:

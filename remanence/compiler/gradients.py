@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from remanence.compiler import emit_torch
-from remanence.compiler.arena import SMALL_BYTES, borrow
+from remanence.compiler.arena import borrow_like
 from remanence.compiler.call import Call, Shape
 from remanence.compiler.ir import SCALAR
 from remanence.compiler.memory import backward_memory, once
@@ -204,10 +204,7 @@ class Collecting:
 
 def _blank(like: Tensor, filled: bool) -> Tensor:
     """A tensor for a gradient, zero unless all of it will be filled."""
-    if like.nbytes <= SMALL_BYTES:
-        blank = torch.empty_like(like, memory_format=torch.contiguous_format)
-    else:
-        blank = borrow(tuple(like.shape), like.dtype)
+    blank = borrow_like(like)
     return blank if filled else blank.zero_()
 
 
