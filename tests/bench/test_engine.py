@@ -24,7 +24,7 @@ from bench.engine.plan import FLOORS, Case, Shape, default_pairs
 from bench.engine.problem import Contender, flops, joined, problem, split
 from bench.engine.results import Results, read
 from bench.engine.table import BEGIN, END, insert, judged, markdown
-from bench.engine.timing import Budget, interleaved
+from bench.engine.timing import Budget, interleaved, turns
 from remanence.cells import CELLS
 
 TINY = Shape(3, 2, 5, 4)
@@ -191,6 +191,17 @@ def test_steps_are_compared_before_they_are_timed(monkeypatch: pytest.MonkeyPatc
 def test_ratio_is_theirs_over_ours() -> None:
     found = interleaved(lambda: None, lambda: sum(range(20_000)), Budget(seconds=0.05, fewest=5, block=1e-4))
     assert found.ratio > 10 and found.low <= found.ratio <= found.high and found.theirs > found.ours
+
+
+def test_a_call_is_timed_behind_one_of_its_own() -> None:
+    made: list[str] = []
+    short, other, long = (lambda name=name: made.append(name) for name in ("short", "other", "long"))
+    turns((short, other), Budget(seconds=0.0, fewest=2, block=0.0))
+    # One to see how long it takes, then by turns, the second round backwards.
+    assert made == ["short", "other"] + ["short"] * 2 + ["other"] * 4 + ["short"] * 2
+    made.clear()
+    turns((long, other), Budget(seconds=0.0, fewest=2, block=0.0, long=0.0))
+    assert made == ["long", "other", "long", "other", "other", "long"]
 
 
 def test_plan_names_known_cells_and_peers() -> None:
