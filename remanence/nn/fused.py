@@ -26,7 +26,7 @@ from remanence.nn.twin import transformed
 if TYPE_CHECKING:
     from remanence.compiler.kernel import Kernel
 
-__all__ = ["SHORTEST", "abstract", "additive", "built", "check_weight", "choose", "run"]
+__all__ = ["SHORTEST", "abstract", "additive", "built", "check_weight", "choose", "run", "sum_and_highest"]
 
 _PRESENT = importlib.util.find_spec("numba") is not None
 
@@ -160,6 +160,29 @@ def additive(queries: Tensor, keys: Tensor, weight: Tensor, lengths: Tensor) -> 
 
         return additive_scores(queries, keys, weight, lengths)
     return torch.tanh(queries[:, :, None] + keys[:, None]) @ weight
+
+
+def sum_and_highest(data: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum and the highest of each sequence's steps by a kernel where one can run, else written out; arguments as
+    `pooling.sum_and_highest`, of any size."""
+    plain = not (_recorded() or abstract(data) or _refusal(data, data) or _elsewhere() or _missing())
+    if plain and not _no_pooling(data.dtype):
+        from remanence.compiler import pooling
+
+        if pooling.able(data):
+            return pooling.sum_and_highest(data, lengths)
+    inside = (torch.arange(data.shape[1], device=data.device) < lengths.to(data.device)[:, None])[..., None]
+    total = torch.where(inside, data, 0.0).sum(1)
+    if not data.shape[1]:
+        return total, torch.full_like(total, -torch.inf)
+    return total, torch.where(inside, data, -torch.inf).max(1).values
+
+
+@lru_cache(maxsize=2)
+def _no_pooling(dtype: torch.dtype) -> str:
+    from remanence.compiler import pooling
+
+    return _attempted("pooling", lambda: pooling.kernels(str(dtype).removeprefix("torch.")))
 
 
 @lru_cache(maxsize=2)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from remanence.errors import SettingError
+from remanence.nn import fused
 from remanence.sequences import Sequences
 
 __all__ = ["POOLS", "Pool", "State", "latest"]
@@ -66,29 +67,25 @@ class Pool(nn.Module):
                 first = data[:, 0, -self.backward :] * (steps.lengths > 0).to(data)[:, None]
                 pooled = torch.cat([pooled[:, : -self.backward], first], dim=1)
             return pooled, carried
+        if self.kind == "attention":
+            return self._attention(steps, state)
+        total, highest = fused.sum_and_highest(data, steps.lengths)
         if self.kind == "mean":
-            return self._mean(steps, state)
+            return self._mean(total, steps, state)
         if self.kind == "max":
-            return self._max(steps, state)
-        if self.kind == "mean-max":
-            (mean, seen), (highest, peak) = self._mean(steps, state), self._max(steps, state)
-            return torch.cat([mean, highest], dim=1), seen | peak
-        return self._attention(steps, state)
+            return self._max(highest, state)
+        (mean, seen), (highest, peak) = self._mean(total, steps, state), self._max(highest, state)
+        return torch.cat([mean, highest], dim=1), seen | peak
 
-    def _mean(self, steps: Sequences, state: State) -> tuple[Tensor, State]:
-        mask = steps.mask()[..., None]
-        total = torch.where(mask, steps.data, 0.0).sum(1)
-        count = steps.lengths.to(steps.data)[:, None]
+    def _mean(self, total: Tensor, steps: Sequences, state: State) -> tuple[Tensor, State]:
+        count = steps.lengths.to(total)[:, None]
         if state:
             total, count = total + state["pool.sum"][0], count + state["pool.count"][0]
         return total / count.clamp(min=1), {"pool.sum": total[None], "pool.count": count[None]}
 
-    def _max(self, steps: Sequences, state: State) -> tuple[Tensor, State]:
-        lowest = steps.data.new_full((steps.batch, 1, self.size), -torch.inf)
+    def _max(self, highest: Tensor, state: State) -> tuple[Tensor, State]:
         if state:
-            lowest = state["pool.max"].transpose(0, 1)
-        masked = torch.where(steps.mask()[..., None], steps.data, -torch.inf)
-        highest = torch.cat([lowest, masked], dim=1).amax(1)
+            highest = torch.maximum(highest, state["pool.max"][0])
         return torch.where(highest == -torch.inf, 0.0, highest), {"pool.max": highest[None]}
 
     def _attention(self, steps: Sequences, state: State) -> tuple[Tensor, State]:
