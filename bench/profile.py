@@ -1,11 +1,12 @@
 """Where the time of a training step goes, task by task: in kernels and large products, in other operations, in Python.
 
-    python -m bench.profile [TASK …] [--write]
+    python -m bench.profile [TASK | STUDY …] [--write]
 
-Every task learns from the example data with the settings that it chooses itself, on one thread. After some steps to
-warm up, steps are timed on the clock, and then run again under PyTorch's profiler, which tells the seconds of each
-operation. It costs time itself, and most where operations are small; so the seconds of the large ones are set against
-a step on the clock, and what is left of that is shared out over the rest as under the profiler.
+Every task learns from the example data with the settings that it chooses itself, on one thread; and so does every study
+whose data are here, with its own. After some steps to warm up, steps are timed on the clock, and then run again under
+PyTorch's profiler, which tells the seconds of each operation. It costs time itself, and most where operations are
+small; so the seconds of the large ones are set against a step on the clock, and what is left of that is shared out over
+the rest as under the profiler.
 
     kernels     time loops of recurrent layers, compiled from their equations or of PyTorch (of fewer than four steps),
                 additive attention, and pools over steps
@@ -18,8 +19,11 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +31,10 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from bench.study import DATA, STUDIES
 from remanence.settings import settings_from
 from remanence.train.job import Job
-from remanence.train.opening import open_data
+from remanence.train.opening import Opened, open_data
 from remanence.train.update import Updater
 
 __all__ = ["PROFILES", "Shares", "group_of", "measure", "rows"]
@@ -81,7 +86,13 @@ and convolutions; *others* is what else PyTorch computes (softmax, losses, norms
 of the step: calls of operations, and the next batch, which is made on the same thread. Batches are those of training,
 of sequences of like length. The seconds of kernels and products, as PyTorch's
 profiler tells them, are set against a step on the clock without it; *others* and *Python* share what is left as they do
-under the profiler. The example data are small, and so are the models that are chosen for them.
+under the profiler.
+
+The example data are small, and so are the models that are chosen for them; the studies stand below.
+
+"""
+MIDDLE = """
+The same of the studies (`make study`), of published data with the settings that their results were reached with:
 
 """
 
@@ -114,10 +125,26 @@ def group_of(operation: str) -> str:
     return next((group for group, pattern in _GROUPS if re.match(pattern, operation)), "others")
 
 
+@contextmanager
+def _opened(name: str) -> Iterator[Opened]:
+    """The data and settings of a row."""
+    if name in PROFILES:
+        file, options = PROFILES[name]
+        yield open_data(ROOT / "examples" / "data" / file, settings_from(options))
+        return
+    study = STUDIES[name]
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"threads": 1} | study.unpack(DATA / study.source, Path(folder))
+        yield open_data(options.pop("path"), settings_from(options))
+
+
 def measure(name: str) -> Shares:
-    """Profile the training steps of one row."""
-    file, options = PROFILES[name]
-    opened = open_data(ROOT / "examples" / "data" / file, settings_from(options))
+    """Profile the training steps of a row of `PROFILES`, or of a study."""
+    with _opened(name) as opened:
+        return _measured(name, opened)
+
+
+def _measured(name: str, opened: Opened) -> Shares:
     torch.manual_seed(0)
     updater = Updater(Job(opened.task, opened.prepared, opened.settings, 0, name))
     step = _stepper(updater)
@@ -181,29 +208,37 @@ def _stepper(updater: Updater) -> Callable[[], None]:
 
 
 def rows(names: list[str]) -> list[str]:
-    """A table in Markdown, one line a row of `PROFILES`."""
+    """A table in Markdown, one line a name."""
     lines = ["| task | ms a step | kernels | products | both | others | Python | slowest of the others |"]
     lines.append("|---|---|---|---|---|---|---|---|")
     for name in names:
+        if name in STUDIES and not (DATA / STUDIES[name].source).exists():
+            print(f"{name}: skipped, {STUDIES[name].source} is absent", file=sys.stderr)
+            continue
         found = measure(name)
         numbers = (found.kernels, found.products, found.kernels + found.products, found.others, found.python)
         shown = " | ".join(f"{100 * number:.0f} %" for number in numbers)
         slowest = f"`{found.slowest[0]}` {100 * found.slowest[1]:.0f} %"
-        lines.append(f"| {name} | {found.milliseconds:.0f} | {shown} | {slowest} |")
+        title = STUDIES[name].title if name in STUDIES else name
+        lines.append(f"| {title} | {found.milliseconds:.0f} | {shown} | {slowest} |")
         print(lines[-1], flush=True)
     return lines
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description="Where the time of a training step goes.")
-    parser.add_argument("names", nargs="*", metavar="TASK", help="rows; all by default")
+    parser.add_argument("names", nargs="*", metavar="TASK", help="rows or studies; all by default")
     parser.add_argument("--write", action="store_true", help="write docs/profile.md")
     chosen = parser.parse_args()
+    unknown = set(chosen.names) - {*PROFILES, *STUDIES}
+    if unknown:
+        parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join([*PROFILES, *STUDIES])}")
     torch.set_num_threads(1)
-    table = rows(chosen.names or list(PROFILES))
+    tables = [rows(chosen.names)] if chosen.names else [rows(list(PROFILES)), rows(list(STUDIES))]
     if chosen.write:
-        PAGE.write_text(HEAD + "\n".join(table) + "\n", encoding="utf-8")
+        PAGE.write_text(HEAD + MIDDLE.join("\n".join(table) + "\n" for table in tables), encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -19,8 +19,13 @@ State = dict[str, Tensor]
 POOLS = ("last", "mean", "max", "mean-max", "attention")
 
 
-def latest(steps: Sequences, before: Tensor) -> Tensor:
+def latest(steps: Sequences, before: Tensor, *, backward: int = 0) -> Tensor:
     """The last valid step of each sequence `[batch, feature]`; `before` where a sequence has no step.
+
+    Args:
+        steps: `[batch, time, feature]`.
+        before: `[batch, feature]`.
+        backward: of so many features, at the end, the first step is the last: they were read from the other end.
 
     Example:
         >>> steps = Sequences(torch.arange(6.0).reshape(2, 3, 1), torch.tensor([2, 0]))
@@ -29,9 +34,11 @@ def latest(steps: Sequences, before: Tensor) -> Tensor:
     """
     if steps.time == 0:
         return before
-    at = (steps.lengths - 1).clamp(min=0).to(steps.data.device)
-    chosen = steps.data[torch.arange(steps.batch, device=at.device), at]
-    return torch.where((steps.lengths > 0).to(at.device)[:, None], chosen, before)
+    size, lengths = steps.data.shape[2], steps.lengths.to(steps.data.device)[:, None]
+    forward = torch.arange(size, device=lengths.device) < size - backward
+    # All features at once: behind each choice backward fills a tensor as large as the steps.
+    at = torch.where(forward, (lengths - 1).clamp(min=0), 0)
+    return torch.where(lengths > 0, steps.data.gather(1, at[:, None])[:, 0], before)
 
 
 class Pool(nn.Module):
@@ -61,12 +68,9 @@ class Pool(nn.Module):
         """Pool `[batch, time, size]` after what `state` has seen: `[batch, output_size]`, and the new state."""
         data = steps.data
         if self.kind == "last":
-            pooled = latest(steps, state["pool.last"][0] if state else data.new_zeros(steps.batch, self.size))
-            carried = {"pool.last": pooled[None]}
-            if self.backward and steps.time:
-                first = data[:, 0, -self.backward :] * (steps.lengths > 0).to(data)[:, None]
-                pooled = torch.cat([pooled[:, : -self.backward], first], dim=1)
-            return pooled, carried
+            before = state["pool.last"][0] if state else data.new_zeros(steps.batch, self.size)
+            pooled = latest(steps, before, backward=self.backward)
+            return pooled, {"pool.last": pooled[None]}
         if self.kind == "attention":
             return self._attention(steps, state)
         total, highest = fused.sum_and_highest(data, steps.lengths)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
+from remanence.compiler.arena import keep_freed
 from remanence.errors import SettingError
 from remanence.settings import Settings
 from remanence.train.interrupt import uninterrupted
@@ -20,6 +21,8 @@ SMALL = 64
 @contextmanager
 def reproducible(device: str, threads: int | None) -> Iterator[None]:
     """Inside, the same seed gives the same numbers: deterministic algorithms on the CPU, a fixed number of threads.
+
+    Memory that is freed stays with the process from now on, for the next step (see `arena.keep_freed`).
 
     Args:
         device: deterministic algorithms are asked for on the CPU; a GPU's are as quick as they come.
@@ -35,6 +38,7 @@ def reproducible(device: str, threads: int | None) -> Iterator[None]:
     """
     if torch.device(device).type == "cuda" and not torch.cuda.is_available():
         raise SettingError(f"no such device here: '{device}'", name="device", remedy="--device cpu")
+    keep_freed()
     random, before = torch.get_rng_state(), torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     flags = torch.utils.deterministic

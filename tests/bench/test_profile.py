@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from bench.profile import PROFILES, group_of, shares
+from bench import profile
+from bench.profile import PROFILES, group_of, rows, shares
 from remanence.tasks import TASKS
 
 
@@ -27,6 +30,14 @@ def test_every_task_is_profiled() -> None:
 )
 def test_an_operation_is_counted_once_by_its_name(operation: str, group: str) -> None:
     assert group_of(operation) == group
+
+
+def test_studies_without_their_data_are_skipped_and_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(profile, "DATA", tmp_path)
+    assert len(rows(["snips"])) == 2
+    assert "snips: skipped, classify/snips.tar.xz is absent" in capsys.readouterr().err
 
 
 def test_shares_add_up_to_the_step() -> None:
