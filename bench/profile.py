@@ -33,6 +33,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from bench.study import DATA, STUDIES
 from remanence.settings import settings_from
+from remanence.train.determinism import reproducible
 from remanence.train.job import Job
 from remanence.train.opening import Opened, open_data
 from remanence.train.update import Updater
@@ -140,7 +141,7 @@ def _opened(name: str) -> Iterator[Opened]:
 
 def measure(name: str) -> Shares:
     """Profile the training steps of a row of `PROFILES`, or of a study."""
-    with _opened(name) as opened:
+    with reproducible("cpu", threads=1), _opened(name) as opened:
         return _measured(name, opened)
 
 
@@ -233,7 +234,6 @@ def main() -> int:
     unknown = set(chosen.names) - {*PROFILES, *STUDIES}
     if unknown:
         parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join([*PROFILES, *STUDIES])}")
-    torch.set_num_threads(1)
     tables = [rows(chosen.names)] if chosen.names else [rows(list(PROFILES)), rows(list(STUDIES))]
     if chosen.write:
         PAGE.write_text(HEAD + MIDDLE.join("\n".join(table) + "\n" for table in tables), encoding="utf-8")
