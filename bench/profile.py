@@ -148,20 +148,20 @@ def measure(name: str) -> Shares:
 def _measured(name: str, opened: Opened) -> Shares:
     torch.manual_seed(0)
     updater = Updater(Job(opened.task, opened.prepared, opened.settings, 0, name))
-    step = _stepper(updater)
+    step, count = _stepper(updater)
     # Batches come round again: those that are timed are those that are profiled.
-    for _ in range(ROUNDS * TIMED):
+    for _ in range(ROUNDS * count):
         step()
     began = time.perf_counter()
-    for _ in range(TIMED):
+    for _ in range(count):
         step()
-    clock = (time.perf_counter() - began) / TIMED
+    clock = (time.perf_counter() - began) / count
     with profile(activities=[ProfilerActivity.CPU]) as found:
         began = time.perf_counter()
-        for _ in range(TIMED):
+        for _ in range(count):
             step()
-        whole = (time.perf_counter() - began) / TIMED
-    events = [(event.key, event.self_cpu_time_total / 1e6 / TIMED) for event in found.key_averages()]
+        whole = (time.perf_counter() - began) / count
+    events = [(event.key, event.self_cpu_time_total / 1e6 / count) for event in found.key_averages()]
     return shares(events, whole, clock)
 
 
@@ -194,18 +194,19 @@ def shares(events: list[tuple[str, float]], profiled: float, clock: float) -> Sh
     )
 
 
-def _stepper(updater: Updater) -> Callable[[], None]:
-    """A function that learns from batches as in training, made on this thread: once round, then the same again."""
+def _stepper(updater: Updater) -> tuple[Callable[[], None], int]:
+    """A function that learns from batches as in training, made on this thread, and after how many calls they have come
+    round, once or a few times."""
     part, options = updater.job.prepared.train, updater.options
     order = part.order(options.batch_size or 32, 0, 0)
-    at = 0
+    batches, at = min(TIMED, len(order)), 0
 
     def step() -> None:
         nonlocal at
         at += 1
-        updater.update(part.batch(order[(at - 1) % min(TIMED, len(order))]), 1e-3, at)
+        updater.update(part.batch(order[(at - 1) % batches]), 1e-3, at)
 
-    return step
+    return step, TIMED - TIMED % batches
 
 
 def rows(names: list[str]) -> list[str]:

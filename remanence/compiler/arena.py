@@ -12,6 +12,7 @@ import math
 import os
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = [
     "SMALL_BYTES",
     "borrow",
     "borrow_like",
+    "give_back",
     "installed_bytes",
     "keep_freed",
     "kept_bytes",
@@ -141,10 +143,11 @@ def borrow_like(tensor: Tensor) -> Tensor:
 
 
 def keep_freed() -> bool:
-    """Have the C library keep memory that is freed, up to `MOST_BYTES`, for as long as the process lives.
+    """Have the C library keep memory that is freed, for as long as the process lives.
 
     By itself glibc gives what is larger than 32 MB back at once: a tensor of 64 MB, filled again and again, takes 27 ms
-    each time instead of 2. What PyTorch itself makes in training then comes back as what is borrowed here does.
+    each time instead of 2. What PyTorch itself makes in training then comes back as what is borrowed here does. Beyond
+    `MOST_BYTES` the end of the heap is given back; gaps below what is still in use stay until `give_back`.
 
     Returns:
         Whether it does; glibc before 2.35 refuses, and other libraries know no such request.
@@ -153,7 +156,14 @@ def keep_freed() -> bool:
         asked = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    return all(asked(option, MOST_BYTES) == 1 for option in (_TRIM_THRESHOLD, _MMAP_THRESHOLD))
+    # In this order: the other one alone would keep glibc from learning which sizes come again.
+    return all(asked(option, MOST_BYTES) == 1 for option in (_MMAP_THRESHOLD, _TRIM_THRESHOLD))
+
+
+def give_back() -> None:
+    """Have the C library give what is free back to the system, gaps too; where it knows no such request, nothing."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3

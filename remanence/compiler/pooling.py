@@ -45,17 +45,15 @@ def forward(part, numbers, arrays):
             store(total, k, splat(x, 0.0))
             store(highest, k, splat(x, -inf))
             store(place, k, splat(x, 0.0))
-        for t in range(numbers[6 + r]):
+        for t in range(min(numbers[6 + r], numbers[5])):
             here, at = splat(x, t), r * row + t * step - base
             for k in range(base, base + size, one):
                 value, best = load(x, at + k), load(highest, k)
                 add_at(total, k, value)
-                store(highest, k, where_positive(value - best, value, best))
                 store(place, k, where_positive(value - best, here, load(place, k)))
-        for k in range(base, base + size, one):
-            # A sum that is not finite tells of a value that no comparison sees.
-            whole = load(total, k)
-            store(highest, k, load(highest, k) + (whole - whole))
+                # Neither above the other: they are alike, or one is no number, and so is what comes of it.
+                alike = 0.5 * value + 0.5 * best
+                store(highest, k, where_positive(value - best, value, where_positive(best - value, best, alike)))
 
 
 @compiled(types.int64, NUMBERS, ARRAYS)
@@ -133,8 +131,7 @@ def sum_and_highest(data: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         lengths: int64 `[batch]`, each in 0 … time.
 
     Returns:
-        Both `[batch, size]`; without steps 0 and -inf. What is highest is NaN where the sum is not finite. Of equal
-        values the first gets the gradient.
+        Both `[batch, size]`; without steps 0 and -inf. Of equal values the first gets the gradient.
 
     Example:
         >>> steps = torch.zeros(1, 3, 16)
@@ -142,4 +139,4 @@ def sum_and_highest(data: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         >>> [found[0, 0].item() for found in sum_and_highest(steps, torch.tensor([2]))]
         [5.0, 4.0]
     """
-    return _Pooled.apply(data, lengths.numpy())  # type: ignore[no-any-return]
+    return _Pooled.apply(data, lengths.numpy().copy())  # type: ignore[no-any-return]

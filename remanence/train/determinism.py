@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from remanence.compiler.arena import keep_freed
+from remanence.compiler.arena import give_back, keep_freed
 from remanence.errors import SettingError
 from remanence.settings import Settings
 from remanence.train.interrupt import uninterrupted
@@ -22,7 +22,7 @@ SMALL = 64
 def reproducible(device: str, threads: int | None) -> Iterator[None]:
     """Inside, the same seed gives the same numbers: deterministic algorithms on the CPU, a fixed number of threads.
 
-    Memory that is freed stays with the process from now on, for the next step (see `arena.keep_freed`).
+    Memory that is freed stays with the process for the next step (see `arena.keep_freed`), until the end.
 
     Args:
         device: deterministic algorithms are asked for on the CPU; a GPU's are as quick as they come.
@@ -54,6 +54,7 @@ def reproducible(device: str, threads: int | None) -> Iterator[None]:
             flags.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         yield
     finally:
+        give_back()
         torch.set_rng_state(random)
         torch.set_num_threads(before)
         torch.use_deterministic_algorithms(deterministic)

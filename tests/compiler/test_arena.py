@@ -115,3 +115,20 @@ def test_freed_memory_is_filled_again_without_being_mapped_anew() -> None:
     if kept == "False":
         pytest.skip("the C library here knows no such request")
     assert int(after) < int(before) / 20
+
+
+def test_where_one_request_is_refused_nothing_else_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Old:
+        def __init__(self, name: None) -> None: ...
+
+        @staticmethod
+        def mallopt(option: int, value: int) -> int:
+            asked.append(option)
+            return 0
+
+    monkeypatch.setattr(arena.ctypes, "CDLL", Old)
+    assert not arena.keep_freed()
+    # M_MMAP_THRESHOLD. M_TRIM_THRESHOLD alone would freeze it at 128 KB.
+    assert asked == [-3]

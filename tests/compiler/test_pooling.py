@@ -72,6 +72,22 @@ def test_what_is_not_a_number_is_not_lost() -> None:
         assert found.isnan().sum() == 1 and found[3, 5].isnan()
 
 
+def test_what_is_infinite_or_nearly_is_compared_as_it_is() -> None:
+    steps = given(16, torch.float32).detach()
+    steps[3, 2, 5], steps[3, 4:6, 5], steps[3, 2, 6], steps[3, 1:3, 7] = torch.inf, torch.inf, -torch.inf, 3e38
+    (_, found), (_, wanted) = sum_and_highest(steps, LENGTHS), definition(steps)
+    assert torch.equal(found, wanted)
+    assert found[3, 5] == torch.inf and found[3, 6].isfinite() and found[3, 7] == steps[3, 1, 7]
+
+
+def test_lengths_may_be_changed_afterwards() -> None:
+    steps, lengths = torch.ones(1, 3, 16, requires_grad=True), torch.tensor([3])
+    total, _ = sum_and_highest(steps, lengths)
+    lengths.fill_(1)
+    total.sum().backward()
+    assert steps.grad is not None and bool(steps.grad.all())
+
+
 def test_gradients_have_gradients() -> None:
     steps = torch.randn(5, 7, 16, dtype=torch.float64, requires_grad=True)
     squares = lambda x: tuple(found[LENGTHS > 0] for found in sum_and_highest(x * x, LENGTHS))  # noqa: E731
