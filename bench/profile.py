@@ -85,9 +85,8 @@ Steps of each task on the example data, with the settings that the task chooses 
 *Kernels* are the time loops of recurrent layers, additive attention and pools over steps, *products* matrix products
 and convolutions; *others* is what else PyTorch computes (softmax, losses, norms, the optimiser), *Python* what is left
 of the step: calls of operations, and the next batch, which is made on the same thread. Batches are those of training,
-of sequences of like length. The seconds of kernels and products, as PyTorch's
-profiler tells them, are set against a step on the clock without it; *others* and *Python* share what is left as they do
-under the profiler.
+of sequences of like length. The seconds of kernels and products, as PyTorch's profiler tells them, are set against a
+step on the clock without it; *others* and *Python* share what is left as they do under the profiler.
 
 The example data are small, and so are the models that are chosen for them; the studies stand below.
 

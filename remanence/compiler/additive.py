@@ -8,7 +8,6 @@ times. Here each is a register; backward computes it again.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,25 +16,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from remanence.compiler import threads
-from remanence.compiler.kernel import functions_of
+from remanence.compiler.by_hand import ByHand
 from remanence.compiler.machine import MACHINE
 from remanence.errors import ShapeError
 
-__all__ = ["additive_scores", "kernels"]
+__all__ = ["KERNELS", "additive_scores"]
 
-_SOURCE = '''"""Written by remanence: additive scores, e_ts = Σ_k v_k tanh(q_tk + m_sk), in one dtype."""
-
-from numba.core import types
-
-from remanence.compiler.compiling import compiled
-from remanence.compiler.pointwise import tanh
-from remanence.compiler.vector import add_at, lane_sum, load, splat, store
-
-NUMBERS, ARRAYS = types.CPointer(types.int64), types.CPointer(types.CPointer(types.{dtype}))
-one = {width}
-
-
-@compiled(types.int64, NUMBERS, ARRAYS)
+KERNELS = ByHand(
+    "additive attention",
+    "additive scores, e_ts = Σ_k v_k tanh(q_tk + m_sk)",
+    forward="""\
 def forward(part, numbers, arrays):
     parts, batch, queries, steps, size = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
     q, m, v, e = arrays[0], arrays[1], arrays[2], arrays[3]
@@ -46,9 +36,8 @@ def forward(part, numbers, arrays):
                 for k in range(0, size, one):
                     total = total + load(v, k) * tanh(load(q, t * size + k) + load(m, (row * steps + s) * size + k))
                 e[t * steps + s] = lane_sum(total)
-
-
-@compiled(types.int64, NUMBERS, ARRAYS)
+""",
+    backward="""\
 def backward(part, numbers, arrays):
     parts, batch, queries, steps, size = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
     q, m, v, d, dq, dm, dv = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], arrays[5], arrays[6]
@@ -67,24 +56,14 @@ def backward(part, numbers, arrays):
                     add_at(dm, at, inner)
                 store(dq, t * size + k, of_query)
                 add_at(dv, part * size + k, of_weight)
-'''
-
-
-@lru_cache(maxsize=2)
-def kernels(dtype: str) -> dict[str, int]:
-    """Addresses of both kernels of a dtype; compiled, or read from the cache, at the first call."""
-    source = _SOURCE.format(dtype=dtype, width=MACHINE.width(4 if dtype == "float32" else 8))
-    return functions_of(source, "additive", ("forward", "backward"))
+""",
+)
 
 
 def _run(name: str, lengths: np.ndarray, arrays: list[Tensor], parts: int) -> None:
     """Run a kernel; its first two arrays are queries and keys."""
-    queries, keys = arrays[:2]
-    batch, count, size = queries.shape
-    numbers = np.concatenate([np.array([parts, batch, count, keys.shape[1], size], np.int64), lengths])
-    pointers = np.array([array.data_ptr() for array in arrays], np.int64)
-    kernel = kernels(str(queries.dtype).removeprefix("torch."))[name]
-    threads.launch(kernel, numbers.ctypes.data, pointers.ctypes.data, parts)
+    (batch, count, size), source = arrays[0].shape, arrays[1].shape[1]
+    KERNELS.run(name, [batch, count, source, size], lengths, arrays, parts)
 
 
 class _Additive(torch.autograd.Function):

@@ -6,7 +6,6 @@ behind that; a layer that reads texts of a thousand words spends less time on it
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,27 +14,16 @@ from torch import Tensor
 
 from remanence.compiler import threads
 from remanence.compiler.arena import borrow
+from remanence.compiler.by_hand import ByHand
 from remanence.compiler.gradients import many_at_once
-from remanence.compiler.kernel import functions_of
 from remanence.compiler.machine import MACHINE
 
-__all__ = ["able", "kernels", "sum_and_highest"]
+__all__ = ["KERNELS", "able", "sum_and_highest"]
 
-_SOURCE = '''"""Written by remanence: Σ_t x_tk and max_t x_tk of each sequence's own steps, in one dtype."""
-
-from math import inf
-
-from numba.core import types
-
-from remanence.compiler.compiling import compiled
-from remanence.compiler.pointwise import absolute
-from remanence.compiler.vector import add_at, load, splat, store, where_positive
-
-NUMBERS, ARRAYS = types.CPointer(types.int64), types.CPointer(types.CPointer(types.{dtype}))
-one = {width}
-
-
-@compiled(types.int64, NUMBERS, ARRAYS)
+KERNELS = ByHand(
+    "pooling",
+    "Σ_t x_tk and max_t x_tk of each sequence's own steps",
+    forward="""\
 def forward(part, numbers, arrays):
     parts, batch, size, step, row = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
     x, total, highest, place = arrays[0], arrays[1], arrays[2], arrays[3]
@@ -54,9 +42,8 @@ def forward(part, numbers, arrays):
                 # Neither above the other: they are alike, or one is no number, and so is what comes of it.
                 alike = 0.5 * value + 0.5 * best
                 store(highest, k, where_positive(value - best, value, where_positive(best - value, best, alike)))
-
-
-@compiled(types.int64, NUMBERS, ARRAYS)
+""",
+    backward="""\
 def backward(part, numbers, arrays):
     parts, batch, size, step, row, time = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]
     dx, total, highest, place = arrays[0], arrays[1], arrays[2], arrays[3]
@@ -71,16 +58,10 @@ def backward(part, numbers, arrays):
             else:
                 for k in range(base, base + size, one):
                     store(dx, at + k, splat(dx, 0.0))
-'''
+""",
+)
 _COUNTED = 2**24
 """Steps that float32 counts one by one."""
-
-
-@lru_cache(maxsize=2)
-def kernels(dtype: str) -> dict[str, int]:
-    """Addresses of both kernels of a dtype; compiled, or read from the cache, at the first call."""
-    source = _SOURCE.format(dtype=dtype, width=MACHINE.width(4 if dtype == "float32" else 8))
-    return functions_of(source, "pooling", ("forward", "backward"))
 
 
 def able(data: Tensor) -> bool:
@@ -90,12 +71,9 @@ def able(data: Tensor) -> bool:
 
 
 def _run(name: str, steps: Tensor, lengths: np.ndarray, others: list[Tensor]) -> None:
-    (batch, time, size), parts = steps.shape, threads.parts_of(len(steps))
-    head = np.array([parts, batch, size, steps.stride(1), steps.stride(0), time], np.int64)
-    numbers = np.concatenate([head, lengths])
-    pointers = np.array([array.data_ptr() for array in (steps, *others)], np.int64)
-    kernel = kernels(str(steps.dtype).removeprefix("torch."))[name]
-    threads.launch(kernel, numbers.ctypes.data, pointers.ctypes.data, parts)
+    batch, time, size = steps.shape
+    numbers = [batch, size, steps.stride(1), steps.stride(0), time]
+    KERNELS.run(name, numbers, lengths, [steps, *others], threads.parts_of(batch))
 
 
 class _Pooled(torch.autograd.Function):
@@ -105,20 +83,21 @@ class _Pooled(torch.autograd.Function):
     def forward(ctx: Any, data: Tensor, lengths: np.ndarray) -> tuple[Tensor, Tensor]:
         total, highest, place = (data.new_empty(len(data), data.shape[2]) for _ in range(3))
         _run("forward", data, lengths, [total, highest, place])
-        ctx.place, ctx.lengths, ctx.like = place, lengths, (data.shape, data.stride(1) > data.stride(0), data.dtype)
+        ctx.save_for_backward(place)
+        ctx.lengths, ctx.like = lengths, (data.shape, data.stride(1) > data.stride(0), data.dtype)
         return total, highest
 
     @staticmethod
     def backward(ctx: Any, of_total: Tensor, of_highest: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        (batch, time, size), first, dtype = ctx.like
+        (place,), ((batch, time, size), first, dtype) = ctx.saved_tensors, ctx.like
         if torch.is_grad_enabled() or many_at_once(of_total) or many_at_once(of_highest):
             steps = torch.arange(time)[:, None]
             inside = steps < torch.from_numpy(ctx.lengths)[:, None, None]
-            there = inside & (steps == ctx.place[:, None])
+            there = inside & (steps == place[:, None])
             return torch.where(inside, of_total[:, None], 0.0) + torch.where(there, of_highest[:, None], 0.0), None
         # As the steps lie themselves: of a layer, one step of all sequences behind the other.
         found = borrow((time, batch, size), dtype).transpose(0, 1) if first else borrow((batch, time, size), dtype)
-        _run("backward", found, ctx.lengths, [of_total.contiguous(), of_highest.contiguous(), ctx.place])
+        _run("backward", found, ctx.lengths, [of_total.contiguous(), of_highest.contiguous(), place])
         return found, None
 
 

@@ -154,8 +154,7 @@ def additive(queries: Tensor, keys: Tensor, weight: Tensor, lengths: Tensor) -> 
 
     Behind a source's end any number may stand.
     """
-    plain = not (_recorded() or abstract(queries, keys) or _refusal(weight, keys) or _elsewhere() or _missing())
-    if plain and not _no_additive(weight.dtype):
+    if _runs("additive", weight, keys, queries):
         from remanence.compiler.additive import additive_scores
 
         return additive_scores(queries, keys, weight, lengths)
@@ -165,8 +164,7 @@ def additive(queries: Tensor, keys: Tensor, weight: Tensor, lengths: Tensor) -> 
 def sum_and_highest(data: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """The sum and the highest of each sequence's steps by a kernel where one can run, else written out; arguments as
     `pooling.sum_and_highest`, of any size."""
-    plain = not (_recorded() or abstract(data) or _refusal(data, data) or _elsewhere() or _missing())
-    if plain and not _no_pooling(data.dtype):
+    if _runs("pooling", data, data):
         from remanence.compiler import pooling
 
         if pooling.able(data):
@@ -178,18 +176,17 @@ def sum_and_highest(data: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     return total, torch.where(inside, data, -torch.inf).max(1).values
 
 
-@lru_cache(maxsize=2)
-def _no_pooling(dtype: torch.dtype) -> str:
-    from remanence.compiler import pooling
+def _runs(name: str, *tensors: Tensor) -> bool:
+    """Whether the kernels that a module of the compiler has by hand can run on these, the second a batch of steps."""
+    first, steps = tensors[:2]
+    barred = _recorded() or abstract(*tensors) or _refusal(first, steps) or _elsewhere() or _missing()
+    return not barred and not _no_kernels(name, first.dtype)
 
-    return _attempted("pooling", lambda: pooling.kernels(str(dtype).removeprefix("torch.")))
 
-
-@lru_cache(maxsize=2)
-def _no_additive(dtype: torch.dtype) -> str:
-    from remanence.compiler import additive
-
-    return _attempted("additive attention", lambda: additive.kernels(str(dtype).removeprefix("torch.")))
+@lru_cache(maxsize=4)
+def _no_kernels(name: str, dtype: torch.dtype) -> str:
+    kernels = importlib.import_module(f"remanence.compiler.{name}").KERNELS
+    return _attempted(kernels.name, lambda: kernels.addresses(dtype))
 
 
 def run(

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from remanence.compiler import additive
 from remanence.compiler.additive import additive_scores
+from remanence.compiler.by_hand import ByHand
 from remanence.errors import ShapeError
 from remanence.nn import fused
 
@@ -89,11 +89,11 @@ def test_what_does_not_fit_is_refused(change: Callable[..., tuple[Tensor, ...]],
 
 
 def test_a_machine_without_a_compiler_writes_the_formula_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(dtype: str) -> dict[str, int]:
+    def broken(kernels: ByHand, dtype: torch.dtype) -> dict[str, int]:
         raise OSError("no such processor")
 
-    monkeypatch.setattr(additive, "kernels", broken)
-    fused._no_additive.cache_clear()
+    monkeypatch.setattr(ByHand, "addresses", broken)
+    fused._no_kernels.cache_clear()
     tensors = given(16, torch.float32)
     try:
         with pytest.warns(RuntimeWarning, match=r"additive attention runs on the eager path.*no such processor"):
@@ -102,6 +102,6 @@ def test_a_machine_without_a_compiler_writes_the_formula_out(monkeypatch: pytest
             warnings.simplefilter("error")
             fused.additive(*tensors, LENGTHS)
     finally:
-        fused._no_additive.cache_clear()
+        fused._no_kernels.cache_clear()
     inside = torch.arange(7) < LENGTHS[:, None, None]
     torch.testing.assert_close(torch.where(inside, found, 0.0), written_out(*tensors).float(), rtol=0, atol=2e-5)

@@ -1,0 +1,71 @@
+"""Kernels that are written by hand, not from a cell's equations: a forward and a backward loop over rows of a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from remanence.compiler import threads
+from remanence.compiler.kernel import functions_of
+from remanence.compiler.machine import MACHINE
+
+__all__ = ["ByHand"]
+
+_HEAD = '''"""Written by remanence: {what}, in one dtype."""
+
+from math import inf
+
+from numba.core import types
+
+from remanence.compiler.compiling import compiled
+from remanence.compiler.pointwise import absolute, tanh
+from remanence.compiler.vector import add_at, lane_sum, load, splat, store, where_positive
+
+NUMBERS, ARRAYS = types.CPointer(types.int64), types.CPointer(types.CPointer(types.{dtype}))
+one = {width}
+
+'''
+_LOOP = "\n@compiled(types.int64, NUMBERS, ARRAYS)\n"
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """A pair of kernels; compiled, or read from the cache, at the first call.
+
+    Args:
+        name: what users know them by; also of their file in the cache, with dashes for blanks.
+        what: they compute, for its first line.
+        forward, backward: source of a function `(part, numbers, arrays)` each.
+    """
+
+    name: str
+    what: str
+    forward: str
+    backward: str
+
+    @cache  # noqa: B019 (a handful of constants, which live as long as the program)
+    def addresses(self, dtype: torch.dtype) -> dict[str, int]:
+        """Where both are in memory, for float32 or float64."""
+        word, width = str(dtype).removeprefix("torch."), MACHINE.width(dtype.itemsize)
+        source = _HEAD.format(what=self.what, dtype=word, width=width)
+        source += _LOOP + self.forward + "\n" + _LOOP + self.backward
+        return functions_of(source, self.name.replace(" ", "-"), ("forward", "backward"))
+
+    def run(self, name: str, numbers: list[int], lengths: np.ndarray, arrays: list[Tensor], parts: int) -> None:
+        """Run one of them over all rows.
+
+        Args:
+            name: "forward" or "backward".
+            numbers: what it takes behind the number of parts.
+            lengths: behind these, int64 `[batch]`.
+            arrays: of one dtype.
+            parts: threads that share the rows.
+        """
+        given = np.concatenate([np.array([parts, *numbers], np.int64), lengths])
+        pointers = np.array([array.data_ptr() for array in arrays], np.int64)
+        address = self.addresses(arrays[0].dtype)[name]
+        threads.launch(address, given.ctypes.data, pointers.ctypes.data, parts)
