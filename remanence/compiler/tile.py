@@ -44,7 +44,7 @@ ROWS, VECTORS = MACHINE.rows, MACHINE.vectors
 ADD, FRESH, START = 0, 1, 2
 """What `spread` begins with: what is there, zero, or a row that all rows share."""
 # Tiles with fewer accumulators than this would wait for the latency of a multiply-add; they interleave.
-_BUSY = 10
+_BUSY = 12
 _INDEX = ir.IntType(64)
 
 
@@ -185,6 +185,29 @@ def _for_each_shape(builder: Builder, rows: Value, vectors: Value, write: Callab
     builder.position_at_end(after)
 
 
+def _one_of(builder: Builder, choice: Value, ways: dict[int, Callable[[], list[Value]]]) -> list[Value]:
+    """The registers that one of several ways makes, by its number."""
+    after, nowhere = builder.append_basic_block("begun"), builder.append_basic_block("no_way")
+    branch = builder.switch(choice, nowhere)
+    made = []
+    for number, make in ways.items():
+        block = builder.append_basic_block(f"way_{number}")
+        branch.add_case(_number(number), block)
+        builder.position_at_end(block)
+        made.append((make(), builder.block))
+        builder.branch(after)
+    builder.position_at_end(nowhere)
+    builder.unreachable()
+    builder.position_at_end(after)
+    phis = []
+    for values in zip(*(values for values, _ in made), strict=True):
+        phi = builder.phi(values[0].type)
+        for value, (_, block) in zip(values, made, strict=True):
+            phi.add_incoming(value, block)
+        phis.append(phi)
+    return phis
+
+
 @intrinsic
 def _spread_tile(typing_context: Any, c: Any, a: Any, at: Any, panel: Any, start: Any, shape: Any) -> Any:
     """One tile of `spread`; `at` (first row, column of c), `shape` (depth, rows, vectors, mode)."""
@@ -193,8 +216,6 @@ def _spread_tile(typing_context: Any, c: Any, a: Any, at: Any, panel: Any, start
         into, left = _place(builder, args[0]), _place(builder, args[1])
         first, column = (builder.extract_value(args[2], part) for part in range(2))
         depth, rows, vectors, mode = (builder.extract_value(args[5], part) for part in range(4))
-        adding = builder.icmp_signed("==", mode, _number(ADD))
-        starting = builder.icmp_signed("==", mode, _number(START))
 
         def write(n_rows: int, n_vectors: int) -> None:
             numbers = [builder.add(first, _number(r)) for r in range(n_rows)]
@@ -208,18 +229,14 @@ def _spread_tile(typing_context: Any, c: Any, a: Any, at: Any, panel: Any, start
                 lambda k: [builder.gep(row, [k]) for row in a_rows],
                 lambda k: builder.gep(args[3], [builder.mul(k, step)]),
             )
-            places = [work.registers(row) for row in c_rows]
-            shared = builder.gep(args[4], [column])
-            begins = []
-            for pointers in places:
-                source = [
-                    builder.select(starting, other, mine)
-                    for other, mine in zip(work.registers(shared), pointers, strict=True)
-                ]
-                zero = ir.Constant(work.whole, None)
-                kept = builder.or_(adding, starting)
-                begins += [builder.select(kept, value, zero) for value in work.load(source)]
-            work.store(work.run(begins, depth), [pointer for pointers in places for pointer in pointers])
+            places = [pointer for row in c_rows for pointer in work.registers(row)]
+            shared = work.registers(builder.gep(args[4], [column]))
+            ways = {
+                ADD: lambda: work.load(places),
+                FRESH: lambda: [ir.Constant(work.whole, None)] * len(places),
+                START: lambda: work.load(shared) * n_rows,
+            }
+            work.store(work.run(_one_of(builder, mode, ways), depth), places)
 
         _for_each_shape(builder, rows, vectors, write)
         return context.get_dummy_value()
