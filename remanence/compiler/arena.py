@@ -29,6 +29,7 @@ __all__ = [
     "keep_freed",
     "kept_bytes",
     "release",
+    "scratch",
 ]
 
 
@@ -140,6 +141,24 @@ def borrow_like(tensor: Tensor) -> Tensor:
     if tensor.nbytes <= SMALL_BYTES:
         return torch.empty_like(tensor, memory_format=torch.contiguous_format)
     return borrow(tuple(tensor.shape), tensor.dtype)
+
+
+def scratch(size: int) -> tuple[int, Any]:
+    """An address with so many bytes of arbitrary content, for what this thread does until it asks again; hold the other
+    result as long. It comes faster than what is borrowed."""
+    if size > _MOST_SCRATCH:
+        held = borrow((-(-size // 4),), torch.float32)
+        return held.data_ptr(), held
+    held = getattr(_mine, "held", None)
+    if held is None or held[1].nbytes < size:
+        array = _new(_rounded(size))
+        held = _mine.held = array.ctypes.data, array
+    return held
+
+
+_MOST_SCRATCH = 16 * 2**20
+"""Bytes that a thread keeps for itself at most."""
+_mine = threading.local()
 
 
 def keep_freed() -> bool:

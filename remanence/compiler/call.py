@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,16 +19,14 @@ from remanence.compiler.kernel import Kernel, Tiles, tiles
 from remanence.compiler.layout import Home
 from remanence.compiler.machine import MACHINE
 from remanence.compiler.reading import Reading, other_sizes
-from remanence.compiler.rows import HEAD, Rows, numbers
+from remanence.compiler.rows import HEAD, LISTS, Rows, numbers
 from remanence.compiler.scratch import Scratch
-from remanence.compiler.tables import PACK
+from remanence.compiler.tables import table_of
 
-__all__ = ["PACK_AT", "Call", "Groups", "Shape", "call_of", "new_shape", "shape_of"]
+__all__ = ["Call", "Groups", "Shape", "call_of", "new_shape", "shape_of"]
 
 Groups = tuple[tuple[str, ...], ...]
 """Names of each parameter tensor: one, or those of a stack."""
-
-PACK_AT = lru_cache(maxsize=8)(ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64))
 
 _ROOM = {False: 2**18, True: 2**22}
 """Bytes for the products ahead of a few steps, which stay in a core's own cache; and for the adjoints behind them, many
@@ -42,18 +39,29 @@ class _Packing:
     """What is packed where.
 
     Args:
-        table: of `panels.pack`.
-        names: the parameter of each line.
+        parts: (parameter tensor, elements before the matrix in it, elements before its panels, the rest of a line of
+            `tables.PACK`) of each matrix.
         size: elements in all.
-        gaps: whether some stay empty.
+        filled: those that matrices fill.
         lines: rows of lanes behind the matrices, array → (begin, width); none where they must be computed.
     """
 
-    table: np.ndarray
-    names: tuple[str, ...]
+    parts: list[tuple[int, ...]]
     size: int
-    gaps: bool
+    filled: int
     lines: dict[str, tuple[int, int]]
+
+    def table(self, first: int, to: tuple[int, int], threads: int) -> np.ndarray:
+        """The table of `panels.pack`.
+
+        Args:
+            first: base of the first parameter tensor.
+            to: base of the panels, and elements behind it.
+            threads: that may share the work.
+        """
+        base, begin = to
+        lines = [(first + tensor, behind, base, begin + at, *rest) for tensor, behind, at, *rest in self.parts]
+        return table_of(lines, self.filled, threads)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +159,10 @@ class Shape:
             head["z_size"] = self.gradient_size
         return numbers(head, [self.true[name] for name in sizes_of(self.kernel.step)], rows)
 
+    def told(self, backward: bool) -> int:
+        """How many of the kernel's integers it reads before it writes them."""
+        return len(self.numbers[backward]) - self.rows.parts * len(LISTS) * self.at_once(self.rows, backward)
+
     @cached_property
     def arrays(self) -> Mapping[bool, list[str]]:
         """Names of the kernel's arrays, by whether backward."""
@@ -163,7 +175,8 @@ class Shape:
         return {way: self._packed(way) for way in ways}
 
     def _packed(self, backward: bool) -> _Packing:
-        lines, names, start, filled = [], [], 0, 0
+        parts: list[tuple[int, ...]] = []
+        start = filled = 0
         for run in self.kernel.runs[backward].packed:
             wide = sum(self.padded[block] for block in run.blocks)
             depth, columns = (wide, self.padded[run.other]) if backward else (self.true[run.other], wide)
@@ -172,22 +185,25 @@ class Shape:
                 size, other = self.true[block], self.true[run.other]
                 inner, count = (size, other) if backward else (other, size)
                 row, column = (place, 0) if backward else (0, place)
-                lines.append([0, inner, count, start, depth, columns, row, column, int(not backward)])
-                names.append(name)
+                parts.append((*self.begins(name), start, inner, count, depth, columns, row, column, int(not backward)))
                 filled += size * other
                 place += self.padded[block]
             start += run.elements(self.true, self.padded, backward)
         rows: dict[str, tuple[int, int]] = {}
-        for array, parts in ({} if backward else self._plain_vectors()).items():
+        for array, vectors in ({} if backward else self._plain_vectors()).items():
             width = self.kernel.lanes({"b": "g"}.get(array, array), self.padded)
             rows[array] = (start, width)
-            for name, home, size in parts:
+            for name, home, size in vectors:
                 # A row of lanes is a matrix in panels of one row.
-                lines.append([0, 1, size, start, 1, width, 0, self.begin(home), 1])
-                names.append(name)
+                parts.append((*self.begins(name), start, 1, size, 1, width, 0, self.begin(home), 1))
                 filled += size
             start += width
-        return _Packing(np.array(lines, np.int64).reshape(-1, len(PACK)), tuple(names), start, filled < start, rows)
+        return _Packing(parts, start, filled, rows)
+
+    @cached_property
+    def pack_tables(self) -> dict[bool, np.ndarray]:
+        """By whether backward, for calls whose addresses are the panels and the parameter tensors."""
+        return {way: packing.table(1, (0, 0), self.threads) for way, packing in self.packing.items()}
 
     def _plain_vectors(self) -> dict[str, list[tuple[str, Home, int]]]:
         """The parameters that rows of lanes are made of; none where they are computed, repeated or added up."""
@@ -226,25 +242,10 @@ class Shape:
         """Whether every step's values are kept."""
         return self.kernel.keeping
 
-    def sources(self, tensors: tuple[Tensor, ...], names: tuple[str, ...]) -> np.ndarray:
-        """Where parameters begin, in contiguous tensors."""
-        which, behind = self._sources(names)
-        return np.array([tensor.data_ptr() for tensor in tensors], np.int64)[which] + behind
-
-    @cached_property
-    def _known_sources(self) -> dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]]:
-        return {}
-
-    def _sources(self, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """For each name which tensor it is in, and how many bytes behind its beginning."""
-        found = self._known_sources.get(names)
-        if found is None:
-            places = [self.places[name] for name in names]
-            sizes = [math.prod(self.true[axis] for axis in self.kernel.step.parameter(name).axes) for name in names]
-            behind = [part * size * self.dtype.itemsize for (_, part), size in zip(places, sizes, strict=True)]
-            found = np.array([index for index, _ in places]), np.array(behind, np.int64)
-            self._known_sources[names] = found
-        return found
+    def begins(self, name: str) -> tuple[int, int]:
+        """Which tensor a parameter is in, and how many elements before it."""
+        index, part = self.places[name]
+        return index, part * math.prod(self.true[axis] for axis in self.kernel.step.parameter(name).axes)
 
     @cached_property
     def places(self) -> dict[str, tuple[int, int]]:
@@ -321,11 +322,11 @@ class Call:
     def pack(self, tensors: tuple[Tensor, ...], packed: Tensor, backward: bool) -> None:
         """Put the matrices in panels, one run behind the other."""
         shape, packing = self.shape, self.shape.packing[backward]
-        if packing.gaps:
+        if packing.filled < packing.size:
             packed.zero_()
-        table = packing.table.copy()
-        table[:, 0] = shape.sources(tensors, packing.names)
-        PACK_AT(shape.tiles.pack)(packed.data_ptr(), table.ctypes.data, len(table))
+        table = shape.pack_tables[backward]
+        bases = np.array([packed.data_ptr(), *(tensor.data_ptr() for tensor in tensors)], np.int64)
+        threads.launch(shape.tiles.pack, table.ctypes.data, bases.ctypes.data, int(table[1]))
 
 
 _AT = {name: place for place, name in enumerate(HEAD)}

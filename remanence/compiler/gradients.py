@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from remanence.compiler import emit_torch
+from remanence.compiler import emit_torch, threads
 from remanence.compiler.arena import borrow_like
 from remanence.compiler.call import Call, Shape
 from remanence.compiler.ir import SCALAR
 from remanence.compiler.memory import backward_memory, once
+from remanence.compiler.tables import table_of
 
-__all__ = ["Collecting", "eager_gradients", "fused_gradients", "home_of_gradient", "many_at_once", "tables"]
-
-_PLACE, _LONG = ctypes.c_void_p, ctypes.c_int64
-_COLLECT = lru_cache(maxsize=8)(ctypes.CFUNCTYPE(None, _PLACE, _LONG, _LONG, _PLACE, _LONG))
+__all__ = ["blank_gradients", "eager_gradients", "fused_gradients", "home_of_gradient", "many_at_once", "tables"]
 
 
 def fused_gradients(
@@ -84,52 +82,60 @@ def many_at_once(gradient: Tensor) -> bool:
 
 
 @dataclass(frozen=True)
-class _Table:
-    """Lines of `panels.collect` from one array; `names`: the parameter of each line."""
-
-    array: str
-    lines: np.ndarray
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class _Tables:
-    """How gradients are collected: `tables` of parameters; `made`: slots that were made of parameters beforehand, and
-    where their gradients are (array, begin, size); `whole`: groups of which every part has a gradient."""
+    """How gradients are collected.
 
-    tables: list[_Table]
+    Args:
+        parts: (array, elements before the gradient in it, parameter tensor, elements before the parameter, the rest of
+            a line of `tables.COLLECT` behind the threads) of each gradient.
+        made: slots that were made of parameters beforehand, and where their gradients are (array, begin, size).
+        groups: of each parameter tensor whether every part has a gradient; None where no part has.
+    """
+
+    parts: list[tuple[Any, ...]]
     made: list[tuple[int, str, int, int]]
     groups: list[bool | None]
+
+    def table(self, shape: Shape, first: int, arrays: Mapping[str, tuple[int, int, int]]) -> np.ndarray:
+        """The table of `panels.collect`.
+
+        Args:
+            shape: as it was made for.
+            first: base of the gradient of the first parameter tensor.
+            arrays: of `a` and `z` the base, the elements behind it, and those of one thread.
+        """
+        lines, parts = [], shape.rows.parts
+        for array, at, tensor, behind, *rest in self.parts:
+            base, begin, size = arrays[array]
+            lines.append((base, begin + at, first + tensor, behind, size, parts, *rest))
+        return table_of(lines, shape.gradient_size, parts)
 
 
 @lru_cache(maxsize=256)
 def tables(shape: Shape) -> _Tables:
     """Find where the gradients of matrices and vectors are."""
-    lines: dict[str, list[list[int]]] = {"z": [], "a": []}
-    names: dict[str, list[str]] = {"z": [], "a": []}
+    parts: list[tuple[Any, ...]] = []
     made: list[tuple[int, str, int, int]] = []
     met: set[str] = set()
 
-    def note(array: str, name: str, line: list[int]) -> None:
-        lines[array].append([0, *line, int(name in met)])
-        names[array].append(name)
+    def note(array: str, name: str, at: int, line: list[int]) -> None:
+        parts.append((array, at, *shape.begins(name), *line, int(name in met)))
         met.add(name)
 
     at = 0
     for run in shape.kernel.runs[True].matrices:
         depth, width, begin = shape.true[run.other], sum(shape.padded[block] for block in run.blocks), 0
         for name, block in zip(run.matrices, run.blocks, strict=True):
-            note("z", name, [at + begin, width, depth, shape.true[block], depth])
+            note("z", name, at + begin, [width, depth, shape.true[block], depth])
             begin += shape.padded[block]
         at += depth * width
     for slot, array, begin, size in _vector_places(shape, at):
         if slot in shape.kernel.plan.vectors:
-            note(array, shape.kernel.plan.vectors[slot], [begin, size, 1, size, 1])
+            note(array, shape.kernel.plan.vectors[slot], begin, [size, 1, size, 1])
         else:
             made.append((slot, array, begin, size))
-    tables = [_Table(array, np.array(found, np.int64), tuple(names[array])) for array, found in lines.items() if found]
     groups = [all(n in met for n in group) if any(n in met for n in group) else None for group in shape.groups]
-    return _Tables(tables, made, groups)
+    return _Tables(parts, made, groups)
 
 
 def _vector_places(shape: Shape, sums: int) -> Iterator[tuple[int, str, int, int]]:
@@ -152,9 +158,13 @@ def _parameter_gradients(
 ) -> list[Tensor | None]:
     """Gradients of the parameter tensors, in their order."""
     shape = call.shape
-    places = {name: (arrays[name].data_ptr(), arrays[name].shape[1]) for name in "az"}
-    made = tables(shape).made
-    found = Collecting.of(shape, tensors).fill(shape, places, (True,) * len(tensors) if made else wanted)
+    known, found = tables(shape), blank_gradients(shape, tensors)
+    made, places = known.made, {name: (i, 0, arrays[name].shape[1]) for i, name in enumerate("az")}
+    table = known.table(shape, len(places), places)
+    held = [arrays[name] for name in places]
+    held += [tensor if one is None else one for tensor, one in zip(tensors, found, strict=True)]
+    bases = np.array([tensor.data_ptr() for tensor in held], np.int64)
+    threads.launch(shape.tiles.collect, table.ctypes.data, bases.ctypes.data, int(table[1]))
     for name, gradient in _through_once(call, tensors, arrays, made).items():
         index, part = shape.places[name]
         into = found[index]
@@ -164,46 +174,14 @@ def _parameter_gradients(
     return [gradient if want else None for gradient, want in zip(found, wanted, strict=True)]
 
 
-@dataclass(frozen=True)
-class Collecting:
-    """Tensors for the gradients of the parameter tensors, and how they will be filled: made ahead of a loop, behind
-    which each line of Python takes longer.
-
-    Args:
-        found: None where the loop meets no part of a tensor.
-        lines: of each of the `tables`.
-    """
-
-    found: list[Tensor | None]
-    lines: list[np.ndarray]
-
-    @classmethod
-    def of(cls, shape: Shape, tensors: tuple[Tensor, ...]) -> Collecting:
-        """For these parameter tensors."""
-        known = tables(shape)
-        pairs = zip(tensors, known.groups, strict=True)
-        found = [None if whole is None else _blank(tensor, whole) for tensor, whole in pairs]
-        filled = tuple(tensors[i] if gradient is None else gradient for i, gradient in enumerate(found))
-        lines = [table.lines.copy() for table in known.tables]
-        for table, line in zip(known.tables, lines, strict=True):
-            line[:, 0] = shape.sources(filled, table.names)
-        return cls(found, lines)
-
-    def fill(self, shape: Shape, places: Mapping[str, tuple[int, int]], wanted: Sequence[bool]) -> list[Tensor | None]:
-        """Add up what threads found: the gradients that are wanted.
-
-        Args:
-            places: of the arrays `a` and `z`: address, elements of one thread.
-        """
-        collect = _COLLECT(shape.tiles.collect)
-        for table, lines in zip(tables(shape).tables, self.lines, strict=True):
-            place, size = places[table.array]
-            collect(place, size, shape.rows.parts, lines.ctypes.data, len(lines))
-        return [gradient if want else None for gradient, want in zip(self.found, wanted, strict=True)]
+def blank_gradients(shape: Shape, tensors: tuple[Tensor, ...]) -> list[Tensor | None]:
+    """Tensors for the gradients of the parameter tensors, zero unless all will be filled; None where the loop meets no
+    part of one."""
+    pairs = zip(tensors, tables(shape).groups, strict=True)
+    return [None if whole is None else _blank(tensor, whole) for tensor, whole in pairs]
 
 
 def _blank(like: Tensor, filled: bool) -> Tensor:
-    """A tensor for a gradient, zero unless all of it will be filled."""
     blank = borrow_like(like)
     return blank if filled else blank.zero_()
 

@@ -31,10 +31,10 @@ from remanence.compiler.machine import MACHINE
 from remanence.compiler.object_code import addresses
 from remanence.compiler.runs import Runs, runs_of
 from remanence.compiler.schedule import Schedule, schedule
-from remanence.compiler.shared import LAUNCH
+from remanence.compiler.shared import FOR_ALL
 from remanence.compiler.shared import TILES as TILES_SOURCE
 
-__all__ = ["Kernel", "Tiles", "build", "functions_of", "launcher", "tiles"]
+__all__ = ["Kernel", "Tiles", "build", "functions_of", "shared_by_all", "tiles"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +148,9 @@ _RUN_TIME = (
     "linking",
     "object_code",
     "panels",
+    "performing",
     "pointwise",
+    "program",
     "rows",
     "tables",
     "tile",
@@ -219,9 +221,9 @@ def tiles(dtype: str) -> Tiles:
 
 
 @lru_cache(maxsize=1)
-def launcher() -> int:
-    """The address of what each thread runs (see `shared.LAUNCH`)."""
-    return functions_of(LAUNCH, "launch", ("launch",))["launch"]
+def shared_by_all() -> dict[str, int]:
+    """Addresses of what kernels of all dtypes share (see `shared.FOR_ALL`)."""
+    return functions_of(FOR_ALL, "calls", ("launch", "perform"))
 
 
 _BUILT: dict[tuple[Any, ...], Kernel] = {}

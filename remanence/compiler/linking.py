@@ -9,7 +9,7 @@ from numba.core import types
 
 from remanence.compiler.vector import intrinsic
 
-__all__ = ["answer", "call", "pointed", "shifted"]
+__all__ = ["answer", "call", "pointed", "shifted", "words"]
 
 
 @intrinsic
@@ -65,3 +65,14 @@ def pointed(typing_context: Any, like: Any, address: Any) -> Any:
         return builder.inttoptr(args[1], args[0].type)
 
     return like(like, types.int64), generate
+
+
+@intrinsic
+def words(typing_context: Any, address: Any) -> Any:
+    """`words(address)`: a pointer to what is there, in pieces of 32 bits."""
+    kind = types.CPointer(types.int32)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(kind))
+
+    return kind(types.int64), generate

@@ -5,21 +5,23 @@ The right matrix of a product is packed once per call: columns, padded to whole 
 p · panel_width · depth. So a tile reads memory in one stream. Gradients come from the tiles transposed, one for each
 thread.
 
-Both are driven by `tables`.
+Both are driven by `tables`, and run as kernels do: every thread takes its share. Matrices are transposed in squares of
+registers; a column of a matrix whose rows lie a power of two apart would meet few lines of the cache.
 """
 
 from __future__ import annotations
 
 from numba import njit
 
-from remanence.compiler.linking import pointed
+from remanence.compiler.linking import shifted
 from remanence.compiler.machine import MACHINE
-from remanence.compiler.tables import COLLECT, PACK
+from remanence.compiler.tables import COLLECT, PACK, TABLE_HEAD
+from remanence.compiler.vector import add_square, load_square, store_square, turn_square
 
 __all__ = ["collect", "pack", "padded"]
 
 VECTORS = MACHINE.vectors
-_PACK, _COLLECT = len(PACK), len(COLLECT)
+_HEAD, _PACK, _COLLECT = len(TABLE_HEAD), len(PACK), len(COLLECT)
 
 
 def padded(size: int, itemsize: int) -> int:
@@ -29,51 +31,83 @@ def padded(size: int, itemsize: int) -> int:
 
 
 @njit(inline="always")
-def pack(packed, table, lines, width):
-    """Copy matrices into panels; `packed` is zero where no matrix comes; `width`: elements of a register."""
+def _turn(to, to_stride, source, stride, shape, width):
+    """`to[k, j] = source[j, k]`; shape (j, k)."""
+    rows, columns = shape
+    for j in range(0, rows, width):
+        for k in range(0, columns, width):
+            if j + width <= rows and k + width <= columns:
+                store_square(to, k * to_stride + j, to_stride, turn_square(load_square(source, j * stride + k, stride)))
+            else:
+                for a in range(j, min(j + width, rows)):
+                    for b in range(k, min(k + width, columns)):
+                        to[b * to_stride + a] = source[a * stride + b]
+
+
+@njit(inline="always")
+def pack(part, table, bases, width):
+    """Copy matrices into panels, which are zero where no matrix comes.
+
+    Args:
+        part: of the table's; each fills panels of its own.
+        table: see `tables`.
+        bases: pointers to elements.
+        width: elements of a register.
+    """
     panel_width = VECTORS * width
+    lines, parts = table[0], table[1]
     for line in range(lines):
-        first = line * _PACK
-        matrix = pointed(packed, table[first])
-        inner, count, at, depth, columns = (
-            table[first + 1],
-            table[first + 2],
-            table[first + 3],
-            table[first + 4],
-            table[first + 5],
-        )
-        row_at, column_at, transposed = table[first + 6], table[first + 7], table[first + 8]
+        at = _HEAD + line * _PACK
+        matrix = shifted(bases[table[at]], table[at + 1])
+        packed = shifted(bases[table[at + 2]], table[at + 3])
+        inner, count, depth, columns = table[at + 4], table[at + 5], table[at + 6], table[at + 7]
+        row_at, column_at, transposed = table[at + 8], table[at + 9], table[at + 10]
         j = 0
         while j < count:
-            start = (column_at + j) // panel_width * panel_width
+            panel = (column_at + j) // panel_width
+            start = panel * panel_width
             wide = min(panel_width, columns - start)
             stop = min(count, start + wide - column_at)
-            base = at + start * depth + row_at * wide + column_at - start
-            for k in range(inner):
+            if panel % parts == part:
+                first = start * depth + row_at * wide + column_at + j - start
                 if transposed:
-                    for column in range(j, stop):
-                        packed[base + k * wide + column] = matrix[column * inner + k]
+                    _turn(shifted(packed, first), wide, shifted(matrix, j * inner), inner, (stop - j, inner), width)
                 else:
-                    for column in range(j, stop):
-                        packed[base + k * wide + column] = matrix[k * count + column]
+                    for k in range(inner):
+                        for column in range(stop - j):
+                            packed[first + k * wide + column] = matrix[k * count + j + column]
             j = stop
 
 
 @njit(inline="always")
-def collect(found, size, threads, table, lines):
-    """Add up what threads found (`size` elements each) into torch's tensors."""
+def collect(part, table, bases, width):
+    """Add up what threads found into torch's tensors; arguments as of `pack`."""
+    lines, parts = table[0], table[1]
     for line in range(lines):
-        first = line * _COLLECT
-        to = pointed(found, table[first])
-        at, width, inner, count = table[first + 1], table[first + 2], table[first + 3], table[first + 4]
-        stride, adding = table[first + 5], table[first + 6]
-        # Squares of a few cache lines: one side is read in order, the other written in order.
-        for k_first in range(0, inner, 16):
-            for j in range(count):
-                for k in range(k_first, min(inner, k_first + 16)):
-                    total = found[at + k * width + j]
+        at = _HEAD + line * _COLLECT
+        found = shifted(bases[table[at]], table[at + 1])
+        to = shifted(bases[table[at + 2]], table[at + 3])
+        size, threads, wide, inner = table[at + 4], table[at + 5], table[at + 6], table[at + 7]
+        count, stride, adding = table[at + 8], table[at + 9], table[at + 10]
+        for j in range(0, count, width):
+            # What is added to the same place comes from the same part, in order.
+            if j // width % parts != part:
+                continue
+            for k in range(0, inner, width):
+                if j + width <= count and k + width <= inner:
+                    square = load_square(found, k * wide + j, wide)
                     for thread in range(1, threads):
-                        total += found[thread * size + at + k * width + j]
+                        square = add_square(square, found, thread * size + k * wide + j, wide)
+                    square = turn_square(square)
                     if adding:
-                        total += to[j * stride + k]
-                    to[j * stride + k] = total
+                        square = add_square(square, to, j * stride + k, stride)
+                    store_square(to, j * stride + k, stride, square)
+                else:
+                    for a in range(j, min(j + width, count)):
+                        for b in range(k, min(k + width, inner)):
+                            total = found[b * wide + a]
+                            for thread in range(1, threads):
+                                total += found[thread * size + b * wide + a]
+                            if adding:
+                                total += to[a * stride + b]
+                            to[a * stride + b] = total

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from remanence.compiler.arena import borrow
-from remanence.compiler.gradients import Collecting, home_of_gradient
+from remanence.compiler.arena import borrow, scratch
+from remanence.compiler.gradients import blank_gradients, home_of_gradient, tables
 from remanence.compiler.memory import arriving
-from remanence.compiler.ready import KEPT, WORK, Loop, Ready
-from remanence.compiler.rows import HEAD
+from remanence.compiler.program import Program
+from remanence.compiler.ready import IN, KEPT, WORK, Ready, loop
 from remanence.compiler.work import backward_work
 
 __all__ = ["Back"]
 
-_COMING, _GOING = 4, 5
-"""Pieces besides those of `ready`: the gradient of the output, and that of the input."""
+_COMING, _GOING, _NUMBERS = range(IN + 1, IN + 4)
+"""Bases besides those of `ready`: the gradient of the output, that of the input, and the first of `_STRIDES`."""
+_STRIDES = ("x_time", "x_row", "e_time", "e_row", "want_x")
 
 
 class Back:
@@ -26,25 +26,50 @@ class Back:
 
     def __init__(self, ready: Ready) -> None:
         shape = self._shape = ready.shape
-        step, wide, work = shape.kernel.step, shape.dtype.itemsize, backward_work(shape, shape.rows)
-        self._work, places = work, work.places
-        self._blank = (places["a"][0] * wide, (work.size - places["a"][0]) * wide)
-        homes = {name: home for name, home in ready.homes.items() if home[0] != WORK}
-        homes |= {name: (KEPT, begin) for name, (begin, _) in ready.kept.places.items()}
-        homes |= {name: (WORK, begin) for name, (begin, _) in places.items()} | {"e": (_COMING, 0), "q": (_GOING, 0)}
-        self._loop = Loop(shape, True, homes)
-        self._strides = [HEAD.index(name) for name in ("x_time", "x_row", "e_time", "e_row", "want_x")]
+        self._work = backward_work(shape, shape.rows)
+        self._homes = {name: home for name, home in ready.homes.items() if home[0] != WORK}
+        self._homes |= {name: (KEPT, begin) for name, (begin, _) in ready.kept.places.items()}
+        self._homes |= {name: (WORK, begin) for name, (begin, _) in self._work.places.items()}
+        self._homes |= {"e": (_COMING, 0), "q": (_GOING, 0)}
         self._going = (shape.time, shape.batch, shape.width("q", True))
         self._x = home_of_gradient(shape, "")
-        self._states = [(places[f"y_{n}"][0], shape.row(n), shape.true[step.sizes[n]]) for n in step.state]
-        self._found = {
-            "a": (places["a"][0] * wide, shape.width("v")),
-            "z": (places["z"][0] * wide, shape.gradient_size),
-        }
+        self._sizes = {name: shape.true[shape.kernel.step.sizes[name]] for name in shape.kernel.step.state}
+        self._programs: dict[tuple[tuple[bool, ...], tuple[bool, ...]], Program] = {}
+
+    def _written(self, come: tuple[bool, ...], wanted: tuple[bool, ...]) -> Program:
+        """The program: addresses as above, of gradients of final states, of those of first states, of parameters, of
+        their gradients.
+
+        Args:
+            come: which final states have a gradient.
+            wanted: of which first states it is wanted.
+        """
+        shape, wide, places = self._shape, self._shape.dtype.itemsize, self._work.places
+        program = Program(WORK, self._work.size * wide)
+        finals = _NUMBERS + len(_STRIDES)
+        starts = finals + sum(come)
+        tensors = starts + sum(wanted)
+        blank = places["a"][0]
+        program.zero((WORK, blank * wide), (self._work.size - blank) * wide)
+        step = shape.kernel.step
+        states = [tuple(n * wide for n in (places[f"y_{s}"][0], shape.row(s), self._sizes[s])) for s in step.state]
+        for place, (at, row, true) in enumerate(state for state, is_it in zip(states, come, strict=True) if is_it):
+            for entry in range(2):
+                to = (WORK, at + entry * shape.batch * row)
+                program.copy(to, (finals + place, 0), true, shape.batch, (row, true))
+        strides = {name: (_NUMBERS + place, 0) for place, name in enumerate(_STRIDES)}
+        loop(program, shape, self._homes, tensors, strides)
+        for place, (at, row, true) in enumerate(state for state, want in zip(states, wanted, strict=False) if want):
+            program.copy((starts + place, 0), (WORK, at), true, shape.batch, (true, row))
+        sizes = {"a": shape.width("v"), "z": shape.gradient_size}
+        arrays = {name: (WORK, places[name][0], size) for name, size in sizes.items()}
+        table = tables(shape).table(shape, tensors + len(shape.groups), arrays)
+        program.launch(shape.tiles.collect, int(table[1]), program.held(table))
+        return program.ready()
 
     def run(
         self,
-        kept: tuple[Tensor, Tensor],
+        kept: tuple[Tensor | None, Tensor],
         read: tuple[Tensor, tuple[Tensor, ...]],
         gradients: Sequence[Tensor | None],
         wanted: Sequence[bool],
@@ -58,24 +83,26 @@ class Back:
             wanted: of the input, the parameters, and the states, or of none of these.
         """
         (flow, tensors), shape, dtype = read, self._shape, self._shape.dtype
-        work, going = borrow((self._work.size,), dtype), borrow(self._going, dtype)
-        coming, begin, collecting = arriving(shape, gradients[0]), work.data_ptr(), Collecting.of(shape, tensors)
+        kinds = tuple(g is not None for g in gradients[1:]), tuple(wanted[1 + len(tensors) :])
+        program = self._programs.get(kinds)
+        if program is None:
+            program = self._programs[kinds] = self._written(*kinds)
+        work, holder = scratch(program.room)
+        going, found = borrow(self._going, dtype), blank_gradients(shape, tensors)
+        coming = arriving(shape, gradients[0])
+        finals = [gradient.contiguous() for gradient in gradients[1:] if gradient is not None]
+        sizes = zip(self._sizes.values(), kinds[1], strict=False)
+        starts = [torch.empty(shape.batch, size, dtype=dtype) if want else None for size, want in sizes]
+        left, out = kept
+        addresses = [work, 0 if left is None else left.data_ptr(), out.data_ptr(), flow.data_ptr(), coming.data_ptr()]
+        addresses += [going.data_ptr(), *flow.stride()[:2], *coming.stride()[:2], int(wanted[0])]
+        begun = [start for start in starts if start is not None]
+        filled = [tensor if one is None else one for tensor, one in zip(tensors, found, strict=True)]
+        addresses += [tensor.data_ptr() for tensor in (*finals, *begun, *tensors, *filled)]
         outside = None
         if wanted[0] and self._x is not None:
             first, size = self._x
             outside = going if size == self._going[2] else going[:, :, first : first + size]
-        ctypes.memset(begin + self._blank[0], 0, self._blank[1])
-        for (place, row, true), final in zip(self._states, gradients[1:], strict=True):
-            if final is not None:
-                torch.as_strided(work, (2, shape.batch, true), (shape.batch * row, row, 1), place).copy_(final)
-        numbers = self._loop.numbers.copy()
-        numbers[self._strides] = (*flow.stride()[:2], *coming.stride()[:2], int(wanted[0]))
-        pieces = (begin, *(piece.data_ptr() for piece in (*kept, flow, coming, going)))
-        places = {name: (begin + behind, size) for name, (behind, size) in self._found.items()}
-        self._loop.run(tensors, pieces, numbers)
-        found = collecting.fill(shape, places, wanted[1 : 1 + len(tensors)])
-        starts = [
-            torch.as_strided(work, (shape.batch, true), (row, 1), place).clone() if want else None
-            for (place, row, true), want in zip(self._states, wanted[1 + len(tensors) :], strict=False)
-        ]
-        return [outside, *found, *starts]
+        program.run(addresses)
+        del holder
+        return [outside, *(g if want else None for g, want in zip(found, wanted[1:], strict=False)), *starts]

@@ -1,12 +1,12 @@
 """Source of what all kernels share: it is compiled once, not in each of them.
 
-The tiles are most of the machine code. `TILES` is the module of one dtype's tiles, `LAUNCH` that of the loop over
-threads; a kernel is given the addresses of the tiles as integers.
+The tiles are most of the machine code. `TILES` is the module of one dtype's tiles, `FOR_ALL` that of the loop over
+threads and of what runs programs; a kernel is given the addresses of the tiles as integers.
 """
 
 from __future__ import annotations
 
-__all__ = ["LAUNCH", "TILES"]
+__all__ = ["FOR_ALL", "TILES"]
 
 TILES = '''"""Written by remanence: the tiles of matrix products in one dtype, compiled once for all kernels."""
 
@@ -16,6 +16,7 @@ from remanence.compiler import filling, panels, tile
 from remanence.compiler.compiling import compiled
 
 DATA, LIST, LONG = types.CPointer(types.{dtype}), types.CPointer(types.int64), types.int64
+BASES = types.CPointer(DATA)
 WIDTH = {width}
 
 
@@ -39,31 +40,40 @@ def fill(numbers, bounds, part, first, last):
     filling.fill(numbers, bounds, part, first, last)
 
 
-@compiled(DATA, LIST, LONG)
-def pack(packed, table, lines):
-    panels.pack(packed, table, lines, WIDTH)
+@compiled(LONG, LIST, BASES)
+def pack(part, table, bases):
+    panels.pack(part, table, bases, WIDTH)
 
 
-@compiled(DATA, LONG, LONG, LIST, LONG)
-def collect(found, size, threads, table, lines):
-    panels.collect(found, size, threads, table, lines)
+@compiled(LONG, LIST, BASES)
+def collect(part, table, bases):
+    panels.collect(part, table, bases, WIDTH)
 '''
 """Source of the module of what all kernels of a dtype share."""
 
-LAUNCH = '''"""Written by remanence: what each thread of the pool runs, compiled once for all kernels."""
+FOR_ALL = '''"""Written by remanence: what calls of all kernels share: the program around one, what each thread runs."""
 
 from numba.core import types
 
+from remanence.compiler import performing
 from remanence.compiler.compiling import compiled
 from remanence.compiler.linking import answer, call
 
+NUMBERS = types.CPointer(types.int64)
 
-@compiled(types.CPointer(types.int64))
+
+@compiled(NUMBERS)
 def launch(given):
     kernel, numbers, arrays, parts = given[0], given[1], given[2], given[3]
     part, threads = answer(given[4]), answer(given[5])
     while part < parts:
         call(kernel, (part, numbers, arrays))
         part += threads
+
+
+@compiled(NUMBERS, types.int64, NUMBERS)
+def perform(lines, count, bases):
+    performing.perform(lines, count, bases)
 '''
-"""Source of the launcher; it is given the kernel's three, the number of parts, and OpenMP's two questions."""
+"""Source of the launcher and of what runs programs. The launcher is given the kernel's three, the number of parts, and
+OpenMP's two questions."""

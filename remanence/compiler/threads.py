@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from remanence.compiler.kernel import launcher
+from remanence.compiler.kernel import shared_by_all
 
-__all__ = ["kernel_at", "launch", "parts_of"]
+__all__ = ["entrances", "kernel_at", "launch", "parts_of"]
 
 # A compiled function as ctypes sees it: (part, numbers, arrays). A call releases Python's lock.
 kernel_at = lru_cache(maxsize=1024)(ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p))
@@ -23,9 +23,11 @@ kernel_at = lru_cache(maxsize=1024)(ctypes.CFUNCTYPE(None, ctypes.c_int64, ctype
 
 @dataclass(frozen=True, eq=False)
 class _Pool:
-    """The runtime: how a function runs on all threads, and where each is told its number and how many they are."""
+    """The runtime: how a function runs on all threads (as ctypes calls it, and its address), and where each is told its
+    number and how many they are."""
 
     parallel: Any
+    door: int
     number: int
     count: int
 
@@ -40,8 +42,8 @@ def _pool() -> _Pool | None:
         return None
     parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
     parallel.restype = None
-    number, count = (place.value or 0 for place in places)
-    return _Pool(parallel, number, count)
+    door = ctypes.cast(parallel, ctypes.c_void_p)
+    return _Pool(parallel, *(place.value or 0 for place in (door, *places)))
 
 
 _QUESTIONS = ("thread_num", "num_threads")
@@ -67,4 +69,12 @@ def launch(kernel: int, numbers: int, arrays: int, parts: int) -> None:
     pool = _pool()
     assert pool is not None
     given = np.array([kernel, numbers, arrays, parts, pool.number, pool.count], np.int64)
-    pool.parallel(launcher(), given.ctypes.data, parts, 0)
+    pool.parallel(shared_by_all()["launch"], given.ctypes.data, parts, 0)
+
+
+def entrances() -> tuple[int, int, int, int]:
+    """Addresses for those who launch by themselves: of the pool's door, of what each thread runs there, of its two
+    questions."""
+    pool = _pool()
+    assert pool is not None
+    return pool.door, shared_by_all()["launch"], pool.number, pool.count

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from remanence.compiler import cache, kernel
+from remanence.compiler import cache, kernel, program
 from remanence.nn import fused, quick
 
 # Trains a small cell for three steps; `bits` is every bit of its weights.
@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _bits() -> str:
     """Run the script in this process, as if no kernel had been asked for before."""
-    found = (kernel.tiles, fused._failure, fused._built, quick._loops, quick._cell_loops)
+    found = (kernel.tiles, kernel.shared_by_all, program._perform, fused._failure, fused._built, quick._loops, quick._cell_loops)
     forget = (kernel._BUILT.clear, *(known.cache_clear for known in found))
     for each in forget:
         each()
@@ -56,7 +56,7 @@ def test_two_processes_at_once_and_one_from_their_cache_agree_to_the_bit(folder:
     assert other.returncode == 0, errors[-2000:]
     kept = sorted(path.name for path in folder.glob("*.py"))
     assert compiled == printed == _bits()
-    assert [name.partition("_")[0] for name in kept] == ["backward", "forward", "tiles"]
+    assert [name.partition("_")[0] for name in kept] == ["backward", "calls", "forward", "tiles"]
     assert sorted(path.name for path in folder.glob("*.py")) == kept
     assert not list(folder.glob("*.part"))
 

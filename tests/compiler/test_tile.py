@@ -29,8 +29,11 @@ for dtype in (np.float32, np.float64):
     spread = ctypes.CFUNCTYPE(None, PLACE, PLACE, LONG, PLACE, PLACE, LONG, PLACE, PLACE, *[LONG] * 4)(known.spread)
     gather = ctypes.CFUNCTYPE(None, PLACE, LONG, PLACE, PLACE, LONG, PLACE, PLACE, LONG, *[LONG] * 3)(known.gather)
     sums = ctypes.CFUNCTYPE(None, PLACE, PLACE, PLACE, LONG, LONG, LONG)(known.sums)
-    pack = ctypes.CFUNCTYPE(None, PLACE, PLACE, LONG)(known.pack)
-    collect = ctypes.CFUNCTYPE(None, PLACE, LONG, LONG, PLACE, LONG)(known.collect)
+    pack, collect = (ctypes.CFUNCTYPE(None, LONG, PLACE, PLACE)(address) for address in (known.pack, known.collect))
+    def share(function, line, parts, *bases):
+        table, bases = np.array([1, parts, *line]), np.array([at(base) for base in bases])
+        for part in range(parts):
+            function(part, at(table), at(bases))
     widths = [1, one, one * MACHINE.vectors - 1, *(one * n + 3 for n in range(2 * MACHINE.vectors + 1))]
     for rows in range(1, 2 * MACHINE.rows + 2):
         left, right = draw.permutation(rows + 3)[:rows], draw.permutation(rows + 3)[:rows]
@@ -40,8 +43,9 @@ for dtype in (np.float32, np.float64):
                 a, d, b, start = whole(rows + 3, depth), whole(rows + 3, wide), whole(columns, depth), whole(wide)
                 packed = np.zeros(3 + wide * depth, dtype)
                 for transposed, matrix in ((True, b), (False, np.ascontiguousarray(b.T))):
-                    table = np.array([at(matrix), depth, columns, 3, depth, wide, 0, 0, transposed])
-                    pack(at(packed), at(table), 1)
+                    packed[:] = 0
+                    line = 1, 0, 0, 3, depth, columns, depth, wide, 0, 0, transposed
+                    share(pack, line, 1 + rows % 3, packed, matrix)
                     for mode, begun in ((tile.ADD, 7), (tile.FRESH, 0), (tile.START, start)):
                         c = np.full((rows + 3, wide + 2), 7, dtype)
                         behind = at(packed) + 3 * size
@@ -55,8 +59,8 @@ for dtype in (np.float32, np.float64):
                 assert (c == a[left].T @ d[right] + 7).all(), (dtype, rows, columns, depth)
                 found, to = whole(2, 5 + depth * wide), np.full((columns, depth), 7, dtype)
                 for adding in (1, 0):
-                    table = np.array([at(to), 5, wide, depth, columns, depth, adding])
-                    collect(at(found), found.shape[1], 2, at(table), 1)
+                    line = 0, 5, 1, 0, found.shape[1], 2, wide, depth, columns, depth, adding
+                    share(collect, line, 1 + rows % 3, found, to)
                     expected = found[:, 5:].sum(0).reshape(depth, wide)[:, :columns].T + 7 * adding
                     assert (to == expected).all(), (columns, depth, adding)
             total = np.full(wide, 7, dtype)
