@@ -178,12 +178,11 @@ def blank_gradients(shape: Shape, tensors: tuple[Tensor, ...]) -> list[Tensor | 
     """Tensors for the gradients of the parameter tensors, zero unless all will be filled; None where the loop meets no
     part of one."""
     pairs = zip(tensors, tables(shape).groups, strict=True)
-    return [None if whole is None else _blank(tensor, whole) for tensor, whole in pairs]
+    return [borrow_like(tensor) if whole else _partly(tensor, whole) for tensor, whole in pairs]
 
 
-def _blank(like: Tensor, filled: bool) -> Tensor:
-    blank = borrow_like(like)
-    return blank if filled else blank.zero_()
+def _partly(like: Tensor, met: bool | None) -> Tensor | None:
+    return None if met is None else borrow_like(like).zero_()
 
 
 def _through_once(

@@ -5,7 +5,7 @@ Whatever is unlike that, or may be, takes the usual way, which looks at everythi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -36,12 +36,13 @@ def run(kind: str, layer: nn.RNNBase, data: Any) -> tuple[Tensor, ...] | None:
         return None
     known = layer._parameters
     weights = {name: weight for name in _NAMES if (weight := known.get(f"{name}_l0")) is not None}
-    if any(type(weight) is not nn.Parameter for weight in weights.values()):
+    shapes = _shapes(weights.values(), data.dtype)
+    if shapes is None:
         return None
     flow = data.transpose(0, 1) if layer.batch_first else data
     wanted = (layer.input_size, layer.hidden_size, layer.proj_size, layer.bias)
-    way = (_trains(data, weights), torch.get_num_threads())
-    loops = _loops(kind, wanted, tuple(weights), tuple(map(_like, weights.values())), _like(flow), way)
+    way = (_trains(data, weights.values()), torch.get_num_threads())
+    loops = _loops(kind, wanted, tuple(weights), shapes, _like(flow), way)
     if loops is None:
         return None
     from remanence.compiler import short
@@ -63,11 +64,12 @@ def run_cell(
     """
     if type(data) is not Tensor or data.ndim != 3 or _watched():
         return None
-    if any(type(weight) is not nn.Parameter for weight in weights.values()):
-        return None
-    flow, way = data.transpose(0, 1), (_trains(data, weights), torch.get_num_threads())
     tensors = [weights[parameter.name] for parameter in cell.step.parameters]
-    loops = _cell_loops(cell, features, tuple(map(_like, tensors)), _like(flow), way, trace)
+    shapes = _shapes(tensors, data.dtype)
+    if shapes is None:
+        return None
+    flow, way = data.transpose(0, 1), (_trains(data, tensors), torch.get_num_threads())
+    loops = _cell_loops(cell, features, shapes, _like(flow), way, trace)
     if loops is None:
         return None
     from remanence.compiler import short
@@ -78,8 +80,19 @@ def run_cell(
     return Run(output, dict(zip(cell.state, finals, strict=True)), {name: seen[name] for name in trace})
 
 
-def _trains(data: Tensor, weights: Mapping[str, Tensor]) -> bool:
-    return torch.is_grad_enabled() and (data.requires_grad or any(w.requires_grad for w in weights.values()))
+def _trains(data: Tensor, weights: Iterable[Tensor]) -> bool:
+    return torch.is_grad_enabled() and (data.requires_grad or any(weight.requires_grad for weight in weights))
+
+
+def _shapes(weights: Iterable[Tensor], dtype: torch.dtype) -> tuple[torch.Size, ...] | None:
+    """The sizes of parameters of this dtype on the CPU, whose numbers lie in order; None of others."""
+    found = []
+    for weight in weights:
+        plain = type(weight) is nn.Parameter and weight.dtype is dtype and weight.is_cpu and weight.is_contiguous()
+        if not plain:
+            return None
+        found.append(weight.shape)
+    return tuple(found)
 
 
 _Like = tuple[torch.Size, tuple[int, ...], torch.dtype, torch.device]
@@ -107,39 +120,43 @@ def _loops(
     kind: str,
     wanted: tuple[int, int, int, bool],
     names: tuple[str, ...],
-    weights: tuple[_Like, ...],
+    weights: tuple[torch.Size, ...],
     flow: _Like,
     way: tuple[bool, int],
 ) -> Any:
-    """The loops of calls of these shapes (`way`: whether with gradients, threads); None where the usual way does."""
+    """The loops of calls of these sizes (`way`: whether with gradients, threads); None where the usual way does."""
     features, units, proj, biased = wanted
     rows, out = {"LSTM": 4, "LSTMP": 4, "GRU": 3}.get(kind, 1) * units, proj or units
     expected = {"weight_ih": (rows, features), "weight_hh": (rows, out)}
     expected |= {"bias_ih": (rows,), "bias_hh": (rows,)} if biased else {}
     expected |= {"weight_hr": (out, units)} if proj else {}
-    if set(names) != set(expected) or [shape for shape, *_ in weights] != [expected[name] for name in names]:
+    if set(names) != set(expected) or list(weights) != [expected[name] for name in names]:
         return None
     blank = {name: torch.empty(expected[name], dtype=flow[2]) for name in names}
-    return _found(CELL_OF[kind], stacked(kind, blank), features, (*weights, *map(_like, blank.values())), flow, way[0])
+    return _found(CELL_OF[kind], stacked(kind, blank), features, flow, way[0])
 
 
 @lru_cache(maxsize=64)
 def _cell_loops(
-    cell: Cell, features: int, weights: tuple[_Like, ...], flow: _Like, way: tuple[bool, int], trace: tuple[str, ...]
+    cell: Cell,
+    features: int,
+    weights: tuple[torch.Size, ...],
+    flow: _Like,
+    way: tuple[bool, int],
+    trace: tuple[str, ...],
 ) -> Any:
     """The same for a cell whose parameters are tensors of their own."""
     stacks = {
-        (parameter.name,): torch.empty(like[0], dtype=flow[2])
-        for parameter, like in zip(cell.step.parameters, weights, strict=True)
+        (parameter.name,): torch.empty(shape, dtype=flow[2])
+        for parameter, shape in zip(cell.step.parameters, weights, strict=True)
     }
-    return _found(cell, stacks, features, weights, flow, way[0], trace)
+    return _found(cell, stacks, features, flow, way[0], trace)
 
 
 def _found(
     cell: Cell,
     stacks: Mapping[tuple[str, ...], Tensor],
     features: int,
-    weights: tuple[_Like, ...],
     flow: _Like,
     train: bool,
     trace: tuple[str, ...] = (),
@@ -148,8 +165,6 @@ def _found(
     if shape[2] != features or (strides[2] != 1 and features > 1) or device.type != "cpu" or 0 in shape:
         return None
     blank = torch.empty_strided(shape, strides, dtype=dtype)
-    if any(like != _like(torch.empty(like[0], dtype=dtype)) for like in weights):
-        return None
     first = next(iter(stacks.values()), None)
     if fused.choose(cell, first, blank.transpose(0, 1), trace)[0] != "cpu-fused":
         return None

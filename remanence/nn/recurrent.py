@@ -193,7 +193,9 @@ class Recurrent(nn.Module):
             return None
         if self.training and (self.masked.masks or options.variational_input_dropout):
             return None
-        done = quick.run_cell(cell, self.get_submodule("layer0_forward")(), inputs, self.input_size, quantities)
+        done = quick.run_cell(
+            cell, cast(CellWeights, self._modules["layer0_forward"])(), inputs, self.input_size, quantities
+        )
         if done is None:
             return None
         check_finite(f"Recurrent({self.cell.name}) weight", self, done.state[cell.output])
