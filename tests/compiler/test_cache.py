@@ -37,7 +37,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _bits() -> str:
     """Run the script in this process, as if no kernel had been asked for before."""
-    found = (kernel.tiles, kernel.shared_by_all, program._perform, fused._failure, fused._built, quick._loops, quick._cell_loops)
+    found = (
+        kernel.tiles,
+        kernel.shared_by_all,
+        program._perform,
+        fused._failure,
+        fused._built,
+        quick._loops,
+        quick._cell_loops,
+    )
     forget = (kernel._BUILT.clear, *(known.cache_clear for known in found))
     for each in forget:
         each()

@@ -24,7 +24,8 @@ LAYERS = {
 }
 # What torch says of its own layer.
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported")
-SHAPES = [(1, 63, 1, 5), (3, 7, 4, 33), (5, 63, 17, 64)]
+SHAPES = [(1, 63, 1, 5), (3, 7, 4, 33), (5, 63, 17, 64), (2, 9, 33, 130)]
+"""Batch, time, features, units; the weights of the last are packed and their gradients collected by all threads."""
 
 
 def _watch(monkeypatch: pytest.MonkeyPatch, name: str) -> list[bool]:
