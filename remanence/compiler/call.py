@@ -347,7 +347,7 @@ def new_shape(kernel: Kernel, groups: Groups, sizes: tuple[Any, ...], dtype: tor
     return Shape(kernel, groups, time, batch, true, dtype, threads, backwards)
 
 
-_known_shape = lru_cache(maxsize=256)(new_shape)
+_known_shape = lru_cache(maxsize=512)(new_shape)
 
 
 def shape_of(

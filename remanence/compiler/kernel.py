@@ -223,7 +223,7 @@ def tiles(dtype: str) -> Tiles:
 @lru_cache(maxsize=1)
 def shared_by_all() -> dict[str, int]:
     """Addresses of what kernels of all dtypes share (see `shared.FOR_ALL`)."""
-    return functions_of(FOR_ALL, "calls", ("launch", "perform"))
+    return functions_of(FOR_ALL, "calls", ("launch", "perform", "deal", "enter", "leave"))
 
 
 _BUILT: dict[tuple[Any, ...], Kernel] = {}

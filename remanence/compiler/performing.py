@@ -1,13 +1,16 @@
-"""The lines of a `program`, run."""
+"""The lines of a `program`, run; and what it calls for sequences of unequal length, besides kernels.
+
+The last take four pointers: `lengths` are those of the sequences, `sizes` integers that do not change.
+"""
 
 from __future__ import annotations
 
 from numba import njit
 
-from remanence.compiler.linking import call, pointed, words
+from remanence.compiler.linking import call, pointed, shifted, words
 from remanence.compiler.program import COPY, LINE, PUT, ZERO
 
-__all__ = ["perform"]
+__all__ = ["deal", "enter", "leave", "perform"]
 
 _LINE = len(LINE)
 
@@ -24,14 +27,73 @@ def perform(lines, count, bases):
             pointed(bases, to)[0] = second
         elif what == ZERO:
             filled = words(to)
-            for word in range(lines[at + 7]):
+            for word in range(lines[at + 9]):
                 filled[word] = 0
         elif what == COPY:
-            size, rows, there, here = lines[at + 7], lines[at + 8], lines[at + 9], lines[at + 10]
-            into, source = words(to), words(second)
-            for row in range(rows):
-                for word in range(size):
-                    into[row * there + word] = source[row * here + word]
+            _copy(words(to), words(second), shifted(lines, at + 9))
         else:
             third = bases[lines[at + 5]] + lines[at + 6]
-            call(lines[at + 7], (to, second, third, lines[at + 8]))
+            fourth = bases[lines[at + 7]] + lines[at + 8]
+            call(lines[at + 9], (to, second, third, fourth))
+
+
+@njit(inline="always")
+def _copy(to, source, sizes):
+    size, rows, there, here = sizes[0], sizes[1], sizes[2], sizes[3]
+    for row in range(rows):
+        for word in range(size):
+            to[row * there + word] = source[row * here + word]
+
+
+@njit(inline="always")
+def deal(to, lengths, sizes, room):
+    """Deal rows to threads as `Rows.deal` does; `to`: where bounds, counts, order and entries go (see `rows`);
+    sizes: (batch, time, threads, whether read from the end); room: for time + 1 integers."""
+    batch, time, parts, backwards = sizes[0], sizes[1], sizes[2], sizes[3]
+    counts, order = parts + 1, parts + 1 + time * parts
+    entry = order + batch
+    to[0] = 0
+    for part in range(parts):
+        to[part + 1] = to[part] + (batch - part + parts - 1) // parts
+    # How many are as long, then how many are longer, which is the place of the next one among the longest first.
+    for length in range(time + 1):
+        room[length] = 0
+    for row in range(batch):
+        room[lengths[row]] += 1
+        to[entry + row] = lengths[row] if backwards else 0
+    longer = 0
+    for length in range(time, -1, -1):
+        alike = room[length]
+        room[length] = longer
+        longer += alike
+    for step in range(time):
+        for part in range(parts):
+            # Of length `step` or less are all behind the longer ones.
+            to[counts + step * parts + part] = (room[step] - part + parts - 1) // parts
+    for row in range(batch):
+        place = room[lengths[row]]
+        room[lengths[row]] += 1
+        to[order + to[place % parts] + place // parts] = row
+
+
+@njit(inline="always")
+def enter(to, source, lengths, sizes):
+    """Put states where sequences that are read from their end begin: entry `lengths[row]` of a row; sizes: (batch,
+    words of an entry's row, those that count, whether there is a source; else zeros)."""
+    batch, size, true, given = sizes[0], sizes[1], sizes[2], sizes[3]
+    for row in range(batch):
+        first = (lengths[row] * batch + row) * size
+        for word in range(size):
+            to[first + word] = source[row * true + word] if given and word < true else 0
+
+
+@njit(inline="always")
+def leave(to, source, lengths, sizes):
+    """Take each sequence's state behind its last step; sizes: (batch, words of an entry's row, those that count,
+    whether two entries are taken by turns)."""
+    batch, size, true, turns = sizes[0], sizes[1], sizes[2], sizes[3]
+    for row in range(batch):
+        entry = lengths[row] & 1 if turns else lengths[row]
+        first = (entry * batch + row) * size
+        for word in range(true):
+            to[row * true + word] = source[first + word]

@@ -5,7 +5,7 @@ Behind a loop that filled the processor's caches each line of Python takes ten t
 foreign call is a dozen of them.
 
     ZERO   fill with zeros                PUT    write an address, or a number
-    COPY   rows of numbers                CALL   a function of (integer, integer, integer, integer)
+    COPY   rows of numbers                CALL   a function of four places
 
 A place is a base, which is a place in the call's list of addresses, and so many bytes behind it.
 """
@@ -25,9 +25,13 @@ from remanence.compiler.kernel import shared_by_all
 __all__ = ["CALL", "COPY", "FIRST", "LINE", "NOWHERE", "PUT", "WORD", "ZERO", "Place", "Program"]
 
 ZERO, COPY, PUT, CALL = range(4)
-LINE = ("what", "to", "to_behind", "base", "behind", "third", "third_behind", "a", "b", "c", "d")
-"""A line: what to do, three places, and four integers: of ZERO the words; of COPY the words of a row, the rows, and the
-words from one row to the next there and here; of CALL the function and its last argument."""
+LINE = (
+    "what",
+    *("to", "to_behind", "second", "second_behind", "third", "third_behind", "fourth", "fourth_behind"),
+    *"abcd",
+)
+"""A line: what to do, four places, and four integers: of ZERO the words; of COPY the words of a row, the rows, and the
+words from one row to the next there and here; of CALL the function."""
 WORD = 4
 """Bytes of what is counted in."""
 
@@ -69,26 +73,35 @@ class Program:
     def zero(self, to: Place, size: int) -> None:
         """Fill so many bytes."""
         if size:
-            self._lines.append((ZERO, *to, 0, 0, 0, 0, size // WORD, 0, 0, 0))
+            self._line(ZERO, to, numbers=(size // WORD,))
 
     def copy(self, to: Place, source: Place, size: int, rows: int = 1, strides: tuple[int, int] = (0, 0)) -> None:
         """Copy rows of so many bytes; strides: bytes from one row to the next there and here."""
-        self._lines.append((COPY, *to, *source, 0, 0, size // WORD, rows, *(stride // WORD for stride in strides)))
+        self._line(COPY, to, source, numbers=(size // WORD, rows, *(stride // WORD for stride in strides)))
 
     def put(self, to: Place, value: Place) -> None:
         """Write an address: a number where the base is one, or `NOWHERE`."""
-        self._lines.append((PUT, *to, *value, 0, 0, 0, 0, 0, 0))
+        self._line(PUT, to, value)
+
+    def call(self, function: int, *places: Place) -> None:
+        """Call a C function of up to four addresses, or numbers."""
+        self._line(CALL, *places, numbers=(function,))
 
     def launch(self, function: int, parts: int, numbers: Place, arrays: Place = (_BASES, 0)) -> None:
         """Run all parts of a kernel; arrays: by default the call's own list of addresses."""
         if parts == 1:
-            self._lines.append((CALL, NOWHERE, 0, *numbers, *arrays, function, 0, 0, 0))
+            self.call(function, (NOWHERE, 0), numbers, arrays)
             return
         given, (parallel, launcher, *questions) = self.space(6), threads.entrances()
         values = [(NOWHERE, function), numbers, arrays, *((NOWHERE, n) for n in (parts, *questions))]
         for place, value in enumerate(values):
             self.put((given[0], given[1] + 8 * place), value)
-        self._lines.append((CALL, NOWHERE, launcher, *given, NOWHERE, parts, parallel, 0, 0, 0))
+        self.call(parallel, (NOWHERE, launcher), given, (NOWHERE, parts))
+
+    def _line(self, what: int, *places: Place, numbers: tuple[int, ...] = ()) -> None:
+        line = [what, *(number for place in places for number in place)]
+        line += [0] * (len(LINE) - 4 - len(line))
+        self._lines.append((*line, *numbers, *[0] * (4 - len(numbers))))
 
     def ready(self) -> Program:
         """No line is added any more."""

@@ -3,26 +3,30 @@
 A call makes the tensors that it returns, and runs a program (see `program`), which was written at the first call.
 
 Its addresses are `WORK`, which nobody reads behind the loop; `KEPT`, which a backward loop reads; `OUT`, the states
-that are the output; `IN`, the input; then those of other tensors.
+that are the output; `IN`, the input; `LENGTHS`, those of the sequences, where they differ; then those of other tensors.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from remanence.compiler.arena import borrow, scratch
 from remanence.compiler.call import Shape
+from remanence.compiler.emit_cpu import whole_numbers
 from remanence.compiler.ir import SCALAR
-from remanence.compiler.program import FIRST, NOWHERE, Place, Program
+from remanence.compiler.kernel import shared_by_all
+from remanence.compiler.program import FIRST, NOWHERE, WORD, Place, Program
 from remanence.compiler.rows import HEAD
 from remanence.compiler.work import kept
 
-__all__ = ["IN", "KEPT", "OUT", "WORK", "Ready", "able", "apart", "loop"]
+__all__ = ["KEPT", "LENGTHS", "OUT", "WORK", "Ready", "able", "apart", "loop"]
 
-WORK, KEPT, OUT, IN = range(FIRST, FIRST + 4)
+WORK, KEPT, OUT, IN, LENGTHS = range(FIRST, FIRST + 5)
 
 
 def able(shape: Shape) -> bool:
@@ -35,18 +39,19 @@ def able(shape: Shape) -> bool:
 
 
 def loop(
-    program: Program, shape: Shape, homes: dict[str, tuple[int, int]], first: int, strides: dict[str, Place]
+    program: Program, ready: Ready, homes: dict[str, tuple[int, int]], first: int, strides: dict[str, Place]
 ) -> None:
     """Write lines that pack the weights and run a kernel: the backward one if there is a gradient to arrive.
 
     Args:
         program: to write to; its room is behind the work.
-        shape: of all calls.
+        ready: for what calls.
         homes: array → (base, elements behind it); what is not named is not read.
         first: base of the first parameter tensor.
         strides: of `rows.HEAD`, where they come from.
     """
-    backward, wide = "e" in homes, shape.dtype.itemsize
+    shape, backward = ready.shape, "e" in homes
+    wide = shape.dtype.itemsize
     packing, template = shape.packing[backward], shape.numbers[backward]
     if packing.filled < packing.size:
         program.zero((WORK, 0), packing.size * wide)
@@ -55,6 +60,11 @@ def loop(
     # The lists behind the integers are written by the kernel.
     numbers, told = program.space(len(template)), shape.told(backward)
     program.copy(numbers, program.held(template[:told].copy()), told * template.itemsize)
+    if ready.uneven:
+        sizes = np.array([shape.batch, shape.time, shape.rows.parts, shape.backwards], np.int64)
+        dealt = numbers[0], numbers[1] + len(whole_numbers(shape.kernel.step)) * template.itemsize
+        room = program.space(shape.time + 1)
+        program.call(shared_by_all()["deal"], dealt, (LENGTHS, 0), program.held(sizes), room)
     for name, value in strides.items():
         program.put((numbers[0], numbers[1] + HEAD.index(name) * template.itemsize), value)
     names = shape.arrays[backward]
@@ -72,11 +82,12 @@ class Ready:
     Args:
         shape: of which `able` holds.
         strides: of the input, in time and batch.
+        uneven: whether sequences differ in length; then nothing is traced.
     """
 
-    def __init__(self, shape: Shape, strides: tuple[int, int]) -> None:
+    def __init__(self, shape: Shape, strides: tuple[int, int], uneven: bool = False) -> None:
         step, layout, wide = shape.kernel.step, shape.kernel.forward, shape.dtype.itemsize
-        self.shape, self._strides, work = shape, strides, shape.whole_scratch
+        self.shape, self.uneven, self._strides, work = shape, uneven, strides, shape.whole_scratch
         self.kept = kept(shape)
         self.homes = {name: (WORK, begin) for name, (begin, _) in work.places.items()}
         self.homes |= {name: (KEPT, begin) for name, (begin, _) in self.kept.places.items() if name != "v"}
@@ -95,25 +106,42 @@ class Ready:
         self._true = shape.true[step.sizes[step.output]]
         self._finals = [(shape.batch, shape.true[step.sizes[name]]) for name in step.state]
         self._traced = [self._seen(name) for name in shape.kernel.kept]
-        self._programs = {started: self._written(started) for started in (False, True)}
+        self._programs: dict[bool, Program] = {}
 
     def _written(self, started: bool) -> Program:
         """The program: addresses as above, of final states, of states to start from, of parameters."""
         shape, wide, count = self.shape, self.shape.dtype.itemsize, len(self._entries)
         program = Program(WORK, shape.whole_scratch.size * wide)
-        finals = IN + 1
+        finals = LENGTHS + 1
         starts = finals + count
+        turns = [name in shape.kernel.forward.passing for name in shape.kernel.step.state]
+        if self.uneven:
+            # Steps that a short sequence never takes must show zeros.
+            program.zero((OUT, 0), math.prod(self._states) * wide)
         for place, (base, row, true, first, _) in enumerate(self._entries):
+            source = (starts + place, 0) if started else (NOWHERE, 0)
+            if self.uneven and shape.backwards and not turns[place]:
+                sizes = np.array([shape.batch, row // WORD, true // WORD, started], np.int64)
+                begin = first - shape.time * shape.batch * row
+                program.call(shared_by_all()["enter"], (base, begin), source, (LENGTHS, 0), program.held(sizes))
+                continue
             program.zero((base, first), shape.batch * row)
             if started:
-                program.copy((base, first), (starts + place, 0), true, shape.batch, (row, true))
+                program.copy((base, first), source, true, shape.batch, (row, true))
         strides = {name: (NOWHERE, stride) for name, stride in zip(("x_time", "x_row"), self._strides, strict=True)}
-        loop(program, shape, self.homes, starts + count * started, strides)
+        loop(program, self, self.homes, starts + count * started, strides)
         if "v" in self.kept.places:
             # Rows of lanes that backward reads, when the rest of the work is used for something else.
             (there, size), (_, here) = self.kept.places["v"], self.homes["v"]
             program.copy((KEPT, there * wide), (WORK, here * wide), size * wide)
         for place, (base, row, true, _, last) in enumerate(self._entries):
+            if self.uneven and (turns[place] or not shape.backwards):
+                sizes = np.array([shape.batch, row // WORD, true // WORD, turns[place]], np.int64)
+                begin = last - (shape.time & 1 if turns[place] else shape.time) * shape.batch * row
+                program.call(
+                    shared_by_all()["leave"], (finals + place, 0), (base, begin), (LENGTHS, 0), program.held(sizes)
+                )
+                continue
             program.copy((finals + place, 0), (base, last), true, shape.batch, (true, row))
         return program.ready()
 
@@ -134,7 +162,7 @@ class Ready:
         return base, sizes, (shape.batch * row, row, 1), begin
 
     def run(
-        self, tensors: tuple[Tensor, ...], flow: Tensor, starts: Sequence[Tensor] = ()
+        self, tensors: tuple[Tensor, ...], flow: Tensor, starts: Sequence[Tensor] = (), lengths: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor], list[Tensor], tuple[Tensor | None, Tensor]]:
         """Read a batch.
 
@@ -142,18 +170,21 @@ class Ready:
             tensors: the parameters.
             flow: `[time, batch, feature]`.
             starts: states before the first step, `[batch, size]`; none: zeros.
+            lengths: int64 `[batch]`, in order, of an uneven batch.
 
         Returns:
             Output `[time, batch, size]`; final states `[batch, size]`; the quantities that the kernel keeps,
             `[time, batch, size]`; the memory of `KEPT` (None: none) and `OUT`.
         """
-        dtype, program = flow.dtype, self._programs[bool(starts)]
+        dtype, program = flow.dtype, self._programs.get(bool(starts))
+        if program is None:
+            program = self._programs[bool(starts)] = self._written(bool(starts))
         work, holder = scratch(program.room)
         out = borrow(self._states, dtype)
         left = borrow((self.kept.size,), dtype) if self.kept.size else None
         finals = [torch.empty(sizes, dtype=dtype) for sizes in self._finals]
         begun = [value.contiguous() for value in starts]
-        addresses = [work, 0 if left is None else left.data_ptr(), out.data_ptr(), flow.data_ptr()]
+        addresses = [0 if tensor is None else tensor.data_ptr() for tensor in (left, out, flow, lengths)]
         addresses += [tensor.data_ptr() for tensor in (*finals, *begun, *tensors)]
         shown = out[:-1] if self.shape.backwards else out[1:]
         if self._true != self._states[2]:
@@ -162,8 +193,11 @@ class Ready:
         traces = [
             apart(torch.as_strided(held[base], sizes, strides, begin)) for base, sizes, strides, begin in self._traced
         ]
-        program.run(addresses)
+        program.run([work, *addresses])
         del holder
+        if lengths is not None and begun and self.shape.backwards:
+            # The entry beyond the end holds what the sequence starts from.
+            shown = shown.masked_fill((torch.arange(self.shape.time)[:, None] >= lengths)[..., None], 0)
         return shown, finals, traces, (left, out)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -11,12 +12,12 @@ from remanence.compiler.arena import borrow, scratch
 from remanence.compiler.gradients import blank_gradients, home_of_gradient, tables
 from remanence.compiler.memory import arriving
 from remanence.compiler.program import Program
-from remanence.compiler.ready import IN, KEPT, WORK, Ready, loop
+from remanence.compiler.ready import KEPT, LENGTHS, WORK, Ready, loop
 from remanence.compiler.work import backward_work
 
 __all__ = ["Back"]
 
-_COMING, _GOING, _NUMBERS = range(IN + 1, IN + 4)
+_COMING, _GOING, _NUMBERS = range(LENGTHS + 1, LENGTHS + 4)
 """Bases besides those of `ready`: the gradient of the output, that of the input, and the first of `_STRIDES`."""
 _STRIDES = ("x_time", "x_row", "e_time", "e_row", "want_x")
 
@@ -25,7 +26,7 @@ class Back:
     """A backward loop, ready for what a forward loop left."""
 
     def __init__(self, ready: Ready) -> None:
-        shape = self._shape = ready.shape
+        self._ready, shape = ready, ready.shape
         self._work = backward_work(shape, shape.rows)
         self._homes = {name: home for name, home in ready.homes.items() if home[0] != WORK}
         self._homes |= {name: (KEPT, begin) for name, (begin, _) in ready.kept.places.items()}
@@ -44,13 +45,16 @@ class Back:
             come: which final states have a gradient.
             wanted: of which first states it is wanted.
         """
-        shape, wide, places = self._shape, self._shape.dtype.itemsize, self._work.places
+        shape, places = self._ready.shape, self._work.places
+        wide = shape.dtype.itemsize
         program = Program(WORK, self._work.size * wide)
         finals = _NUMBERS + len(_STRIDES)
         starts = finals + sum(come)
         tensors = starts + sum(wanted)
         blank = places["a"][0]
         program.zero((WORK, blank * wide), (self._work.size - blank) * wide)
+        if self._ready.uneven:
+            program.zero((_GOING, 0), math.prod(self._going) * wide)
         step = shape.kernel.step
         states = [tuple(n * wide for n in (places[f"y_{s}"][0], shape.row(s), self._sizes[s])) for s in step.state]
         for place, (at, row, true) in enumerate(state for state, is_it in zip(states, come, strict=True) if is_it):
@@ -58,7 +62,7 @@ class Back:
                 to = (WORK, at + entry * shape.batch * row)
                 program.copy(to, (finals + place, 0), true, shape.batch, (row, true))
         strides = {name: (_NUMBERS + place, 0) for place, name in enumerate(_STRIDES)}
-        loop(program, shape, self._homes, tensors, strides)
+        loop(program, self._ready, self._homes, tensors, strides)
         for place, (at, row, true) in enumerate(state for state, want in zip(states, wanted, strict=False) if want):
             program.copy((starts + place, 0), (WORK, at), true, shape.batch, (true, row))
         sizes = {"a": shape.width("v"), "z": shape.gradient_size}
@@ -73,6 +77,7 @@ class Back:
         read: tuple[Tensor, tuple[Tensor, ...]],
         gradients: Sequence[Tensor | None],
         wanted: Sequence[bool],
+        lengths: Tensor | None = None,
     ) -> list[Tensor | None]:
         """Gradients of the input, the parameters and the states.
 
@@ -81,8 +86,10 @@ class Back:
             read: the input, the parameters.
             gradients: of the output and the final states; None where nothing reads them.
             wanted: of the input, the parameters, and the states, or of none of these.
+            lengths: as `Ready.run` read them.
         """
-        (flow, tensors), shape, dtype = read, self._shape, self._shape.dtype
+        (flow, tensors), shape = read, self._ready.shape
+        dtype = shape.dtype
         kinds = tuple(g is not None for g in gradients[1:]), tuple(wanted[1 + len(tensors) :])
         program = self._programs.get(kinds)
         if program is None:
@@ -94,8 +101,8 @@ class Back:
         sizes = zip(self._sizes.values(), kinds[1], strict=False)
         starts = [torch.empty(shape.batch, size, dtype=dtype) if want else None for size, want in sizes]
         left, out = kept
-        addresses = [work, 0 if left is None else left.data_ptr(), out.data_ptr(), flow.data_ptr(), coming.data_ptr()]
-        addresses += [going.data_ptr(), *flow.stride()[:2], *coming.stride()[:2], int(wanted[0])]
+        addresses = [0 if tensor is None else tensor.data_ptr() for tensor in (left, out, flow, lengths, coming, going)]
+        addresses += [*flow.stride()[:2], *coming.stride()[:2], int(wanted[0])]
         begun = [start for start in starts if start is not None]
         filled = [tensor if one is None else one for tensor, one in zip(tensors, found, strict=True)]
         addresses += [tensor.data_ptr() for tensor in (*finals, *begun, *tensors, *filled)]
@@ -103,6 +110,6 @@ class Back:
         if wanted[0] and self._x is not None:
             first, size = self._x
             outside = going if size == self._going[2] else going[:, :, first : first + size]
-        program.run(addresses)
+        program.run([work, *addresses])
         del holder
         return [outside, *(g if want else None for g, want in zip(found, wanted[1:], strict=False)), *starts]

@@ -7,6 +7,7 @@ parameters alone. When a second derivative is asked for, or one through a trace,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -129,13 +130,17 @@ def run(
     Numerics: within 2e-5 (float32) or 1e-10 (float64) of the eager reference, relative to the largest value.
     """
     step, reading = kernel.step, reading or Reading()
+    if kernel.backward is not None and reading.lengths is not None:
+        # They may be changed before the backward pass reads them.
+        reading = replace(reading, lengths=reading.lengths.clone())
     call, inputs, rest = prepare(kernel, parameters, inputs, state, reading)
-    loops = None if call.lengths is not None or step.given else short.ready(call.shape, inputs.stride()[:2])
+    lengths = call.lengths
+    loops = None if step.given else short.ready(call.shape, inputs.stride()[:2], lengths is not None)
     seen = reading.trace
     if loops is not None:
         seen = kernel.kept
         tensors = len(call.shape.groups)
-        done = short.run(loops, inputs, rest[:tensors], rest[tensors:])
+        done = short.run(loops, inputs, rest[:tensors], rest[tensors:], lengths)
     elif kernel.backward is None:
         done = forward(call, inputs, tuple(rest))[0]
     else:

@@ -59,7 +59,7 @@ from remanence.compiler import performing
 from remanence.compiler.compiling import compiled
 from remanence.compiler.linking import answer, call
 
-NUMBERS = types.CPointer(types.int64)
+NUMBERS, WORDS = types.CPointer(types.int64), types.CPointer(types.int32)
 
 
 @compiled(NUMBERS)
@@ -74,6 +74,21 @@ def launch(given):
 @compiled(NUMBERS, types.int64, NUMBERS)
 def perform(lines, count, bases):
     performing.perform(lines, count, bases)
+
+
+@compiled(NUMBERS, NUMBERS, NUMBERS, NUMBERS)
+def deal(to, lengths, sizes, room):
+    performing.deal(to, lengths, sizes, room)
+
+
+@compiled(WORDS, WORDS, NUMBERS, NUMBERS)
+def enter(to, source, lengths, sizes):
+    performing.enter(to, source, lengths, sizes)
+
+
+@compiled(WORDS, WORDS, NUMBERS, NUMBERS)
+def leave(to, source, lengths, sizes):
+    performing.leave(to, source, lengths, sizes)
 '''
 """Source of the launcher and of what runs programs. The launcher is given the kernel's three, the number of parts, and
 OpenMP's two questions."""

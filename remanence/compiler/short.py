@@ -1,4 +1,5 @@
-"""The short way of a layer: a whole batch, of which the output, the final states and perhaps traces are asked.
+"""The short way of a layer: a batch, of which the output, the final states and, of sequences of equal length, perhaps
+traces are asked.
 
 It is what nearly every call is. The two loops are those of `run_cpu`; what surrounds them was found before.
 """
@@ -21,21 +22,26 @@ from remanence.compiler.ready_back import Back
 __all__ = ["ready", "run"]
 
 
-@lru_cache(maxsize=256)
-def ready(shape: Shape, strides: tuple[int, int]) -> tuple[Ready, Back | None] | None:
-    """The loops of calls of one shape, whose input has these strides in time and batch; None where they need more."""
-    if not able(shape):
+@lru_cache(maxsize=512)
+def ready(shape: Shape, strides: tuple[int, int], uneven: bool = False) -> tuple[Ready, Back | None] | None:
+    """The loops of calls of one shape, whose input has these strides in time and batch, and whose sequences are equally
+    long unless they are uneven; None where they need more."""
+    if not able(shape) or (uneven and shape.kernel.kept):
         return None
     if shape.kernel.backward is None:
-        return Ready(shape, strides), None
+        return Ready(shape, strides, uneven), None
     if tables(shape).made:
         return None
-    forward = Ready(shape, strides)
+    forward = Ready(shape, strides, uneven)
     return forward, Back(forward)
 
 
 def run(
-    loops: tuple[Ready, Back | None], flow: Tensor, tensors: Sequence[Tensor], starts: Sequence[Tensor] = ()
+    loops: tuple[Ready, Back | None],
+    flow: Tensor,
+    tensors: Sequence[Tensor],
+    starts: Sequence[Tensor] = (),
+    lengths: Tensor | None = None,
 ) -> tuple[Tensor, ...]:
     """Read a batch.
 
@@ -44,26 +50,33 @@ def run(
         flow: `[time, batch, feature]`.
         tensors: the parameters, contiguous.
         starts: states before the first step, `[batch, size]`; none: zeros.
+        lengths: int64 `[batch]` on the CPU, for loops of an uneven batch.
 
     Returns:
         Output `[time, batch, size]`, final states `[batch, size]`, what the kernel keeps to be looked at
         `[time, batch, size]`.
     """
+    if lengths is not None:
+        # As in `run_cpu.run`.
+        lengths = lengths.contiguous() if loops[1] is None else lengths.clone(memory_format=torch.contiguous_format)
     # Without a backward pass autograd has nothing to know, and asking it takes longer than a short sequence.
     if loops[1] is None:
-        output, finals, traces, _ = loops[0].run(tuple(tensors), flow, starts)
+        output, finals, traces, _ = loops[0].run(tuple(tensors), flow, starts, lengths)
         return output, *finals, *traces
-    return _apply(loops, len(tensors), *map(_alive, (flow, *tensors, *starts)))
+    return _apply((loops, lengths), len(tensors), *map(_alive, (flow, *tensors, *starts)))
 
 
 class _Short(torch.autograd.Function):
     """input, parameters, states → output, final states, traces."""
 
     @staticmethod
-    def forward(ctx: Any, loops: tuple[Ready, Back], count: int, flow: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        output, finals, traces, ctx.kept = loops[0].run(rest[:count], flow, rest[count:])
+    def forward(
+        ctx: Any, call: tuple[Any, Tensor | None], count: int, flow: Tensor, *rest: Tensor
+    ) -> tuple[Tensor, ...]:
+        ctx.loops, ctx.lengths = call
+        ctx.count = count
+        output, finals, traces, ctx.kept = ctx.loops[0].run(rest[:count], flow, rest[count:], ctx.lengths)
         ctx.set_materialize_grads(False)
-        ctx.loops, ctx.count = loops, count
         # The output and traces lie in memory that backward reads: saved too, so that changing them is an error.
         ctx.save_for_backward(flow, *rest, output, *traces)
         return output, *finals, *traces
@@ -76,8 +89,8 @@ class _Short(torch.autograd.Function):
         states = 1 + len(ctx.loops[0].shape.kernel.step.state)
         traced = any(gradient is not None for gradient in gradients[states:])
         if traced or torch.is_grad_enabled() or any(many_at_once(g) for g in gradients if g is not None):
-            return None, None, *_again(ctx.loops[0].shape, flow, tensors, starts, gradients, wanted)
-        return None, None, *ctx.loops[1].run(ctx.kept, (flow, tensors), gradients[:states], wanted)
+            return None, None, *_again(ctx, flow, tensors, starts, gradients, wanted)
+        return None, None, *ctx.loops[1].run(ctx.kept, (flow, tensors), gradients[:states], wanted, ctx.lengths)
 
 
 _alive: Any = torch._C._functorch.unwrap_if_dead  # pyright: ignore[reportAttributeAccessIssue] (as in `gradients`)
@@ -86,7 +99,7 @@ _apply: Any = super(torch.autograd.Function, _Short).apply  # pyright: ignore[re
 
 
 def _again(
-    shape: Shape,
+    ctx: Any,
     flow: Tensor,
     tensors: tuple[Tensor, ...],
     starts: Sequence[Tensor],
@@ -94,9 +107,10 @@ def _again(
     wanted: tuple[bool, ...],
 ) -> list[Tensor | None]:
     """Gradients that can be differentiated again, or come through traces: by the equations, step by step."""
+    shape: Shape = ctx.loops[0].shape
     step = shape.kernel.step
     sizes = [shape.true[step.sizes[name]] for name in step.state]
     states = starts or [flow.new_zeros(shape.batch, size) for size in sizes]
-    call = Call(shape, Reading(backwards=shape.backwards, trace=shape.kernel.kept), shape.rows)
+    call = Call(shape, Reading(ctx.lengths, shape.backwards, trace=shape.kernel.kept), shape.rows)
     asked = wanted if starts else (*wanted, *[False] * len(states))
     return eager_gradients(call, (flow, *tensors, *states), gradients, asked)[: len(wanted)]

@@ -1,4 +1,4 @@
-"""The short way of a layer: a whole batch from zeros through one layer in one direction.
+"""The short way of a layer: a batch from zeros through one layer in one direction.
 
 Whatever is unlike that, or may be, takes the usual way, which looks at everything and explains what it finds.
 """
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from remanence.cells import Cell
 from remanence.compiler.emit_torch import Run
+from remanence.compiler.reading import Reading
 from remanence.errors import ShapeError
 from remanence.nn import fused
 from remanence.nn.stacks import CELL_OF, stacked
@@ -50,31 +51,30 @@ def run(kind: str, layer: nn.RNNBase, data: Any) -> tuple[Tensor, ...] | None:
     return short.run(loops, flow, tuple(stacked(kind, weights).values()))
 
 
-def run_cell(
-    cell: Cell, weights: Mapping[str, Tensor], data: Tensor, features: int, trace: tuple[str, ...]
-) -> Run | None:
-    """The same of any cell, with traces.
+def run_cell(cell: Cell, weights: Mapping[str, Tensor], flow: Tensor, features: int, reading: Reading) -> Run | None:
+    """The same of any cell, in either direction, with lengths or traces.
 
     Args:
         cell: as it runs.
         weights: by the names of its parameters.
-        data: `[batch, time, feature]`.
+        flow: `[time, batch, feature]`.
         features: what the layer reads at each step.
-        trace: quantities that are asked for.
+        reading: lengths, direction, quantities that are asked for.
     """
-    if type(data) is not Tensor or data.ndim != 3 or _watched():
+    if type(flow) is not Tensor or flow.ndim != 3 or _watched():
         return None
     tensors = [weights[parameter.name] for parameter in cell.step.parameters]
-    shapes = _shapes(tensors, data.dtype)
+    shapes = _shapes(tensors, flow.dtype)
     if shapes is None:
         return None
-    flow, way = data.transpose(0, 1), (_trains(data, tensors), torch.get_num_threads())
-    loops = _cell_loops(cell, features, shapes, _like(flow), way, trace)
+    trace, lengths = reading.trace, reading.lengths
+    how = _trains(flow, tensors), torch.get_num_threads(), reading.backwards, lengths is not None
+    loops = _cell_loops(cell, features, shapes, _like(flow), how, trace)
     if loops is None:
         return None
     from remanence.compiler import short
 
-    output, *rest = short.run(loops, flow, tensors)
+    output, *rest = short.run(loops, flow, tensors, lengths=lengths)
     finals, traces = rest[: len(cell.state)], rest[len(cell.state) :]
     seen = dict(zip(loops[0].shape.kernel.kept, traces, strict=True))
     return Run(output, dict(zip(cell.state, finals, strict=True)), {name: seen[name] for name in trace})
@@ -133,24 +133,24 @@ def _loops(
     if set(names) != set(expected) or list(weights) != [expected[name] for name in names]:
         return None
     blank = {name: torch.empty(expected[name], dtype=flow[2]) for name in names}
-    return _found(CELL_OF[kind], stacked(kind, blank), features, flow, way[0])
+    return _found(CELL_OF[kind], stacked(kind, blank), features, flow, (way[0], False, False))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _cell_loops(
     cell: Cell,
     features: int,
     weights: tuple[torch.Size, ...],
     flow: _Like,
-    way: tuple[bool, int],
+    way: tuple[bool, int, bool, bool],
     trace: tuple[str, ...],
 ) -> Any:
-    """The same for a cell whose parameters are tensors of their own."""
+    """The same for a cell whose parameters are tensors of their own (`way`: also whether backwards, and uneven)."""
     stacks = {
         (parameter.name,): torch.empty(shape, dtype=flow[2])
         for parameter, shape in zip(cell.step.parameters, weights, strict=True)
     }
-    return _found(cell, stacks, features, flow, way[0], trace)
+    return _found(cell, stacks, features, flow, (way[0], *way[2:]), trace)
 
 
 def _found(
@@ -158,10 +158,10 @@ def _found(
     stacks: Mapping[tuple[str, ...], Tensor],
     features: int,
     flow: _Like,
-    train: bool,
+    way: tuple[bool, bool, bool],
     trace: tuple[str, ...] = (),
 ) -> Any:
-    shape, strides, dtype, device = flow
+    (train, backwards, uneven), (shape, strides, dtype, device) = way, flow
     if shape[2] != features or (strides[2] != 1 and features > 1) or device.type != "cpu" or 0 in shape:
         return None
     blank = torch.empty_strided(shape, strides, dtype=dtype)
@@ -178,7 +178,7 @@ def _found(
     except ShapeError:
         # The usual way says what is wrong.
         return None
-    known = shape_of(kernel, groups, ((shape[0], shape[1]), features, tensors), dtype)
+    known = shape_of(kernel, groups, ((shape[0], shape[1]), features, tensors), dtype, backwards)
     if not set(cell.step.sizes.values()) <= known.true.keys():
         return None
-    return short.ready(known, (strides[0], strides[1]))
+    return short.ready(known, (strides[0], strides[1]), uneven)

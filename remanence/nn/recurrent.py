@@ -51,6 +51,9 @@ class RecurrentOutput(NamedTuple):
     trace: dict[str, Tensor]
 
 
+_WHOLE = Reading()
+
+
 class Recurrent(nn.Module):
     """A recurrent layer made of a cell's equations.
 
@@ -166,7 +169,8 @@ class Recurrent(nn.Module):
         axes = {n: {"batch": batch, "time": time, size: sizes[size]} for n, size in self.cell.step.given.items()}
         check_named(f"{what} given", outside, axes, data)
         if state is None:
-            state = self._own_start(data)
+            # The compiled way begins with zeros by itself.
+            state = self._own_start(data) if resets is not None or self.options.learn_start else {}
         else:
             axes = {"layers * directions": len(self.directions) * self.layers, "batch": batch}
             known = {name: {**axes, "hidden": size} for name, size in self._widest().items()}
@@ -193,9 +197,10 @@ class Recurrent(nn.Module):
             return None
         if self.training and (self.masked.masks or options.variational_input_dropout):
             return None
-        done = quick.run_cell(
-            cell, cast(CellWeights, self._modules["layer0_forward"])(), inputs, self.input_size, quantities
-        )
+        weights = cast(CellWeights, self._modules["layer0_forward"])()
+        reading = Reading(trace=quantities) if quantities else _WHOLE
+        flow = inputs.transpose(0, 1) if inputs.ndim == 3 else inputs
+        done = quick.run_cell(cell, weights, flow, self.input_size, reading)
         if done is None:
             return None
         check_finite(f"Recurrent({self.cell.name}) weight", self, done.state[cell.output])
@@ -321,7 +326,14 @@ class Recurrent(nn.Module):
         chunk = self.options.checkpoint if torch.is_grad_enabled() and not read.quantities else None
         if twin.transformed() or torch.compiler.is_compiling() or (chunk and len(flow) <= chunk):
             chunk = None
-        backwards = name.endswith("reverse")
+        backwards, initial = name.endswith("reverse"), read.initial
+        if not initial:
+            if path == "cpu-fused" and not given and not chunk:
+                reading = Reading(read.lengths, backwards, trace=read.quantities)
+                done = quick.run_cell(cell, weights, flow, read.sizes["input"], reading)
+                if done is not None:
+                    return done
+            initial = {n: flow.new_zeros(flow.shape[1], read.sizes[self.cell.step.sizes[n]]) for n in self.cell.state}
         # A compiled loop reads from either end; what reads from one end alone is given the sequence turned.
         back = reversal(read.lengths, flow) if backwards and (chunk or path != "cpu-fused") else None
         if back is not None:
@@ -338,9 +350,9 @@ class Recurrent(nn.Module):
             return emit_torch.run(plan, weights, flow, state, lengths=lengths, trace=read.quantities, given=given)
 
         if chunk:
-            done = run_in_chunks(loop, chunk, flow, (weights, read.initial, given), read.lengths)
+            done = run_in_chunks(loop, chunk, flow, (weights, initial, given), read.lengths)
         else:
-            done = loop(flow, weights, read.initial, read.lengths, given)
+            done = loop(flow, weights, initial, read.lengths, given)
         if back is None:
             return done
         turned = {name: turn(values, back) for name, values in done.trace.items()}

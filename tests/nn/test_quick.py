@@ -13,6 +13,7 @@ from remanence.compiler import short
 from remanence.errors import ShapeError
 from remanence.nn import quick
 from remanence.nn.recurrent import Recurrent, RecurrentOptions
+from remanence.sequences import Sequences
 
 LAYERS = {
     "LSTM": (nn.LSTM, torch.nn.LSTM, {}),
@@ -226,7 +227,56 @@ def test_traces_of_the_short_way_are_those_of_the_usual_one(
     for one, expected in zip(ours, found(), strict=True):
         torch.testing.assert_close(one, expected, rtol=2e-5, atol=2e-6)
     quick._cell_loops.cache_clear()
-    assert cells_taken == [True, False]
+    assert cells_taken[0] and not any(cells_taken[1:])
+
+
+@pytest.mark.parametrize("name", sorted(name for name, cell in CELLS.items() if not cell.step.given))
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize("trains", [True, False])
+def test_uneven_sequences_take_the_short_way_as_well(
+    name: str, started: bool, trains: bool, cells_taken: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    layer = Recurrent(name, 3, 17, bidirectional=True, options=RecurrentOptions(path="cpu-fused"))
+    lengths = torch.tensor([4, 9, 0, 9, 1, 7])
+    data = torch.randn(6, 9, 3, requires_grad=trains)
+    start = {name: value.detach() for name, value in layer(data).state.items()} if started else None
+    cells_taken.clear()
+
+    def found() -> list[torch.Tensor | None]:
+        layer.zero_grad()
+        data.grad = None
+        given = {name: value.clone().requires_grad_(trains) for name, value in (start or {}).items()}
+        known = lengths.clone()
+        with torch.set_grad_enabled(trains):
+            done = layer(Sequences(data, known), given or None)
+        # What was read is what counts.
+        known.fill_(2)
+        if trains:
+            (done.output.sin().sum() + sum((value**3).sum() for value in done.state.values())).backward()
+        assert not done.output[2].any() and not done.output[0, 4:].any()
+        learnt = [data, *given.values(), *layer.parameters()]
+        return [done.output, *done.state.values(), *(tensor.grad for tensor in learnt)]
+
+    asked: list[bool] = []
+    usual = short.ready
+    monkeypatch.setattr(short, "ready", lambda *known: (asked.append(known[2]), usual(*known))[1])
+    quick._cell_loops.cache_clear()
+    ours = found()
+    assert asked == [True, True] and cells_taken == ([] if started else [True, True])
+    monkeypatch.setattr(short, "ready", lambda *_: None)
+    quick._cell_loops.cache_clear()
+    for one, expected in zip(ours, found(), strict=True):
+        torch.testing.assert_close(one, expected, rtol=2e-5, atol=2e-6)
+    quick._cell_loops.cache_clear()
+
+
+def test_second_derivatives_of_uneven_sequences(cells_taken: list[bool]) -> None:
+    torch.manual_seed(0)
+    layer = Recurrent("gru", 3, 4, bidirectional=True, options=RecurrentOptions(path="cpu-fused")).double()
+    lengths, data = torch.tensor([3, 5, 0]), torch.randn(3, 5, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: layer(Sequences(x, lengths)).output, (data,))
+    assert cells_taken and all(cells_taken)
 
 
 SUMS = {
