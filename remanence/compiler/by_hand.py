@@ -21,6 +21,7 @@ from math import inf
 
 from numba.core import types
 
+from remanence.compiler import chaining
 from remanence.compiler.compiling import compiled
 from remanence.compiler.pointwise import absolute, tanh
 from remanence.compiler.vector import add_at, lane_sum, load, splat, store, where_positive

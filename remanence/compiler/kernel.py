@@ -143,6 +143,7 @@ class Kernel:
 
 
 _RUN_TIME = (
+    "chaining",
     "compiling",
     "filling",
     "linking",

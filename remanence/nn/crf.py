@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from remanence.nn import fused
+
 __all__ = ["FORBIDDEN", "Chain", "Lattice", "lattice_of", "log_likelihood", "log_partition", "path_score", "viterbi"]
 
 FORBIDDEN = -1e4
@@ -104,10 +106,13 @@ def path_score(lattice: Lattice, labels: Tensor, mask: Tensor) -> Tensor:
 def log_partition(lattice: Lattice, mask: Tensor) -> Tensor:
     """Log of the sum over all label sequences `[batch]`; 0 for a sequence without a step.
 
-    Few labels over many steps are summed in pairs of neighbours, then pairs of pairs; others step by step.
+    By a kernel where one can run; else few labels over many steps are summed in pairs of neighbours, then pairs of
+    pairs, others step by step.
     """
     if lattice.emissions.shape[1] == 0:
         return lattice.emissions.new_zeros(len(mask))
+    if (found := fused.log_partition(lattice, mask)) is not None:
+        return found
     few = lattice.emissions.shape[2] <= _FEW and lattice.emissions.shape[1] > _MANY
     total = torch.logsumexp(_by_pairs(lattice, mask) + lattice.end, dim=1) if few else _by_steps(lattice, mask)
     return torch.where(mask.any(1), total, 0.0)

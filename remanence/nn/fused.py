@@ -176,6 +176,16 @@ def sum_and_highest(data: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     return total, torch.where(inside, data, -torch.inf).max(1).values
 
 
+def log_partition(parts: tuple[Tensor, Tensor, Tensor, Tensor], mask: Tensor) -> Tensor | None:
+    """The sum over all label sequences of a chain by a kernel; None where none can run. Arguments as
+    `chain.log_partition`."""
+    if not _runs("chain", parts[0], parts[3]):
+        return None
+    from remanence.compiler import chain
+
+    return chain.log_partition(parts, mask)
+
+
 def _runs(name: str, *tensors: Tensor) -> bool:
     """Whether the kernels that a module of the compiler has by hand can run on these, the second a batch of steps."""
     first, steps = tensors[:2]

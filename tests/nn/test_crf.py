@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from remanence.data.schemes import allowed
-from remanence.nn import crf
+from remanence.nn import crf, fused
 from remanence.nn.crf import (
     FORBIDDEN,
     Chain,
@@ -46,11 +46,18 @@ def _every_path(lattice: Lattice, row: int, steps: list[int]) -> dict[tuple[int,
     return found
 
 
+@pytest.fixture(params=["kernel", "written out"])
+def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "written out":
+        monkeypatch.setattr(fused, "log_partition", lambda *_: None)
+
+
 MASKS = ("1", "0", "11", "01", "111", "011", "110", "000", "01110", "11111")
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3])
 @pytest.mark.parametrize("pattern", MASKS)
+@pytest.mark.usefixtures("ways")
 def test_chain_matches_every_path(pattern: str, classes: int) -> None:
     time = len(pattern)
     lattice = _lattice(3, time, classes, seed=time)
@@ -69,6 +76,7 @@ def test_chain_matches_every_path(pattern: str, classes: int) -> None:
         assert not best[~mask[row]].any()
 
 
+@pytest.mark.usefixtures("ways")
 def test_gradients_are_those_of_finite_differences() -> None:
     lattice = _lattice(2, 4, 3)
     labels, mask = torch.tensor([[0, 2, 1, 1], [2, 2, 0, 0]]), torch.tensor([[True] * 4, [False, True, True, False]])
@@ -76,6 +84,7 @@ def test_gradients_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda *parts: log_likelihood(Lattice(*parts), labels, mask), parts)
 
 
+@pytest.mark.usefixtures("ways")
 def test_far_apart_scores_stay_finite() -> None:
     lattice = Lattice.read(lattice_of(torch.tensor([[[900.0, -900.0], [-900.0, 900.0]]])), 2)
     mask = torch.ones(1, 2, dtype=torch.bool)
@@ -99,6 +108,7 @@ def test_decoding_never_breaks_the_scheme(scheme: str) -> None:
         assert not path or (begin[path[0]] and end[path[-1]])
 
 
+@pytest.mark.usefixtures("ways")
 def test_label_sequence_that_breaks_the_scheme_has_a_large_and_finite_loss() -> None:
     chain = Chain(*allowed(["O", "B-x", "I-x"], "BIO"))
     packed = chain(torch.zeros(1, 2, 3))
@@ -126,6 +136,7 @@ def test_pairs_and_steps_give_the_same_sum_and_gradients(
     mask[0], mask[1] = False, True
     weights = torch.randn(5, generator=generator, dtype=torch.float64)
     found = []
+    monkeypatch.setattr(fused, "log_partition", lambda *_: None)
     for few in (classes, 0):
         monkeypatch.setattr(crf, "_FEW", few)
         monkeypatch.setattr(crf, "_MANY", 0)
@@ -135,6 +146,7 @@ def test_pairs_and_steps_give_the_same_sum_and_gradients(
     torch.testing.assert_close(found[0], found[1])
 
 
+@pytest.mark.usefixtures("ways")
 def test_long_sequences_of_few_labels_match_in_float32() -> None:
     lattice = Lattice(*(10 * part.float() for part in _lattice(3, 500, 4)))
     mask = torch.arange(500) < torch.tensor([[500], [123], [1]])
@@ -143,6 +155,7 @@ def test_long_sequences_of_few_labels_match_in_float32() -> None:
     torch.testing.assert_close(log_partition(lattice, mask).double(), expected, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.usefixtures("ways")
 def test_gradients_beside_forbidden_transitions_match_in_float32() -> None:
     labels = ["O", *(f"{letter}-{kind}" for kind in "xyz" for letter in "BI")]
     chain = Chain(*allowed(labels, "BIO"))
@@ -155,3 +168,35 @@ def test_gradients_beside_forbidden_transitions_match_in_float32() -> None:
         found.append(packed.grad.double())
     assert len(labels) > crf._FEW
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("classes", [1, 4, 15, 16, 17, 35])
+@pytest.mark.parametrize(("dtype", "near"), [(torch.float32, 2e-5), (torch.float64, 1e-11)])
+def test_kernel_equals_the_equations_step_by_step(dtype: torch.dtype, near: float, classes: int, threads: int) -> None:
+    """Whatever the sizes, and wherever the parts lie."""
+    before, generator = torch.get_num_threads(), torch.Generator().manual_seed(classes)
+    shared, wide = (
+        2 * torch.randn(classes, classes, generator=generator, dtype=dtype),
+        torch.randn(7, 9, 2 * classes, generator=generator, dtype=dtype),
+    )
+    if classes > 1:
+        shared[0, -1] = FORBIDDEN
+    rows = torch.randn(2, classes, 7, generator=generator, dtype=dtype)
+    mask = torch.rand(7, 9, generator=generator) < 0.7
+    mask[0], mask[1] = False, True
+    weights = torch.randn(7, generator=generator, dtype=dtype)
+    found = []
+    for way in (fused.log_partition, lambda lattice, mask: crf._by_steps(lattice, mask)):
+        own = [tensor.clone().requires_grad_() for tensor in (shared, rows, wide)]
+        lattice = Lattice(own[0].expand(7, -1, -1), own[1][0].T, own[1][1].T, own[2][..., classes:])
+        torch.set_num_threads(threads)
+        try:
+            total = way(lattice, mask)
+            assert total is not None
+            total = torch.where(mask.any(1), total, 0.0)
+            found.append([total, *torch.autograd.grad((total * weights).sum(), own)])
+        finally:
+            torch.set_num_threads(before)
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=near, atol=near)

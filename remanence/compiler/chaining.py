@@ -1,0 +1,196 @@
+"""The kernels of `chain`: a sequence of a linear chain by one thread, its transitions in the cache.
+
+Rows of classes are padded to whole registers, with scores so low that nothing comes of them. `numbers` and `arrays`
+are those of `chain.call`.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from numba import njit
+
+from remanence.compiler.linking import shifted
+from remanence.compiler.pointwise import exp, log
+from remanence.compiler.vector import add_at, at_least, at_most, lane_sum, load, splat, store, where_positive
+
+__all__ = ["backward", "forward"]
+
+LEAST, TINY, LARGEST = -1e30, 1.2e-38, 80.0
+"""A score without a chance; the least sum that has a logarithm; the largest exponent that float32 has a number for."""
+HEAD = 11
+"""Integers before the places of sequences among their steps."""
+ROWS = 5
+"""Rows that a thread has for itself, besides two squares."""
+
+
+@njit(inline="always")
+def _padded(into, source, at, classes, row):
+    for c in range(classes):
+        into[c] = source[at + c]
+    for c in range(classes, row):
+        into[c] = LEAST
+
+
+@njit(inline="always")
+def _copied(to, source, count):
+    for c in range(count):
+        to[c] = source[c]
+
+
+@njit(inline="always")
+def _peak(of, row, spare, one):
+    """The highest of a row of scores; `spare`: room for a register."""
+    best = load(of, 0)
+    for k in range(one, row, one):
+        value = load(of, k)
+        best = where_positive(value - best, value, best)
+    store(spare, 0, best)
+    peak = spare[0]
+    for c in range(1, one):
+        peak = max(peak, spare[c])
+    return peak
+
+
+@njit(inline="always")
+def _exponentials(to, of, below, row, one):
+    """`to = exp(of - below)`."""
+    for k in range(0, row, one):
+        store(to, k, exp(load(of, k) - below))
+
+
+@njit(inline="always")
+def _ways(ways, transitions, at, stride, shape, one):
+    """Exponentials of the transitions, without their highest, which is returned."""
+    classes, row = shape
+    peak = -inf
+    for b in range(classes):
+        _padded(shifted(ways, b * row), transitions, at + b * stride, classes, row)
+        for c in range(classes):
+            peak = max(peak, transitions[at + b * stride + c])
+    highest = splat(ways, peak)
+    for k in range(0, classes * row, one):
+        store(ways, k, exp(load(ways, k) - highest))
+    return highest
+
+
+@njit(inline="always")
+def _read(part, numbers, arrays):
+    """Sizes and the thread's own rows: (classes, row, time), (ways, pairs, rows)."""
+    classes, row, time = numbers[2], numbers[3], numbers[4]
+    ways = shifted(arrays[4], part * (2 * classes + ROWS) * row)
+    pairs = shifted(ways, classes * row)
+    return (classes, row, time), (ways, pairs, shifted(pairs, classes * row))
+
+
+@njit(inline="always")
+def forward(part, numbers, arrays, one):
+    """Log of the sum over all label sequences, and of those that end in each label after each step."""
+    (classes, row, time), (ways, _, rows) = _read(part, numbers, arrays)
+    parts, batch = numbers[0], numbers[1]
+    transitions, start, end, emissions, total = arrays[0], arrays[1], arrays[2], arrays[3], arrays[5]
+    score, other, spare, ends = rows, shifted(rows, row), shifted(rows, 2 * row), shifted(rows, 3 * row)
+    begins = shifted(numbers, HEAD)
+    for r in range(part * batch // parts, (part + 1) * batch // parts):
+        count, steps = begins[r + 1] - begins[r], shifted(begins, batch + 1 + begins[r])
+        states, read = shifted(arrays[6], r * time * row), shifted(emissions, r * numbers[9])
+        total[r] = 0
+        if count == 0:
+            continue
+        highest = _ways(ways, transitions, r * numbers[5], numbers[6], (classes, row), one)
+        _padded(ends, end, r * numbers[8], classes, row)
+        _padded(states, read, steps[0] * numbers[10], classes, row)
+        for c in range(classes):
+            states[c] += start[r * numbers[7] + c]
+        for i in range(1, count):
+            before, after = shifted(states, (i - 1) * row), shifted(states, i * row)
+            whole = splat(ways, _peak(before, row, spare, one))
+            _exponentials(score, before, whole, row, one)
+            _padded(other, read, steps[i] * numbers[10], classes, row)
+            for k in range(0, row, one):
+                # Four sums, for each waits for its last term.
+                first, second = splat(ways, 0.0), splat(ways, 0.0)
+                third, fourth = splat(ways, 0.0), splat(ways, 0.0)
+                for b in range(0, classes - 3, 4):
+                    first = first + splat(ways, score[b]) * load(ways, b * row + k)
+                    second = second + splat(ways, score[b + 1]) * load(ways, (b + 1) * row + k)
+                    third = third + splat(ways, score[b + 2]) * load(ways, (b + 2) * row + k)
+                    fourth = fourth + splat(ways, score[b + 3]) * load(ways, (b + 3) * row + k)
+                for b in range(classes // 4 * 4, classes):
+                    first = first + splat(ways, score[b]) * load(ways, b * row + k)
+                inner = at_least((first + second) + (third + fourth), TINY)
+                store(after, k, log(inner) + (whole + highest) + load(other, k))
+        last = shifted(states, (count - 1) * row)
+        for k in range(0, row, one):
+            store(score, k, load(last, k) + load(ends, k))
+        whole, sums = splat(ways, _peak(score, row, spare, one)), splat(ways, 0.0)
+        for k in range(0, row, one):
+            sums = sums + exp(load(score, k) - whole)
+        store(spare, 0, log(splat(ways, lane_sum(sums))) + whole)
+        total[r] = spare[0]
+
+
+@njit(inline="always")
+def backward(part, numbers, arrays, one):
+    """Gradients: how likely each label and each pair of neighbours is, times a weight of the sequence."""
+    (classes, row, time), (ways, pairs, rows) = _read(part, numbers, arrays)
+    parts, batch = numbers[0], numbers[1]
+    transitions, end, emissions, total, weight = arrays[0], arrays[2], arrays[3], arrays[5], arrays[7]
+    score, other, spare, later = rows, shifted(rows, row), shifted(rows, 2 * row), shifted(rows, 3 * row)
+    begins = shifted(numbers, HEAD)
+    for r in range(part * batch // parts, (part + 1) * batch // parts):
+        count, steps = begins[r + 1] - begins[r], shifted(begins, batch + 1 + begins[r])
+        states, read = shifted(arrays[6], r * time * row), shifted(emissions, r * numbers[9])
+        of_transitions, of_start = shifted(arrays[8], r * classes * classes), shifted(arrays[9], r * classes)
+        of_end, of_emissions = shifted(arrays[10], r * classes), shifted(arrays[11], r * time * classes)
+        for k in range(time * classes):
+            of_emissions[k] = 0
+        if count == 0:
+            for c in range(classes):
+                of_start[c] = 0
+                of_end[c] = 0
+            for k in range(classes * classes):
+                of_transitions[k] = 0
+            continue
+        highest = _ways(ways, transitions, r * numbers[5], numbers[6], (classes, row), one)
+        whole, scale = splat(ways, total[r]), splat(ways, weight[r])
+        for k in range(0, classes * row, one):
+            store(pairs, k, splat(ways, 0.0))
+        _padded(later, end, r * numbers[8], classes, row)
+        for i in range(count - 1, -1, -1):
+            here, before = shifted(states, i * row), shifted(states, (i - 1) * row)
+            for k in range(0, row, one):
+                store(score, k, exp(load(here, k) + load(later, k) - whole) * scale)
+            _copied(shifted(of_emissions, steps[i] * classes), score, classes)
+            if i == count - 1:
+                _copied(of_end, score, classes)
+            if i == 0:
+                _copied(of_start, score, classes)
+                continue
+            _padded(other, read, steps[i] * numbers[10], classes, row)
+            for k in range(0, row, one):
+                store(other, k, load(other, k) + load(later, k))
+            top = splat(ways, _peak(before, row, spare, one))
+            _exponentials(score, before, top, row, one)
+            for k in range(0, row, one):
+                # A label before it that is less likely than float32 can tell counts as impossible in the sum as well.
+                right = exp(at_most(load(other, k) + (top + highest - whole), LARGEST))
+                for b in range(classes):
+                    add_at(pairs, b * row + k, splat(ways, score[b]) * right)
+            top = splat(ways, _peak(other, row, spare, one))
+            _exponentials(other, other, top, row, one)
+            _padded(later, other, 0, 0, row)
+            for b in range(classes):
+                sums = splat(ways, 0.0)
+                for k in range(0, row, one):
+                    sums = sums + load(ways, b * row + k) * load(other, k)
+                later[b] = lane_sum(sums)
+            for k in range(0, row, one):
+                store(later, k, log(at_least(load(later, k), TINY)) + (top + highest))
+            for c in range(classes, row):
+                later[c] = LEAST
+        for b in range(classes):
+            mine = shifted(pairs, b * row)
+            for k in range(0, row, one):
+                store(mine, k, load(mine, k) * load(ways, b * row + k) * scale)
+            _copied(shifted(of_transitions, b * classes), mine, classes)
