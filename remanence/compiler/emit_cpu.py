@@ -34,7 +34,8 @@ from numba.core import types
 
 from remanence.compiler.compiling import compiled
 from remanence.compiler.linking import call, shifted
-from remanence.compiler.pointwise import absolute, exp, log, maximum, minimum, relu, sigmoid, softplus, sqrt, tanh
+from remanence.compiler.pointwise import absolute, exp, fine_sigmoid, log, maximum, minimum, relu, sigmoid, softplus
+from remanence.compiler.pointwise import sqrt, tanh
 from remanence.compiler.tile import ADD, FRESH, START
 from remanence.compiler.vector import add_at, claim, fetch, lane_sum, lanes_below, load, splat, store, where_positive
 
@@ -56,6 +57,7 @@ class _Rows:
         self.lines: list[str] = []
         self.scalars: set[int] = set()
         self.inverses: set[int] = set()
+        self.fine = _divided(forward)
         self.masked = {
             s for i in (*self.loop.instructions, *self.loop.after) if isinstance(i, Back) for s in i.operands
         }
@@ -273,9 +275,21 @@ class _Rows:
             return f"-{operands[0]}"
         if op == "share":
             return f"{operands[0]} / n_{self.loop.sizes[instruction.out]}"
+        if op == "sigmoid" and instruction.out in self.fine:
+            return f"fine_sigmoid({operands[0]})"
         if op == "where":
             return f"where_positive({', '.join(operands)})"
         return f"{_FUNCTIONS.get(op, op)}({', '.join(operands)})"
+
+
+def _divided(forward: Layout) -> set[int]:
+    """What a step divides by, divides, or takes the logarithm of, and what that is made of: a small value counts there
+    as much as a large one, so it has to be as exact."""
+    found: set[int] = set()
+    for instruction in reversed(forward.loop.instructions):
+        if isinstance(instruction, Compute) and (instruction.op in ("div", "log") or instruction.out in found):
+            found.update(instruction.operands)
+    return found
 
 
 def sizes_of(step: Step) -> tuple[str, ...]:

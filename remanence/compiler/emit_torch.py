@@ -33,7 +33,7 @@ def _extreme(pick: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor | flo
     def compute(a: Tensor | float, b: Tensor | float) -> Tensor:
         like = a if isinstance(a, Tensor) else b
         assert isinstance(like, Tensor)
-        return pick(torch.as_tensor(a).to(like), torch.as_tensor(b).to(like))
+        return pick(_tensor(a, None).to(like), _tensor(b, None).to(like))
 
     return compute
 
@@ -247,7 +247,8 @@ def _early(value: Tensor | float, shape: tuple[int, int], like: Tensor, step: St
 
 
 def _tensor(value: Tensor | float, like: Tensor | None) -> Tensor:
-    tensor = value if isinstance(value, Tensor) else torch.tensor(value)
+    # A number is as exact as the equations have it, whatever torch's default is.
+    tensor = value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
     # A state that an equation gives as a parameter alone has no batch axis yet.
     return tensor if like is None or tensor.shape == like.shape else tensor.to(like).expand_as(like)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,8 +17,17 @@ from remanence.compiler.call import Call, Shape
 from remanence.compiler.ir import SCALAR
 from remanence.compiler.memory import backward_memory, once
 from remanence.compiler.tables import table_of
+from remanence.errors import ShapeError
 
-__all__ = ["blank_gradients", "eager_gradients", "fused_gradients", "home_of_gradient", "many_at_once", "tables"]
+__all__ = [
+    "as_read",
+    "blank_gradients",
+    "eager_gradients",
+    "fused_gradients",
+    "home_of_gradient",
+    "many_at_once",
+    "tables",
+]
 
 
 def fused_gradients(
@@ -172,6 +181,36 @@ def _parameter_gradients(
             into = found[index] = torch.zeros_like(tensors[index])
         into.chunk(len(shape.groups[index]))[part].add_(gradient)
     return [gradient if want else None for gradient, want in zip(found, wanted, strict=True)]
+
+
+def as_read(saved: Sequence[Tensor], sizes: Sequence[torch.Size], dtype: torch.dtype) -> tuple[Tensor, ...]:
+    """What a backward pass reads again, its last axis in order, parameters as a whole.
+
+    Saved tensors are the parameters themselves: `.data` and `module.half()` change them, and nobody else notices.
+
+    Args:
+        saved: input, what is given, parameters, states.
+        sizes: as they were read.
+        dtype: of all.
+
+    Raises:
+        ShapeError: one of them is of other sizes or another dtype now.
+    """
+    flow, *rest = saved
+    alike = [tensor.shape for tensor in saved] == list(sizes) and flow.dtype is dtype and flow.stride(-1) == 1
+    if alike and not [one for one in rest if one.dtype is not dtype or not one.is_contiguous()]:
+        return tuple(saved)
+    for tensor, size in zip(saved, sizes, strict=True):
+        if tensor.shape != size or tensor.dtype is not dtype:
+            raise ShapeError(
+                "a tensor that backward reads",
+                axis="sizes, dtype",
+                expected=f"{list(size)}, {dtype}",
+                came=f"{list(tensor.shape)}, {tensor.dtype}",
+                remedy="it was changed behind the forward pass (.data, .half(), .double()): run that again",
+            )
+    flow = flow if flow.stride(-1) == 1 or flow.shape[-1] == 1 else flow.contiguous()
+    return flow, *(tensor.contiguous() for tensor in rest)
 
 
 def blank_gradients(shape: Shape, tensors: tuple[Tensor, ...]) -> list[Tensor | None]:

@@ -220,6 +220,7 @@ def arriving(shape: Shape, gradient: Tensor | None) -> Tensor:
     width = shape.row(shape.kernel.step.output)
     if gradient is None:
         return torch.zeros(1, 1, width, dtype=shape.dtype).expand(shape.time, shape.batch, width)
+    gradient = gradient.resolve_neg()
     if gradient.shape[-1] == width and gradient.stride(2) == 1:
         return gradient
     return _widened(gradient, width).contiguous()

@@ -2,9 +2,9 @@
 
 Numerics of float32: `tanh` is a rational polynomial of degrees 13 and 6 (the one of Eigen's `ptanh`), absolute error
 below 4e-7, and `sigmoid` the same of half its argument; `exp` is a polynomial on [-ln 2 / 2, ln 2 / 2] and a power of
-two, `log` and `softplus` the series of the inverse hyperbolic tangent, all three within 3e-7 of the value. float64
-calls the C library for each lane. A NaN stays a NaN: clamping is by comparison, never by an instruction that prefers
-the other operand.
+two, `fine_sigmoid` is made of it, `log` and `softplus` are the series of the inverse hyperbolic tangent, all four
+within 3e-7 of the value. float64 calls the C library for each lane. A NaN stays a NaN: clamping is by comparison, never
+by an instruction that prefers the other operand.
 """
 
 from __future__ import annotations
@@ -25,12 +25,17 @@ from remanence.compiler.vector import (
     intrinsic,
     reciprocal,
     scale_by,
+    scale_once,
     where_positive,
     zero_like,
 )
 
-__all__ = ["absolute", "exp", "log", "maximum", "minimum", "relu", "sigmoid", "softplus", "sqrt", "tanh"]
+__all__ = [
+    "absolute", "exp", "fine_sigmoid", "log", "maximum", "minimum", "relu", "sigmoid", "softplus", "sqrt", "tanh",
+]  # fmt: skip
 
+_STEEP = 87.0
+"""Beyond this a sigmoid is 1, or next to nothing: 2e-38."""
 _CLAMP = 7.90531110763549805
 _ODD = (
     -2.76076847742355e-16,
@@ -100,6 +105,7 @@ _sqrt, _fabs = _llvm("sqrt"), _llvm("fabs")
 # Stubs: their meaning inside a kernel is given by the overloads below.
 def tanh(value: Any) -> Any: ...
 def sigmoid(value: Any) -> Any: ...
+def fine_sigmoid(value: Any) -> Any: ...
 def relu(value: Any) -> Any: ...
 def exp(value: Any) -> Any: ...
 def log(value: Any) -> Any: ...
@@ -131,15 +137,9 @@ def _single_tanh(value):
     return x * p * q
 
 
-def _single_sigmoid(value):
-    x = at_least(at_most(value, 2 * _CLAMP), -2 * _CLAMP)
-    p, q = _quotient(x * x, _HALF_ODD, _HALF_EVEN)
-    return x * p * q + 0.5
-
-
 @register_jitable
-def _single_exp(value):
-    x = at_least(at_most(value, 89.0), -104.0)
+def _exp_in_parts(x):
+    """exp(x) = fraction · 2^power, the fraction near 1, the power rounded by `_ROUND`."""
     power = x * _LOG2_E + _ROUND
     n = power - _ROUND
     r = n * -_LN2_HIGH + x
@@ -148,7 +148,24 @@ def _single_exp(value):
     p = p * r + _EXP[2]
     p = p * r + _EXP[3]
     p = p * r + _EXP[4]
-    return scale_by(p * (r * r) + r + 1.0, power)
+    return p * (r * r) + r + 1.0, power
+
+
+@register_jitable
+def _single_exp(value):
+    fraction, power = _exp_in_parts(at_least(at_most(value, 89.0), -104.0))
+    return scale_by(fraction, power)
+
+
+def _single_sigmoid(value):
+    x = at_least(at_most(value, 2 * _CLAMP), -2 * _CLAMP)
+    p, q = _quotient(x * x, _HALF_ODD, _HALF_EVEN)
+    return x * p * q + 0.5
+
+
+def _single_fine_sigmoid(value):
+    fraction, power = _exp_in_parts(-at_least(at_most(value, _STEEP), -_STEEP))
+    return reciprocal(1.0 + scale_once(fraction, power))
 
 
 @register_jitable
@@ -195,6 +212,13 @@ def _sigmoid_of(value):
     if value.dtype == types.float64:
         return lambda value: 1.0 / (1.0 + _exp(-value))
     return _single_sigmoid
+
+
+@overload(fine_sigmoid)
+def _fine_sigmoid_of(value):
+    if not isinstance(value, Vector):
+        return None
+    return (lambda value: sigmoid(value)) if value.dtype == types.float64 else _single_fine_sigmoid
 
 
 @overload(relu)

@@ -183,7 +183,7 @@ class Ready:
         out = borrow(self._states, dtype)
         left = borrow((self.kept.size,), dtype) if self.kept.size else None
         finals = [torch.empty(sizes, dtype=dtype) for sizes in self._finals]
-        begun = [value.contiguous() for value in starts]
+        begun = [value.resolve_neg().contiguous() for value in starts]
         addresses = [0 if tensor is None else tensor.data_ptr() for tensor in (left, out, flow, lengths)]
         addresses += [tensor.data_ptr() for tensor in (*finals, *begun, *tensors)]
         shown = out[:-1] if self.shape.backwards else out[1:]

@@ -97,7 +97,7 @@ class Back:
         work, holder = scratch(program.room)
         going, found = borrow(self._going, dtype), blank_gradients(shape, tensors)
         coming = arriving(shape, gradients[0])
-        finals = [gradient.contiguous() for gradient in gradients[1:] if gradient is not None]
+        finals = [gradient.resolve_neg().contiguous() for gradient in gradients[1:] if gradient is not None]
         sizes = zip(self._sizes.values(), kinds[1], strict=False)
         starts = [torch.empty(shape.batch, size, dtype=dtype) if want else None for size, want in sizes]
         left, out = kept

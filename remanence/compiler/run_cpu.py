@@ -17,7 +17,7 @@ from torch import Tensor
 from remanence.compiler import emit_torch, short
 from remanence.compiler.call import Call, call_of
 from remanence.compiler.fitting import check_fit
-from remanence.compiler.gradients import eager_gradients, fused_gradients, many_at_once
+from remanence.compiler.gradients import as_read, eager_gradients, fused_gradients, many_at_once
 from remanence.compiler.kernel import Kernel
 from remanence.compiler.memory import entries, finals, forward_memory, once, traced
 from remanence.compiler.reading import Reading, groups_of
@@ -37,7 +37,7 @@ class _Fused(torch.autograd.Function):
     def forward(ctx: Any, call: Call, inputs: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         outputs, arrays = forward(call, inputs, rest)
         ctx.set_materialize_grads(False)
-        ctx.call = call
+        ctx.call, ctx.sizes = call, [inputs.shape, *(tensor.shape for tensor in rest)]
         ctx.arrays = {name: array for name, array in arrays.items() if name not in _PASSING}
         # The output and traces lie in memory that backward reads: saved too, so that changing them is an error.
         ctx.save_for_backward(inputs, *rest, outputs[0], *outputs[1 + len(call.step.state) :])
@@ -46,7 +46,8 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:  # type: ignore[override]
         wanted = ctx.needs_input_grad[1:]
-        return None, *backward(ctx.call, ctx.arrays, ctx.saved_tensors[: len(wanted)], gradients, wanted)
+        saved = as_read(ctx.saved_tensors[: len(wanted)], ctx.sizes, ctx.call.shape.dtype)
+        return None, *backward(ctx.call, ctx.arrays, saved, gradients, wanted)
 
 
 def forward(call: Call, inputs: Tensor, rest: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
@@ -102,7 +103,8 @@ def prepare(
 ) -> tuple[Call, Tensor, list[Tensor]]:
     """What `forward` takes, from the arguments of `run`."""
     step, groups = kernel.step, _groups(kernel, reading.stacks)
-    tensors = [parameters[names[0]].contiguous() for names in groups]
+    tensors = [parameters[names[0]].resolve_neg().contiguous() for names in groups]
+    inputs = inputs.resolve_neg()
     check_fit(kernel, groups, inputs, tensors, state)
     if inputs.stride(2) != 1 and inputs.shape[2] > 1:
         inputs = inputs.contiguous()

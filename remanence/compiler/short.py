@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from remanence.compiler.call import Call, Shape
-from remanence.compiler.gradients import eager_gradients, many_at_once, tables
+from remanence.compiler.gradients import as_read, eager_gradients, many_at_once, tables
 from remanence.compiler.reading import Reading
 from remanence.compiler.ready import Ready, able
 from remanence.compiler.ready_back import Back
@@ -59,6 +59,8 @@ def run(
     if lengths is not None:
         # As in `run_cpu.run`.
         lengths = lengths.contiguous() if loops[1] is None else lengths.clone(memory_format=torch.contiguous_format)
+    if flow.is_neg():
+        flow = flow.resolve_neg()
     # Without a backward pass autograd has nothing to know, and asking it takes longer than a short sequence.
     if loops[1] is None:
         output, finals, traces, _ = loops[0].run(tuple(tensors), flow, starts, lengths)
@@ -77,6 +79,7 @@ class _Short(torch.autograd.Function):
         ctx.count = count
         output, finals, traces, ctx.kept = ctx.loops[0].run(rest[:count], flow, rest[count:], ctx.lengths)
         ctx.set_materialize_grads(False)
+        ctx.sizes = [flow.shape, *(tensor.shape for tensor in rest)]
         # The output and traces lie in memory that backward reads: saved too, so that changing them is an error.
         ctx.save_for_backward(flow, *rest, output, *traces)
         return output, *finals, *traces
@@ -84,7 +87,7 @@ class _Short(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:  # type: ignore[override]
         wanted = ctx.needs_input_grad[2:]
-        flow, *rest = ctx.saved_tensors[: len(wanted)]
+        flow, *rest = as_read(ctx.saved_tensors[: len(wanted)], ctx.sizes, ctx.loops[0].shape.dtype)
         tensors, starts = tuple(rest[: ctx.count]), rest[ctx.count :]
         states = 1 + len(ctx.loops[0].shape.kernel.step.state)
         traced = any(gradient is not None for gradient in gradients[states:])

@@ -53,6 +53,7 @@ __all__ = [
     "load_square",
     "reciprocal",
     "scale_by",
+    "scale_once",
     "splat",
     "splat_value",
     "store",
@@ -310,6 +311,21 @@ def scale_by(typing_context: Any, value: Any, power: Any) -> Any:
             bits = builder.shl(builder.add(part, _lanes_of(value, _BIAS)), _lanes_of(value, _MANTISSA))
             whole = builder.fmul(whole, builder.bitcast(bits, whole.type))
         return whole
+
+    return value(value, value), generate
+
+
+@intrinsic
+def scale_once(typing_context: Any, value: Any, power: Any) -> Any:
+    """`scale_once(value, power)`: the same in two instructions, where value and result are positive and normal; what is
+    less comes out as something that is less than any normal number."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        whole, rounded = args
+        lanes = ir.VectorType(ir.IntType(32), value.width)
+        # Of what was added to the power, no bit is left.
+        moved = builder.shl(builder.bitcast(rounded, lanes), _lanes_of(value, _MANTISSA))
+        return builder.bitcast(builder.add(builder.bitcast(whole, lanes), moved), whole.type)
 
     return value(value, value), generate
 

@@ -116,3 +116,11 @@ def test_trace_of_quantities_without_state_or_input_has_every_step():
             "two": (time, 5, 1),
             "h": (time, 5, 3),
         }
+
+
+@pytest.mark.parametrize("equation", ["h = max(h, 0.1)", "h = 0 * h + min(0.1, 1 + abs(h))"])
+def test_numbers_of_equations_are_exact_in_float64(equation: str) -> None:
+    step = parse(equation, ("h",), "h")
+    start = {"h": torch.zeros(1, 1, dtype=torch.float64)}
+    done = run(schedule(step), {}, torch.zeros(1, 1, 1, dtype=torch.float64), start)
+    assert done.output.item() == 0.1 and done.output.dtype == torch.float64

@@ -18,6 +18,7 @@ BYTES = MACHINE.bytes
 BOUNDS = {
     "tanh": (np.tanh, 4e-7, 1e-15),
     "sigmoid": (lambda a: 1 / (1 + np.exp(-a)), 4e-7, 1e-15),
+    "fine_sigmoid": (lambda a: 1 / (1 + np.exp(-a)), 4e-7, 1e-15),
     "relu": (lambda a: np.maximum(a, 0), 0.0, 0.0),
     "softplus": (lambda a: np.logaddexp(0, a), 2e-6, 1e-14),
 }
@@ -26,6 +27,7 @@ RELATIVE = {
     "exp": (np.exp, np.concatenate([np.linspace(-87, 88.5, 64_000), np.linspace(-1e-3, 1e-3, 6_400)])),
     "log": (np.log, np.concatenate([np.geomspace(1.2e-38, 3e38, 64_000), np.linspace(0.5, 2, 6_400)])),
     "softplus": (lambda a: np.logaddexp(0, a), np.linspace(-85, 85, 64_000)),
+    "fine_sigmoid": (lambda a: 1 / (1 + np.exp(-a)), np.linspace(-87, 100, 64_000)),
 }
 
 
