@@ -159,9 +159,9 @@ class Shape:
             head["z_size"] = self.gradient_size
         return numbers(head, [self.true[name] for name in sizes_of(self.kernel.step)], rows)
 
-    def told(self, backward: bool) -> int:
-        """How many of the kernel's integers it reads before it writes them."""
-        return len(self.numbers[backward]) - self.rows.parts * len(LISTS) * self.at_once(self.rows, backward)
+    def listed(self, backward: bool) -> int:
+        """How many of the kernel's integers are lists, the last ones, which it writes itself."""
+        return self.rows.parts * len(LISTS) * self.at_once(self.rows, backward)
 
     @cached_property
     def arrays(self) -> Mapping[bool, list[str]]:

@@ -52,14 +52,13 @@ def loop(
     """
     shape, backward = ready.shape, "e" in homes
     wide = shape.dtype.itemsize
-    packing, template = shape.packing[backward], shape.numbers[backward]
+    packing, template = shape.packing[backward], shape.integers(shape.rows, backward)
     if packing.filled < packing.size:
         program.zero((WORK, 0), packing.size * wide)
     table = packing.table(first, (WORK, 0), shape.threads)
     program.launch(shape.tiles.pack, int(table[1]), program.held(table))
-    # The lists behind the integers are written by the kernel.
-    numbers, told = program.space(len(template)), shape.told(backward)
-    program.copy(numbers, program.held(template[:told].copy()), told * template.itemsize)
+    numbers, given = program.space(len(template)), template[: -shape.listed(backward)].copy()
+    program.copy(numbers, program.held(given), given.nbytes)
     if ready.uneven:
         sizes = np.array([shape.batch, shape.time, shape.rows.parts, shape.backwards], np.int64)
         dealt = numbers[0], numbers[1] + len(whole_numbers(shape.kernel.step)) * template.itemsize
