@@ -83,10 +83,11 @@ HEAD = """\
 
 Steps of each task on the example data, with the settings that the task chooses itself, on one thread (`make profile`).
 *Kernels* are the time loops of recurrent layers, additive attention, pools over steps and sums over label sequences,
-*products* matrix products and convolutions; *others* is what else PyTorch computes (softmax, losses, norms, the optimiser), *Python* what is left
-of the step: calls of operations, and the next batch, which is made on the same thread. Batches are those of training,
-of sequences of like length. The seconds of kernels and products, as PyTorch's profiler tells them, are set against a
-step on the clock without it; *others* and *Python* share what is left as they do under the profiler.
+*products* matrix products and convolutions; *others* is what else PyTorch computes (softmax, losses, norms, the
+optimiser), *Python* what is left of the step: calls of operations, and the next batch, which is made on the same
+thread. Batches are those of training, of sequences of like length. The seconds of kernels and products, as PyTorch's
+profiler tells them, are set against a step on the clock without it; *others* and *Python* share what is left as they do
+under the profiler.
 
 The example data are small, and so are the models that are chosen for them; the studies stand below.
 
