@@ -13,6 +13,7 @@ used is never compiled.
 from __future__ import annotations
 
 from remanence.compiler.derive import Back
+from remanence.compiler.divided import divided
 from remanence.compiler.ir import SCALAR, Step, render
 from remanence.compiler.layout import SUMS, Home, Layout
 from remanence.compiler.machine import MACHINE
@@ -57,7 +58,7 @@ class _Rows:
         self.lines: list[str] = []
         self.scalars: set[int] = set()
         self.inverses: set[int] = set()
-        self.fine = _divided(forward)
+        self.fine = divided(forward)
         self.masked = {
             s for i in (*self.loop.instructions, *self.loop.after) if isinstance(i, Back) for s in i.operands
         }
@@ -280,16 +281,6 @@ class _Rows:
         if op == "where":
             return f"where_positive({', '.join(operands)})"
         return f"{_FUNCTIONS.get(op, op)}({', '.join(operands)})"
-
-
-def _divided(forward: Layout) -> set[int]:
-    """What a step divides by, divides, or takes the logarithm of, and what that is made of: a small value counts there
-    as much as a large one, so it has to be as exact."""
-    found: set[int] = set()
-    for instruction in reversed(forward.loop.instructions):
-        if isinstance(instruction, Compute) and (instruction.op in ("div", "log") or instruction.out in found):
-            found.update(instruction.operands)
-    return found
 
 
 def sizes_of(step: Step) -> tuple[str, ...]:

@@ -26,7 +26,17 @@ from remanence.nn.twin import transformed
 if TYPE_CHECKING:
     from remanence.compiler.kernel import Kernel
 
-__all__ = ["SHORTEST", "abstract", "additive", "built", "check_weight", "choose", "run", "sum_and_highest"]
+__all__ = [
+    "SHORTEST",
+    "abstract",
+    "additive",
+    "built",
+    "check_weight",
+    "choose",
+    "log_partition",
+    "run",
+    "sum_and_highest",
+]
 
 _PRESENT = importlib.util.find_spec("numba") is not None
 
