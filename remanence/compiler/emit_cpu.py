@@ -18,7 +18,7 @@ from remanence.compiler.ir import SCALAR, Step, render
 from remanence.compiler.layout import SUMS, Home, Layout
 from remanence.compiler.machine import MACHINE
 from remanence.compiler.prefetch import fetched_ahead
-from remanence.compiler.rows import HEAD, LISTS
+from remanence.compiler.rows import HEAD, lists_source
 from remanence.compiler.runs import Run, Runs, lanes
 from remanence.compiler.schedule import Compute
 
@@ -309,20 +309,6 @@ def _strides(step: Step, forward: Layout, layout: Layout) -> dict[str, str]:
     return strides | {name: f"{strides[name]} + one" for name in "gd"} | {"x": "1", "e": "1"}
 
 
-def _lists(sizes: int) -> list[str]:
-    """Where the lists of `rows` begin."""
-    lines = [
-        f"    bounds = {len(HEAD) + sizes}",
-        "    counts = bounds + parts + 1",
-        "    lists = counts + time * parts + 2 * batch",
-        "    ids = shifted(numbers, counts + time * parts + numbers[bounds + part])",
-        "    own = shifted(numbers, lists)",
-    ]
-    return lines + [
-        f"    {name} = shifted(own, most * (1 + part * {len(LISTS)} + {n}))" for n, name in enumerate(LISTS)
-    ]
-
-
 def emit(step: Step, runs: Runs, forward: Layout, layout: Layout, dtype: str) -> str:
     """Write the module of one kernel.
 
@@ -346,7 +332,7 @@ def emit(step: Step, runs: Runs, forward: Layout, layout: Layout, dtype: str) ->
         *(f"    {name} = numbers[{place}]" for place, name in enumerate(numbers)),
         *(f"    {name} = arrays[{place}]" for place, name in enumerate(arrays_of(step, reverse))),
         *(f"    {size} = (n_{size} + one - 1) // one * one" for size in sizes),
-        *_lists(len(sizes)),
+        *lists_source(len(sizes)),
         *(f"    {name} = shifted({name}, part * most * {rows.stride(name)})" for name in ("gd" if reverse else "g")),
         *runs.places("w", reverse),
         *runs.places("z", reverse),

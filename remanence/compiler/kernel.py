@@ -143,6 +143,7 @@ class Kernel:
 
 
 _RUN_TIME = (
+    "bits",
     "chaining",
     "compiling",
     "filling",
@@ -153,6 +154,7 @@ _RUN_TIME = (
     "pointwise",
     "program",
     "rows",
+    "squares",
     "tables",
     "tile",
     "vector",

@@ -15,8 +15,8 @@ from numba import njit
 
 from remanence.compiler.linking import shifted
 from remanence.compiler.machine import MACHINE
+from remanence.compiler.squares import add_square, load_square, store_square, turn_square
 from remanence.compiler.tables import COLLECT, PACK, TABLE_HEAD
-from remanence.compiler.vector import add_square, load_square, store_square, turn_square
 
 __all__ = ["collect", "pack", "padded"]
 

@@ -16,16 +16,13 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import overload, register_jitable
 
+from remanence.compiler.bits import exponent_of, reciprocal, scale_by, scale_once
 from remanence.compiler.vector import (
     Vector,
     at_least,
     at_most,
     call_lanes,
-    exponent_of,
     intrinsic,
-    reciprocal,
-    scale_by,
-    scale_once,
     where_positive,
     zero_like,
 )

@@ -22,7 +22,7 @@ from functools import cached_property
 
 import numpy as np
 
-__all__ = ["HEAD", "LISTS", "Rows", "numbers"]
+__all__ = ["HEAD", "LISTS", "Rows", "lists_source", "numbers"]
 
 HEAD = [
     *("spread", "gather", "sums", "fill", "time", "batch", "parts", "most", "sign", "keep"),
@@ -84,3 +84,17 @@ def numbers(head: Mapping[str, int], sizes: list[int], rows: Rows) -> np.ndarray
     listed = [np.array([known.get(name, 0) for name in HEAD] + sizes, np.int64), rows.bounds, rows.counts.reshape(-1)]
     listed += [rows.order, rows.entry, np.arange(most), np.empty(rows.parts * len(LISTS) * most, np.int64)]
     return np.concatenate(listed)
+
+
+def lists_source(sizes: int) -> list[str]:
+    """Where the lists of `rows` begin."""
+    lines = [
+        f"    bounds = {len(HEAD) + sizes}",
+        "    counts = bounds + parts + 1",
+        "    lists = counts + time * parts + 2 * batch",
+        "    ids = shifted(numbers, counts + time * parts + numbers[bounds + part])",
+        "    own = shifted(numbers, lists)",
+    ]
+    return lines + [
+        f"    {name} = shifted(own, most * (1 + part * {len(LISTS)} + {n}))" for n, name in enumerate(LISTS)
+    ]

@@ -37,28 +37,21 @@ __all__ = [
     "Value",
     "Vector",
     "add_at",
-    "add_square",
     "address",
     "at_least",
     "at_most",
     "call_lanes",
     "claim",
     "element_ir",
-    "exponent_of",
     "fetch",
     "intrinsic",
     "lane_sum",
+    "lanes_at",
     "lanes_below",
     "load",
-    "load_square",
-    "reciprocal",
-    "scale_by",
-    "scale_once",
     "splat",
     "splat_value",
     "store",
-    "store_square",
-    "turn_square",
     "vector_of",
     "vector_pointer",
     "where_positive",
@@ -225,7 +218,7 @@ def lane_sum(typing_context: Any, value: Any) -> Any:
             width //= 2
             undefined = ir.Constant(rest.type, ir.Undefined)
             low, high = (
-                builder.shuffle_vector(rest, undefined, _indices(range(start, start + width))) for start in (0, width)
+                builder.shuffle_vector(rest, undefined, lanes_at(range(start, start + width))) for start in (0, width)
             )
             rest = builder.fadd(low, high)
         return builder.extract_element(rest, ir.Constant(ir.IntType(32), 0))
@@ -233,7 +226,7 @@ def lane_sum(typing_context: Any, value: Any) -> Any:
     return value.dtype(value), generate
 
 
-def _indices(numbers: Any) -> ir.Constant:
+def lanes_at(numbers: Any) -> ir.Constant:
     listed = [ir.Constant(ir.IntType(32), number) for number in numbers]
     return ir.Constant(ir.VectorType(ir.IntType(32), len(listed)), listed)
 
@@ -263,165 +256,6 @@ def _limit(predicate: str) -> Any:
 
 at_most, at_least = _limit(">"), _limit("<")
 """`at_most(value, limit)`, `at_least(value, limit)`: clamped; a NaN stays (one instruction on x86)."""
-
-
-@intrinsic
-def reciprocal(typing_context: Any, value: Any) -> Any:
-    """`reciprocal(value)`: 1 / value, to a unit in the last place; the value neither 0 nor infinite nor subnormal."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        (whole,) = args
-        one = splat_value(builder, ir.Constant(element_ir(value.dtype), 1.0), value.width)
-        if MACHINE.name != "avx512" or value.dtype != types.float32:
-            return builder.fdiv(one, whole)
-        # 14 bits by table, doubled by a step of Newton's: a division keeps the unit busy for longer.
-        mask = ir.IntType(16)
-        kind = ir.FunctionType(whole.type, [whole.type, whole.type, mask])
-        table = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512.rcp14.ps.512")
-        rough = builder.call(table, [whole, ir.Constant(whole.type, None), ir.Constant(mask, -1)])
-        error = call_lanes(builder, "fma", [builder.fneg(whole), rough, one])
-        return call_lanes(builder, "fma", [rough, error, rough])
-
-    return value(value), generate
-
-
-_MANTISSA, _BIAS = 23, 127
-"""Bits of a float32's fraction, and what its exponent is shifted by."""
-
-
-def _lanes_of(value: Vector, number: int) -> ir.Constant:
-    kind = ir.IntType(32)
-    return ir.Constant(ir.VectorType(kind, value.width), [ir.Constant(kind, number)] * value.width)
-
-
-@intrinsic
-def scale_by(typing_context: Any, value: Any, power: Any) -> Any:
-    """`scale_by(value, power)`: value · 2^(power - 1.5 · 2^23), float32.
-
-    The power is a whole number that was rounded by adding 1.5 · 2^23 to it, and at most 254 from zero.
-    """
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        whole, rounded = args
-        lanes = ir.VectorType(ir.IntType(32), value.width)
-        number = builder.sub(builder.bitcast(rounded, lanes), _lanes_of(value, 0x4B400000))
-        # In two steps, for what is larger or smaller than any power of two that a float32 holds.
-        half = builder.ashr(number, _lanes_of(value, 1))
-        for part in (half, builder.sub(number, half)):
-            bits = builder.shl(builder.add(part, _lanes_of(value, _BIAS)), _lanes_of(value, _MANTISSA))
-            whole = builder.fmul(whole, builder.bitcast(bits, whole.type))
-        return whole
-
-    return value(value, value), generate
-
-
-@intrinsic
-def scale_once(typing_context: Any, value: Any, power: Any) -> Any:
-    """`scale_once(value, power)`: the same in two instructions, where value and result are positive and normal; what is
-    less comes out as something that is less than any normal number."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        whole, rounded = args
-        lanes = ir.VectorType(ir.IntType(32), value.width)
-        # Of what was added to the power, no bit is left.
-        moved = builder.shl(builder.bitcast(rounded, lanes), _lanes_of(value, _MANTISSA))
-        return builder.bitcast(builder.add(builder.bitcast(whole, lanes), moved), whole.type)
-
-    return value(value, value), generate
-
-
-@intrinsic
-def exponent_of(typing_context: Any, value: Any) -> Any:
-    """`exponent_of(value)`: (fraction, exponent) with value = fraction · 2^exponent, fraction in [√½, √2); float32.
-
-    The value is positive, finite and not subnormal; both come as registers of float32.
-    """
-    pair = types.UniTuple(value, 2)
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        (whole,) = args
-        bits = builder.bitcast(whole, ir.VectorType(ir.IntType(32), value.width))
-        above = builder.sub(bits, _lanes_of(value, 0x3F3504F3))
-        exponent = builder.ashr(above, _lanes_of(value, _MANTISSA))
-        fraction = builder.sub(bits, builder.shl(exponent, _lanes_of(value, _MANTISSA)))
-        found = [builder.bitcast(fraction, whole.type), builder.sitofp(exponent, whole.type)]
-        return context.make_tuple(builder, sig.return_type, found)
-
-    return pair(value), generate
-
-
-# --- squares: as many registers as a register has lanes ---------------------------------------------------------------
-
-
-def _square(context: Any, builder: Builder, sig: Any, args: Any, kind: Vector) -> list[Value]:
-    """LLVM: the addresses of the rows of a square: (array, offset, stride) → one register each."""
-    array, offset, stride = args
-    rows = [builder.add(offset, builder.mul(stride, ir.Constant(stride.type, row))) for row in range(kind.width)]
-    whole = context.get_value_type(kind)
-    return [vector_pointer(builder, address(context, builder, sig, array, row), whole) for row in rows]
-
-
-@intrinsic
-def load_square(typing_context: Any, array: Any, offset: Any, stride: Any) -> Any:
-    """`load_square(array, offset, stride)`: rows that lie `stride` elements apart, a register each."""
-    kind = vector_of(array.dtype)
-    square = types.UniTuple(kind, kind.width)
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        places = _square(context, builder, sig.args[0], args, kind)
-        rows = [builder.load(place, align=kind.dtype.bitwidth // 8) for place in places]
-        return context.make_tuple(builder, sig.return_type, rows)
-
-    return square(array, types.intp, types.intp), generate
-
-
-@intrinsic
-def add_square(typing_context: Any, square: Any, array: Any, offset: Any, stride: Any) -> Any:
-    """`add_square(square, array, offset, stride)`: the square plus one in memory."""
-    kind = square.dtype
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        places = _square(context, builder, sig.args[1], args[1:], kind)
-        rows = cgutils.unpack_tuple(builder, args[0])
-        more = [builder.load(place, align=kind.dtype.bitwidth // 8) for place in places]
-        return context.make_tuple(builder, square, [builder.fadd(a, b) for a, b in zip(rows, more, strict=True)])
-
-    return square(square, array, types.intp, types.intp), generate
-
-
-@intrinsic
-def turn_square(typing_context: Any, square: Any) -> Any:
-    """`turn_square(square)`: transposed."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        rows = cgutils.unpack_tuple(builder, args[0])
-        width = half = len(rows)
-        # Blocks off the diagonal change places, of half the square, of a quarter, …
-        while half > 1:
-            half //= 2
-            upper = _indices(lane if not lane & half else width + lane - half for lane in range(width))
-            lower = _indices(lane + half if not lane & half else width + lane for lane in range(width))
-            for row in range(width):
-                if not row & half:
-                    both = rows[row], rows[row + half]
-                    rows[row], rows[row + half] = (builder.shuffle_vector(*both, lanes) for lanes in (upper, lower))
-        return context.make_tuple(builder, square, rows)
-
-    return square(square), generate
-
-
-@intrinsic
-def store_square(typing_context: Any, array: Any, offset: Any, stride: Any, square: Any) -> Any:
-    """`store_square(array, offset, stride, square)`: rows that will lie `stride` elements apart."""
-    kind = square.dtype
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        places = _square(context, builder, sig.args[0], args[:3], kind)
-        for place, row in zip(places, cgutils.unpack_tuple(builder, args[3]), strict=True):
-            builder.store(row, place, align=kind.dtype.bitwidth // 8)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, square), generate
 
 
 # --- arithmetic: +, -, *, / between registers and numbers ------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 import torch
@@ -23,6 +22,7 @@ from remanence.nn.checkpoint import run_in_chunks
 from remanence.nn.dropout import keep_units
 from remanence.nn.masks import draw, masked_cells
 from remanence.nn.options import RecurrentOptions, check_layer, sizes_of, widths_of
+from remanence.nn.readings import LayerReading, StackCall
 from remanence.nn.segments import cut
 from remanence.nn.shapes import check_finite, check_inputs, check_named, check_resets, quantities_of
 from remanence.nn.turn import reversal, turn
@@ -175,7 +175,7 @@ class Recurrent(nn.Module):
             axes = {"layers * directions": len(self.directions) * self.layers, "batch": batch}
             known = {name: {**axes, "hidden": size} for name, size in self._widest().items()}
             check_named(f"{what} state", state, known, data, "is it another cell's?")
-        call = _Call(data, lengths, state, dict(outside), quantities)
+        call = StackCall(data, lengths, state, dict(outside), quantities)
         if resets is not None:
             check_resets(f"{what} resets", resets, data)
             resets = resets.to(data.device)
@@ -207,7 +207,7 @@ class Recurrent(nn.Module):
         traces = {f"layer0.forward.{name}": values.transpose(0, 1) for name, values in done.trace.items()}
         return RecurrentOutput(done.output.transpose(0, 1), {n: v[None] for n, v in done.state.items()}, traces)
 
-    def _in_parts(self, call: _Call, resets: Tensor) -> RecurrentOutput:
+    def _in_parts(self, call: StackCall, resets: Tensor) -> RecurrentOutput:
         """Run the stack over the parts that resets make of sequences."""
         parts = cut(resets, call.lengths)
         kept = ~resets[:, 0] if call.lengths is None else ~resets[:, 0] | (call.lengths.to(resets.device) == 0)
@@ -226,7 +226,7 @@ class Recurrent(nn.Module):
         for group in parts.groups:
             given = {name: parts.take(value, group) for name, value in call.given.items()}
             state, lengths = {name: value[:, group] for name, value in start.items()}, parts.length[group].cpu()
-            part = _Call(parts.take(call.data, group), lengths, state, given, call.quantities)
+            part = StackCall(parts.take(call.data, group), lengths, state, given, call.quantities)
             done.append(self._stack(part))
         order = torch.cat(parts.groups).argsort()
         finals = {name: torch.cat([one.state[name] for one in done], 1)[:, order] for name in own}
@@ -234,7 +234,7 @@ class Recurrent(nn.Module):
         trace = {name: parts.put_back([one.trace[name] for one in done]) for name in done[0].trace}
         return RecurrentOutput(parts.put_back([one.output for one in done]), state, trace)
 
-    def _stack(self, call: _Call) -> RecurrentOutput:
+    def _stack(self, call: StackCall) -> RecurrentOutput:
         """Run all layers."""
         lengths = call.lengths
         # A graph cannot ask for the value of a number.
@@ -256,7 +256,7 @@ class Recurrent(nn.Module):
             for direction in self.directions:
                 index = len(finals[self.cell.output])
                 initial = {n: v[index][..., : sizes[self.cell.step.sizes[n]]] for n, v in call.state.items()}
-                read = _Reading(flow, initial, lengths, call.quantities, outside, sizes)
+                read = LayerReading(flow, initial, lengths, call.quantities, outside, sizes)
                 done = self._run(f"layer{layer}_{direction}", read, path)
                 outputs.append(done.output)
                 for name in self.cell.state:
@@ -317,7 +317,7 @@ class Recurrent(nn.Module):
         chosen = fused.choose(cell, weight, data, quantities, asked=asked)
         return twin.choose(cell, weight, data) if other and chosen[0] != "cpu-fused" else chosen
 
-    def _run(self, name: str, read: _Reading, path: str) -> Run:
+    def _run(self, name: str, read: LayerReading, path: str) -> Run:
         cell, weights, flow, given = self.running, getattr(self, name)(), read.flow, read.given
         if self.training:
             given = {**given, **draw(self.masked.masks, read.sizes, flow)}
@@ -373,29 +373,6 @@ class Recurrent(nn.Module):
             vectors = [_widened(one[name], size) for one in held]
             started[name] = torch.stack(vectors)[:, None].expand(rows, batch, size).to(data.dtype)
         return started
-
-
-@dataclass(frozen=True)
-class _Call:
-    """What a stack of layers reads, batch first."""
-
-    data: Tensor
-    lengths: Tensor | None
-    state: Mapping[str, Tensor]
-    given: Mapping[str, Tensor]
-    quantities: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """What one layer reads in one direction, time-major."""
-
-    flow: Tensor
-    initial: dict[str, Tensor]
-    lengths: Tensor | None
-    quantities: tuple[str, ...]
-    given: Mapping[str, Tensor]
-    sizes: Mapping[str, int]
 
 
 def _widened(values: Tensor, size: int) -> Tensor:
