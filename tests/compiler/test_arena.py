@@ -104,7 +104,8 @@ def touched():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 torch.set_num_threads(1)
-print(touched(), keep_freed(), [touched() for _ in range(3)][-1])
+# The system may take pages back at any time: the least of several counts.
+print(touched(), keep_freed(), min(touched() for _ in range(5)))
 """
 
 
