@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from torch import Tensor
 from remanence.compiler import threads
 from remanence.compiler.emit_cpu import arrays_of, sizes_of
 from remanence.compiler.ir import SCALAR, Step
-from remanence.compiler.kernel import Kernel, Tiles, tiles
+from remanence.compiler.kernel import Kernel, Tiles, shared_by_all, tiles
 from remanence.compiler.layout import Home
 from remanence.compiler.machine import MACHINE
 from remanence.compiler.reading import Reading, other_sizes
@@ -140,7 +141,20 @@ class Shape:
     @cached_property
     def rows(self) -> Rows:
         """The whole batch, all steps."""
-        return Rows.deal(self.batch, self.time, None, self.threads, backwards=self.backwards)
+        return Rows.whole(self.batch, self.time, self.threads, backwards=self.backwards)
+
+    @cached_property
+    def dealing(self) -> np.ndarray:
+        """The sizes that `performing.deal` takes."""
+        return np.array([self.batch, self.time, self.threads, self.backwards], np.int64)
+
+    def dealt(self, lengths: Tensor) -> Rows:
+        """Sequences of unequal length, long and short ones alike for each thread; lengths: of `own_lengths`."""
+        sizes = [self.threads + 1, self.time * self.threads, self.batch, self.batch]
+        found, room = np.empty(sum(sizes), np.int64), np.empty(self.time + 1, np.int64)
+        _deal()(found.ctypes.data, lengths.data_ptr(), self.dealing.ctypes.data, room.ctypes.data)
+        bounds, counts, order, entry = np.split(found, np.cumsum(sizes[:-1]))
+        return Rows(self.time, order, bounds, counts.reshape(self.time, self.threads), entry)
 
     @cached_property
     def numbers(self) -> Mapping[bool, np.ndarray]:
@@ -265,12 +279,15 @@ class Call:
     Args:
         shape: what it has in common with others.
         reading: lengths, direction, trace.
-        rows: how the batch is dealt.
     """
 
     shape: Shape
     reading: Reading
-    rows: Rows
+
+    @cached_property
+    def rows(self) -> Rows:
+        """How the batch is dealt."""
+        return self.shape.rows if self.lengths is None else self.shape.dealt(self.lengths)
 
     @property
     def keeping(self) -> bool:
@@ -329,6 +346,11 @@ class Call:
         threads.launch(shape.tiles.pack, table.ctypes.data, bases.ctypes.data, int(table[1]))
 
 
+@lru_cache(maxsize=1)
+def _deal() -> Any:
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)(shared_by_all()["deal"])
+
+
 _AT = {name: place for place, name in enumerate(HEAD)}
 
 
@@ -380,12 +402,9 @@ def call_of(
     state: Mapping[str, Tensor],
     reading: Reading,
 ) -> Call:
-    """Find the sizes, and deal the rows."""
+    """Find the sizes; lengths are of `own_lengths`."""
     step = kernel.step
     time, batch, features = inputs.shape
     others = other_sizes(step, state, reading.given)
     shape = shape_of(kernel, groups, ((time, batch), features, tensors), inputs.dtype, reading.backwards, others)
-    if reading.lengths is None:
-        return Call(shape, reading, shape.rows)
-    counted = reading.lengths.numpy()
-    return Call(shape, reading, Rows.deal(batch, time, counted, shape.threads, backwards=reading.backwards))
+    return Call(shape, reading)

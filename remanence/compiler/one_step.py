@@ -46,7 +46,7 @@ class OneStep:
             shape_of(kernel, groups, ((1, batch), features, tensors), dtype, backwards) for backwards in (False, True)
         ]
         shape = self.shape = shapes[0]
-        call = Call(shape, Reading(), shape.rows)
+        call = Call(shape, Reading())
         width = shape.padded["input"]
         self.x = torch.zeros(batch, width, dtype=dtype) if read is None else read
         self.states = {name: torch.zeros(2, batch, shape.row(name), dtype=dtype) for name in step.state}

@@ -47,7 +47,7 @@ def _copy(to, source, sizes):
 
 @njit(inline="always")
 def deal(to, lengths, sizes, room):
-    """Deal rows to threads as `Rows.deal` does; `to`: where bounds, counts, order and entries go (see `rows`);
+    """Deal rows to threads, long and short ones alike; `to`: where bounds, counts, order and entries go (see `rows`);
     sizes: (batch, time, threads, whether read from the end); room: for time + 1 integers."""
     batch, time, parts, backwards = sizes[0], sizes[1], sizes[2], sizes[3]
     counts, order = parts + 1, parts + 1 + time * parts

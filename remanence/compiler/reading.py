@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from remanence.compiler.ir import Step
+from remanence.errors import ShapeError
 
-__all__ = ["Reading", "groups_of", "other_sizes"]
+__all__ = ["Reading", "groups_of", "other_sizes", "own_lengths"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,20 @@ class Reading:
     given: Mapping[str, Tensor] = field(default_factory=dict)
     trace: tuple[str, ...] = ()
     stacks: tuple[tuple[str, ...], ...] = ()
+
+
+def own_lengths(lengths: Tensor, time: int) -> Tensor:
+    """A copy that nobody changes while kernels read it, now or in the backward pass; int64 `[batch]`, in order.
+
+    Raises:
+        ShapeError: one lies outside of 0 … time: kernels write where lengths say.
+    """
+    counted = lengths.numpy()
+    if counted.size and (counted.min() < 0 or counted.max() > time):
+        came = f"{counted.min()} … {counted.max()}"
+        remedy = "they were changed behind their check"
+        raise ShapeError("lengths", axis="time", expected=f"lengths in 0 … {time}", came=came, remedy=remedy)
+    return lengths.clone(memory_format=torch.contiguous_format)
 
 
 def groups_of(step: Step, stacks: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:

@@ -60,10 +60,9 @@ def loop(
     numbers, given = program.space(len(template)), template[: -shape.listed(backward)].copy()
     program.copy(numbers, program.held(given), given.nbytes)
     if ready.uneven:
-        sizes = np.array([shape.batch, shape.time, shape.rows.parts, shape.backwards], np.int64)
         dealt = numbers[0], numbers[1] + len(whole_numbers(shape.kernel.step)) * template.itemsize
         room = program.space(shape.time + 1)
-        program.call(shared_by_all()["deal"], dealt, (LENGTHS, 0), program.held(sizes), room)
+        program.call(shared_by_all()["deal"], dealt, (LENGTHS, 0), program.held(shape.dealing), room)
     for name, value in strides.items():
         program.put((numbers[0], numbers[1] + HEAD.index(name) * template.itemsize), value)
     names = shape.arrays[backward]

@@ -62,20 +62,12 @@ class Rows:
         return int(np.diff(self.bounds).max())
 
     @classmethod
-    def deal(cls, batch: int, time: int, lengths: np.ndarray | None, parts: int, *, backwards: bool) -> Rows:
-        """Deal rows to threads: long and short sequences alike."""
-        if lengths is None:
-            bounds = np.linspace(0, batch, parts + 1).astype(np.int64)
-            entry = np.full(batch, time if backwards else 0, np.int64)
-            counts = np.broadcast_to(np.diff(bounds), (time, parts))
-            return cls(time, np.arange(batch), bounds, counts, entry)
-        falling = np.argsort(-lengths, kind="stable")
-        dealt = [falling[part::parts] for part in range(parts)]
-        bounds = np.cumsum([0, *(len(rows) for rows in dealt)])
-        steps = np.arange(time)[:, None]
-        counts = np.stack([(lengths[rows][None, :] > steps).sum(1) for rows in dealt], 1)
-        entry = lengths if backwards else np.zeros(batch, np.int64)
-        return cls(time, np.concatenate(dealt), bounds, counts, entry)
+    def whole(cls, batch: int, time: int, parts: int, *, backwards: bool) -> Rows:
+        """Deal sequences of equal length; others are dealt by `performing.deal`."""
+        bounds = np.linspace(0, batch, parts + 1).astype(np.int64)
+        entry = np.full(batch, time if backwards else 0, np.int64)
+        counts = np.broadcast_to(np.diff(bounds), (time, parts))
+        return cls(time, np.arange(batch), bounds, counts, entry)
 
 
 def numbers(head: Mapping[str, int], sizes: list[int], rows: Rows) -> np.ndarray:

@@ -20,7 +20,7 @@ from remanence.compiler.fitting import check_fit
 from remanence.compiler.gradients import as_read, eager_gradients, fused_gradients, many_at_once
 from remanence.compiler.kernel import Kernel
 from remanence.compiler.memory import entries, finals, forward_memory, once, traced
-from remanence.compiler.reading import Reading, groups_of
+from remanence.compiler.reading import Reading, groups_of, own_lengths
 from remanence.compiler.ready import apart
 
 __all__ = ["backward", "forward", "prepare", "run"]
@@ -103,6 +103,8 @@ def prepare(
 ) -> tuple[Call, Tensor, list[Tensor]]:
     """What `forward` takes, from the arguments of `run`."""
     step, groups = kernel.step, _groups(kernel, reading.stacks)
+    if reading.lengths is not None:
+        reading = replace(reading, lengths=own_lengths(reading.lengths, len(inputs)))
     tensors = [parameters[names[0]].resolve_neg().contiguous() for names in groups]
     inputs = inputs.resolve_neg()
     check_fit(kernel, groups, inputs, tensors, state)
@@ -132,9 +134,6 @@ def run(
     Numerics: within 2e-5 (float32) or 1e-10 (float64) of the eager reference, relative to the largest value.
     """
     step, reading = kernel.step, reading or Reading()
-    if kernel.backward is not None and reading.lengths is not None:
-        # They may be changed before the backward pass reads them.
-        reading = replace(reading, lengths=reading.lengths.clone())
     call, inputs, rest = prepare(kernel, parameters, inputs, state, reading)
     lengths = call.lengths
     loops = None if step.given else short.ready(call.shape, inputs.stride()[:2], lengths is not None)

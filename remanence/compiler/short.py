@@ -50,15 +50,12 @@ def run(
         flow: `[time, batch, feature]`.
         tensors: the parameters, contiguous.
         starts: states before the first step, `[batch, size]`; none: zeros.
-        lengths: int64 `[batch]` on the CPU, for loops of an uneven batch.
+        lengths: of `own_lengths`, for loops of an uneven batch.
 
     Returns:
         Output `[time, batch, size]`, final states `[batch, size]`, what the kernel keeps to be looked at
         `[time, batch, size]`.
     """
-    if lengths is not None:
-        # As in `run_cpu.run`.
-        lengths = lengths.contiguous() if loops[1] is None else lengths.clone(memory_format=torch.contiguous_format)
     if flow.is_neg():
         flow = flow.resolve_neg()
     # Without a backward pass autograd has nothing to know, and asking it takes longer than a short sequence.
@@ -114,6 +111,6 @@ def _again(
     step = shape.kernel.step
     sizes = [shape.true[step.sizes[name]] for name in step.state]
     states = starts or [flow.new_zeros(shape.batch, size) for size in sizes]
-    call = Call(shape, Reading(ctx.lengths, shape.backwards, trace=shape.kernel.kept), shape.rows)
+    call = Call(shape, Reading(ctx.lengths, shape.backwards, trace=shape.kernel.kept))
     asked = wanted if starts else (*wanted, *[False] * len(states))
     return eager_gradients(call, (flow, *tensors, *states), gradients, asked)[: len(wanted)]

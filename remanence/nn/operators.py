@@ -16,7 +16,6 @@ from torch import Tensor
 from remanence.cells import CELLS, Cell
 from remanence.compiler.emit_torch import Run
 from remanence.compiler.reading import Reading, groups_of, other_sizes
-from remanence.errors import ShapeError
 
 __all__ = ["run"]
 
@@ -52,9 +51,6 @@ def _call(tensors: Sequence[Tensor], lengths: Tensor | None, plan: tuple[str, st
     from remanence.compiler import run_cpu
 
     cell, stacks, backwards = plan
-    if lengths is not None and lengths.numel() and not 0 <= int(lengths.min()) <= int(lengths.max()) <= len(tensors[0]):
-        came = f"{int(lengths.min())} … {int(lengths.max())}"
-        raise ShapeError("lengths", axis="time", expected=f"lengths in 0 … {len(tensors[0])}", came=came)
     built = _kernel(cell, train)
     given, parameters, state = _named(built, tensors, _stacks(stacks))
     reading = Reading(lengths, backwards, given, (), _stacks(stacks))

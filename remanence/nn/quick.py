@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from remanence.cells import Cell
 from remanence.compiler.emit_torch import Run
-from remanence.compiler.reading import Reading
+from remanence.compiler.reading import Reading, own_lengths
 from remanence.errors import ShapeError
 from remanence.nn import fused
 from remanence.nn.stacks import CELL_OF, stacked
@@ -74,7 +74,8 @@ def run_cell(cell: Cell, weights: Mapping[str, Tensor], flow: Tensor, features: 
         return None
     from remanence.compiler import short
 
-    output, *rest = short.run(loops, flow, tensors, lengths=lengths)
+    known = None if lengths is None else own_lengths(lengths, len(flow))
+    output, *rest = short.run(loops, flow, tensors, lengths=known)
     finals, traces = rest[: len(cell.state)], rest[len(cell.state) :]
     seen = dict(zip(loops[0].shape.kernel.kept, traces, strict=True))
     return Run(output, dict(zip(cell.state, finals, strict=True)), {name: seen[name] for name in trace})

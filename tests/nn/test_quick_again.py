@@ -93,3 +93,17 @@ def test_gates_that_are_divided_by_are_exact_where_they_are_small() -> None:
         found.append([output, *(weight.grad for weight in one.parameters())])
     for ours, theirs in zip(*found, strict=True):
         assert (ours.double() - theirs).abs().max() <= 2e-5 * theirs.abs().max()
+
+
+@pytest.mark.parametrize("trains", [True, False])
+@pytest.mark.parametrize("started", [True, False])
+@pytest.mark.parametrize("wrong", [-1, 6, 10**6])
+def test_lengths_that_left_the_batch_are_refused(wrong: int, started: bool, trains: bool) -> None:
+    layer = Recurrent("gru", 3, 4, bidirectional=True, options=RecurrentOptions(path="cpu-fused"))
+    lengths = torch.tensor([4, 2])
+    read = Sequences(torch.randn(2, 5, 3), lengths)
+    # Whoever changes them behind the check of `Sequences` must not make a kernel write elsewhere.
+    lengths[1] = wrong
+    start = {"h": torch.zeros(2, 2, 4)} if started else None
+    with torch.set_grad_enabled(trains), pytest.raises(ShapeError, match="lengths in 0 … 5"):
+        layer(read, start)
