@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,22 +17,25 @@ from remanence.compiler.machine import MACHINE
 
 __all__ = ["ByHand"]
 
-_HEAD = '''"""Written by remanence: {what}, in one dtype."""
-
-from math import inf
+_SOURCE = '''"""Written by remanence: {what}, in one dtype; from {module} {digest}."""
 
 from numba.core import types
 
-from remanence.compiler import chaining
+from remanence.compiler import {module}
 from remanence.compiler.compiling import compiled
-from remanence.compiler.pointwise import absolute, tanh
-from remanence.compiler.vector import add_at, lane_sum, load, splat, store, where_positive
 
 NUMBERS, ARRAYS = types.CPointer(types.int64), types.CPointer(types.CPointer(types.{dtype}))
-one = {width}
 
+
+@compiled(types.int64, NUMBERS, ARRAYS)
+def forward(part, numbers, arrays):
+    {module}.forward(part, numbers, arrays, {width})
+
+
+@compiled(types.int64, NUMBERS, ARRAYS)
+def backward(part, numbers, arrays):
+    {module}.backward(part, numbers, arrays, {width})
 '''
-_LOOP = "\n@compiled(types.int64, NUMBERS, ARRAYS)\n"
 
 
 @dataclass(frozen=True)
@@ -40,20 +45,20 @@ class ByHand:
     Args:
         name: what users know them by; also of their file in the cache, with dashes for blanks.
         what: they compute, for its first line.
-        forward, backward: source of a function `(part, numbers, arrays)` each.
+        module: of this package, with functions `forward` and `backward` of (part, numbers, arrays, elements of a
+            register); it is not imported but to compile.
     """
 
     name: str
     what: str
-    forward: str
-    backward: str
+    module: str
 
     @cache  # noqa: B019 (a handful of constants, which live as long as the program)
     def addresses(self, dtype: torch.dtype) -> dict[str, int]:
         """Where both are in memory, for float32 or float64."""
         word, width = str(dtype).removeprefix("torch."), MACHINE.width(dtype.itemsize)
-        source = _HEAD.format(what=self.what, dtype=word, width=width)
-        source += _LOOP + self.forward + "\n" + _LOOP + self.backward
+        digest = hashlib.sha256(Path(__file__).with_name(f"{self.module}.py").read_bytes()).hexdigest()[:12]
+        source = _SOURCE.format(what=self.what, module=self.module, digest=digest, dtype=word, width=width)
         return functions_of(source, self.name.replace(" ", "-"), ("forward", "backward"))
 
     def run(self, name: str, numbers: list[int], lengths: np.ndarray, arrays: list[Tensor], parts: int) -> None:

@@ -22,7 +22,7 @@ from remanence.compiler.machine import MACHINE
 from remanence.compiler.reading import Reading, other_sizes
 from remanence.compiler.rows import HEAD, LISTS, Rows, numbers
 from remanence.compiler.scratch import Scratch
-from remanence.compiler.tables import table_of
+from remanence.compiler.tables import Packing
 
 __all__ = ["Call", "Groups", "Shape", "call_of", "new_shape", "shape_of"]
 
@@ -33,36 +33,6 @@ _ROOM = {False: 2**18, True: 2**22}
 """Bytes for the products ahead of a few steps, which stay in a core's own cache; and for the adjoints behind them, many
 rows, for each time the gradients of the matrices, which may be larger than that cache, are read and written once."""
 _LEAST_ROWS, _MOST_ROWS = 64, 512
-
-
-@dataclass(frozen=True, eq=False)
-class _Packing:
-    """What is packed where.
-
-    Args:
-        parts: (parameter tensor, elements before the matrix in it, elements before its panels, the rest of a line of
-            `tables.PACK`) of each matrix.
-        size: elements in all.
-        filled: those that matrices fill.
-        lines: rows of lanes behind the matrices, array → (begin, width); none where they must be computed.
-    """
-
-    parts: list[tuple[int, ...]]
-    size: int
-    filled: int
-    lines: dict[str, tuple[int, int]]
-
-    def table(self, first: int, to: tuple[int, int], threads: int) -> np.ndarray:
-        """The table of `panels.pack`.
-
-        Args:
-            first: base of the first parameter tensor.
-            to: base of the panels, and elements behind it.
-            threads: that may share the work.
-        """
-        base, begin = to
-        lines = [(first + tensor, behind, base, begin + at, *rest) for tensor, behind, at, *rest in self.parts]
-        return table_of(lines, self.filled, threads)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,12 +153,12 @@ class Shape:
         return {way: arrays_of(self.kernel.step, way) for way in (False, True)}
 
     @cached_property
-    def packing(self) -> Mapping[bool, _Packing]:
+    def packing(self) -> Mapping[bool, Packing]:
         """What is packed where, by whether backward."""
         ways = (False, True) if self.kernel.backward is not None else (False,)
         return {way: self._packed(way) for way in ways}
 
-    def _packed(self, backward: bool) -> _Packing:
+    def _packed(self, backward: bool) -> Packing:
         parts: list[tuple[int, ...]] = []
         start = filled = 0
         for run in self.kernel.runs[backward].packed:
@@ -212,7 +182,7 @@ class Shape:
                 parts.append((*self.begins(name), start, 1, size, 1, width, 0, self.begin(home), 1))
                 filled += size
             start += width
-        return _Packing(parts, start, filled, rows)
+        return Packing(parts, start, filled, rows)
 
     @cached_property
     def pack_tables(self) -> dict[bool, np.ndarray]:

@@ -16,16 +16,18 @@ from remanence.compiler import threads
 from remanence.compiler.by_hand import ByHand
 from remanence.compiler.machine import MACHINE
 
-__all__ = ["KERNELS", "log_partition"]
+__all__ = ["HEAD", "KERNELS", "ROWS", "SQUARES", "log_partition"]
 
 KERNELS = ByHand(
-    "chain",
-    "log Σ_y exp(start[y_1] + Σ_t emission[t, y_t] + Σ_t transition[y_{t-1}, y_t] + end[y_n]); see chaining.py",
-    forward="def forward(part, numbers, arrays):\n    chaining.forward(part, numbers, arrays, one)\n",
-    backward="def backward(part, numbers, arrays):\n    chaining.backward(part, numbers, arrays, one)\n",
+    "chain", "log Σ_y exp(start[y_1] + Σ_t emission[t, y_t] + Σ_t transition[y_{t-1}, y_t] + end[y_n])", "chain_loops"
 )
-_SQUARES, _ROWS = 2, 5
-"""What each thread has for itself, of padded rows: squares of classes, and rows (`chaining.ROWS`)."""
+HEAD = (
+    *("parts", "batch", "classes", "row", "time"),
+    *("transitions_batch", "transitions_row", "start_batch", "end_batch", "emissions_batch", "emissions_step"),
+)
+"""The kernels' first integers: sizes (`row`: classes in whole registers), then strides."""
+SQUARES, ROWS = 2, 4
+"""What each thread has for itself, of padded rows: squares of classes, and rows."""
 
 
 def _call(name: str, parts: list[Tensor], where: np.ndarray, others: list[Tensor]) -> None:
@@ -41,7 +43,7 @@ def _call(name: str, parts: list[Tensor], where: np.ndarray, others: list[Tensor
     batch, time, classes = emissions.shape
     row, count = others[1].shape[2], threads.parts_of(batch)
     strides = [*transitions.stride()[:2], start.stride(0), end.stride(0), *emissions.stride()[:2]]
-    room = emissions.new_empty(count * (_SQUARES * classes + _ROWS) * row)
+    room = emissions.new_empty(count * (SQUARES * classes + ROWS) * row)
     KERNELS.run(name, [batch, classes, row, time, *strides], where, [*parts, room, *others], count)
 
 

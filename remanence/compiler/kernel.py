@@ -144,7 +144,6 @@ class Kernel:
 
 _RUN_TIME = (
     "bits",
-    "chaining",
     "compiling",
     "filling",
     "linking",

@@ -8,11 +8,11 @@ from __future__ import annotations
 from numba import njit
 
 from remanence.compiler.linking import call, pointed, shifted, words
-from remanence.compiler.program import COPY, LINE, PUT, ZERO
+from remanence.compiler.program import COPY, INTEGERS, LINE, PUT, ZERO
 
 __all__ = ["deal", "enter", "leave", "perform"]
 
-_LINE = len(LINE)
+_LINE, _INTEGERS = len(LINE), INTEGERS
 
 
 @njit(inline="always")
@@ -27,14 +27,14 @@ def perform(lines, count, bases):
             pointed(bases, to)[0] = second
         elif what == ZERO:
             filled = words(to)
-            for word in range(lines[at + 9]):
+            for word in range(lines[at + _INTEGERS]):
                 filled[word] = 0
         elif what == COPY:
-            _copy(words(to), words(second), shifted(lines, at + 9))
+            _copy(words(to), words(second), shifted(lines, at + _INTEGERS))
         else:
             third = bases[lines[at + 5]] + lines[at + 6]
             fourth = bases[lines[at + 7]] + lines[at + 8]
-            call(lines[at + 9], (to, second, third, fourth))
+            call(lines[at + _INTEGERS], (to, second, third, fourth))
 
 
 @njit(inline="always")

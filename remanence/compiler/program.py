@@ -22,7 +22,7 @@ import numpy as np
 from remanence.compiler import threads
 from remanence.compiler.kernel import shared_by_all
 
-__all__ = ["CALL", "COPY", "FIRST", "LINE", "NOWHERE", "PUT", "WORD", "ZERO", "Place", "Program"]
+__all__ = ["CALL", "COPY", "FIRST", "INTEGERS", "LINE", "NOWHERE", "PUT", "WORD", "ZERO", "Place", "Program"]
 
 ZERO, COPY, PUT, CALL = range(4)
 LINE = (
@@ -32,6 +32,7 @@ LINE = (
 )
 """A line: what to do, four places, and four integers: of ZERO the words; of COPY the words of a row, the rows, and the
 words from one row to the next there and here; of CALL the function."""
+INTEGERS = LINE.index("a")
 WORD = 4
 """Bytes of what is counted in."""
 
@@ -100,8 +101,8 @@ class Program:
 
     def _line(self, what: int, *places: Place, numbers: tuple[int, ...] = ()) -> None:
         line = [what, *(number for place in places for number in place)]
-        line += [0] * (len(LINE) - 4 - len(line))
-        self._lines.append((*line, *numbers, *[0] * (4 - len(numbers))))
+        line += [0] * (INTEGERS - len(line))
+        self._lines.append((*line, *numbers, *[0] * (len(LINE) - INTEGERS - len(numbers))))
 
     def ready(self) -> Program:
         """No line is added any more."""

@@ -1,4 +1,4 @@
-"""Loops over whole batches of one shape: all that a call need not find anew.
+"""Loops over batches of one shape: all that a call need not find anew.
 
 A call makes the tensors that it returns, and runs a program (see `program`), which was written at the first call.
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -74,6 +75,33 @@ def loop(
     program.launch(address, shape.rows.parts, numbers, arrays)
 
 
+@dataclass(frozen=True)
+class _Entries:
+    """Where the entries of a state lie, `[entry, batch, row]`.
+
+    Args:
+        base, begin: their place.
+        batch: rows of an entry.
+        row, true: bytes of a row, and those that count.
+        turns: whether there are two entries alone, taken by turns.
+    """
+
+    base: int
+    begin: int
+    batch: int
+    row: int
+    true: int
+    turns: bool
+
+    def at(self, entry: int) -> Place:
+        """Where an entry begins."""
+        return self.base, self.begin + entry * self.batch * self.row
+
+    def sizes(self, last: bool) -> np.ndarray:
+        """What `performing.enter` and `performing.leave` take; the last one is theirs."""
+        return np.array([self.batch, self.row // WORD, self.true // WORD, last], np.int64)
+
+
 class Ready:
     """A forward loop, ready for tensors of one shape.
 
@@ -91,16 +119,13 @@ class Ready:
         self.homes |= {name: (KEPT, begin) for name, (begin, _) in self.kept.places.items() if name != "v"}
         self.homes |= {"x": (IN, 0), f"x_{step.output}": (OUT, 0)}
         self._states = (shape.time + 1, shape.batch, shape.row(step.output))
-        # Of each state: its base, bytes of an entry's row, those that count, where the first and last entry begin.
         self._entries = []
         for name in step.state:
-            (base, begin), row = self.homes[f"x_{name}"], shape.row(name)
-            first, last = (shape.time, 0) if shape.backwards else (0, shape.time)
-            if name in layout.passing:
-                # It has two entries, taken by turns.
-                first, last = 0, shape.time & 1
-            at = [(begin + entry * shape.batch * row) * wide for entry in (first, last)]
-            self._entries.append((base, row * wide, shape.true[step.sizes[name]] * wide, *at))
+            (base, begin), sizes = (
+                self.homes[f"x_{name}"],
+                (shape.row(name) * wide, shape.true[step.sizes[name]] * wide),
+            )
+            self._entries.append(_Entries(base, begin * wide, shape.batch, *sizes, name in layout.passing))
         self._true = shape.true[step.sizes[step.output]]
         self._finals = [(shape.batch, shape.true[step.sizes[name]]) for name in step.state]
         self._traced = [self._seen(name) for name in shape.kernel.kept]
@@ -109,38 +134,34 @@ class Ready:
     def _written(self, started: bool) -> Program:
         """The program: addresses as above, of final states, of states to start from, of parameters."""
         shape, wide, count = self.shape, self.shape.dtype.itemsize, len(self._entries)
-        program = Program(WORK, shape.whole_scratch.size * wide)
-        finals = LENGTHS + 1
-        starts = finals + count
-        turns = [name in shape.kernel.forward.passing for name in shape.kernel.step.state]
+        program, shared = Program(WORK, shape.whole_scratch.size * wide), shared_by_all()
+        finals, starts, lengths = LENGTHS + 1, LENGTHS + 1 + count, (LENGTHS, 0)
+        first, last = (shape.time, 0) if shape.backwards else (0, shape.time)
         if self.uneven:
             # Steps that a short sequence never takes must show zeros.
             program.zero((OUT, 0), math.prod(self._states) * wide)
-        for place, (base, row, true, first, _) in enumerate(self._entries):
+        for place, state in enumerate(self._entries):
             source = (starts + place, 0) if started else (NOWHERE, 0)
-            if self.uneven and shape.backwards and not turns[place]:
-                sizes = np.array([shape.batch, row // WORD, true // WORD, started], np.int64)
-                begin = first - shape.time * shape.batch * row
-                program.call(shared_by_all()["enter"], (base, begin), source, (LENGTHS, 0), program.held(sizes))
+            if self.uneven and shape.backwards and not state.turns:
+                program.call(shared["enter"], state.at(0), source, lengths, program.held(state.sizes(started)))
                 continue
-            program.zero((base, first), shape.batch * row)
+            to = state.at(0 if state.turns else first)
+            program.zero(to, state.batch * state.row)
             if started:
-                program.copy((base, first), source, true, shape.batch, (row, true))
+                program.copy(to, source, state.true, state.batch, (state.row, state.true))
         strides = {name: (NOWHERE, stride) for name, stride in zip(("x_time", "x_row"), self._strides, strict=True)}
         loop(program, self, self.homes, starts + count * started, strides)
         if "v" in self.kept.places:
             # Rows of lanes that backward reads, when the rest of the work is used for something else.
             (there, size), (_, here) = self.kept.places["v"], self.homes["v"]
             program.copy((KEPT, there * wide), (WORK, here * wide), size * wide)
-        for place, (base, row, true, _, last) in enumerate(self._entries):
-            if self.uneven and (turns[place] or not shape.backwards):
-                sizes = np.array([shape.batch, row // WORD, true // WORD, turns[place]], np.int64)
-                begin = last - (shape.time & 1 if turns[place] else shape.time) * shape.batch * row
-                program.call(
-                    shared_by_all()["leave"], (finals + place, 0), (base, begin), (LENGTHS, 0), program.held(sizes)
-                )
+        for place, state in enumerate(self._entries):
+            to = finals + place, 0
+            if self.uneven and (state.turns or not shape.backwards):
+                program.call(shared["leave"], to, state.at(0), lengths, program.held(state.sizes(state.turns)))
                 continue
-            program.copy((finals + place, 0), (base, last), true, shape.batch, (true, row))
+            source = state.at(shape.time & 1 if state.turns else last)
+            program.copy(to, source, state.true, state.batch, (state.true, state.row))
         return program.ready()
 
     def _seen(self, name: str) -> tuple[int, tuple[int, ...], tuple[int, ...], int]:

@@ -1,4 +1,4 @@
-"""The backward loop over whole batches of one shape: all that a call need not find anew (see `ready`)."""
+"""The backward loop over batches of one shape: all that a call need not find anew (see `ready`)."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def _shapes(weights: Iterable[Tensor], dtype: torch.dtype) -> tuple[torch.Size, 
     found = []
     for weight in weights:
         plain = type(weight) is nn.Parameter and weight.dtype is dtype and weight.is_cpu and weight.is_contiguous()
-        if not plain:
+        if not plain or weight.is_neg():
             return None
         found.append(weight.shape)
     return tuple(found)

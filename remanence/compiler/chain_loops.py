@@ -1,7 +1,7 @@
 """The kernels of `chain`: a sequence of a linear chain by one thread, its transitions in the cache.
 
 Rows of classes are padded to whole registers, with scores so low that nothing comes of them. `numbers` and `arrays`
-are those of `chain.call`.
+are those of `chain`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from math import inf
 
 from numba import njit
 
+from remanence.compiler.chain import HEAD, ROWS, SQUARES
 from remanence.compiler.linking import shifted
 from remanence.compiler.pointwise import exp, log
 from remanence.compiler.vector import add_at, at_least, at_most, lane_sum, load, splat, store, where_positive
@@ -18,10 +19,11 @@ __all__ = ["backward", "forward"]
 
 LEAST, TINY, LARGEST = -1e30, 1.2e-38, 80.0
 """A score without a chance; the least sum that has a logarithm; the largest exponent that float32 has a number for."""
-HEAD = 11
-"""Integers before the places of sequences among their steps."""
-ROWS = 5
-"""Rows that a thread has for itself, besides two squares."""
+_BATCH, _CLASSES, _ROW, _TIME = (HEAD.index(name) for name in ("batch", "classes", "row", "time"))
+_FROM, _BEFORE, _START, _END, _STEPS, _STEP = range(HEAD.index("transitions_batch"), len(HEAD))
+"""Where the strides stand: of transitions in the batch and from one label before to the next, of start, end, and
+emissions in the batch, of emissions in time."""
+_BEGINS = len(HEAD)
 
 
 @njit(inline="always")
@@ -76,37 +78,45 @@ def _ways(ways, transitions, at, stride, shape, one):
 
 @njit(inline="always")
 def _read(part, numbers, arrays):
-    """Sizes and the thread's own rows: (classes, row, time), (ways, pairs, rows)."""
-    classes, row, time = numbers[2], numbers[3], numbers[4]
-    ways = shifted(arrays[4], part * (2 * classes + ROWS) * row)
+    """Sizes and the thread's own memory: (classes, row, time), (ways, pairs), its rows."""
+    classes, row, time = numbers[_CLASSES], numbers[_ROW], numbers[_TIME]
+    ways = shifted(arrays[4], part * (SQUARES * classes + ROWS) * row)
     pairs = shifted(ways, classes * row)
-    return (classes, row, time), (ways, pairs, shifted(pairs, classes * row))
+    first = shifted(pairs, classes * row)
+    rows = first, shifted(first, row), shifted(first, 2 * row), shifted(first, 3 * row)
+    return (classes, row, time), (ways, pairs), rows
+
+
+@njit(inline="always")
+def _sequence(r, numbers, arrays):
+    """Of one sequence: how many steps count, which they are, its states after each, its emissions."""
+    begins = shifted(numbers, _BEGINS)
+    steps = shifted(begins, numbers[_BATCH] + 1 + begins[r])
+    states = shifted(arrays[6], r * numbers[_TIME] * numbers[_ROW])
+    return begins[r + 1] - begins[r], steps, states, shifted(arrays[3], r * numbers[_STEPS])
 
 
 @njit(inline="always")
 def forward(part, numbers, arrays, one):
     """Log of the sum over all label sequences, and of those that end in each label after each step."""
-    (classes, row, time), (ways, _, rows) = _read(part, numbers, arrays)
-    parts, batch = numbers[0], numbers[1]
-    transitions, start, end, emissions, total = arrays[0], arrays[1], arrays[2], arrays[3], arrays[5]
-    score, other, spare, ends = rows, shifted(rows, row), shifted(rows, 2 * row), shifted(rows, 3 * row)
-    begins = shifted(numbers, HEAD)
+    (classes, row, _), (ways, _), (score, other, spare, ends) = _read(part, numbers, arrays)
+    parts, batch = numbers[0], numbers[_BATCH]
+    transitions, start, end, total = arrays[0], arrays[1], arrays[2], arrays[5]
     for r in range(part * batch // parts, (part + 1) * batch // parts):
-        count, steps = begins[r + 1] - begins[r], shifted(begins, batch + 1 + begins[r])
-        states, read = shifted(arrays[6], r * time * row), shifted(emissions, r * numbers[9])
+        count, steps, states, read = _sequence(r, numbers, arrays)
         total[r] = 0
         if count == 0:
             continue
-        highest = _ways(ways, transitions, r * numbers[5], numbers[6], (classes, row), one)
-        _padded(ends, end, r * numbers[8], classes, row)
-        _padded(states, read, steps[0] * numbers[10], classes, row)
+        highest = _ways(ways, transitions, r * numbers[_FROM], numbers[_BEFORE], (classes, row), one)
+        _padded(ends, end, r * numbers[_END], classes, row)
+        _padded(states, read, steps[0] * numbers[_STEP], classes, row)
         for c in range(classes):
-            states[c] += start[r * numbers[7] + c]
+            states[c] += start[r * numbers[_START] + c]
         for i in range(1, count):
             before, after = shifted(states, (i - 1) * row), shifted(states, i * row)
             whole = splat(ways, _peak(before, row, spare, one))
             _exponentials(score, before, whole, row, one)
-            _padded(other, read, steps[i] * numbers[10], classes, row)
+            _padded(other, read, steps[i] * numbers[_STEP], classes, row)
             for k in range(0, row, one):
                 # Four sums, for each waits for its last term.
                 first, second = splat(ways, 0.0), splat(ways, 0.0)
@@ -133,14 +143,11 @@ def forward(part, numbers, arrays, one):
 @njit(inline="always")
 def backward(part, numbers, arrays, one):
     """Gradients: how likely each label and each pair of neighbours is, times a weight of the sequence."""
-    (classes, row, time), (ways, pairs, rows) = _read(part, numbers, arrays)
-    parts, batch = numbers[0], numbers[1]
-    transitions, end, emissions, total, weight = arrays[0], arrays[2], arrays[3], arrays[5], arrays[7]
-    score, other, spare, later = rows, shifted(rows, row), shifted(rows, 2 * row), shifted(rows, 3 * row)
-    begins = shifted(numbers, HEAD)
+    (classes, row, time), (ways, pairs), (score, other, spare, later) = _read(part, numbers, arrays)
+    parts, batch = numbers[0], numbers[_BATCH]
+    transitions, end, total, weight = arrays[0], arrays[2], arrays[5], arrays[7]
     for r in range(part * batch // parts, (part + 1) * batch // parts):
-        count, steps = begins[r + 1] - begins[r], shifted(begins, batch + 1 + begins[r])
-        states, read = shifted(arrays[6], r * time * row), shifted(emissions, r * numbers[9])
+        count, steps, states, read = _sequence(r, numbers, arrays)
         of_transitions, of_start = shifted(arrays[8], r * classes * classes), shifted(arrays[9], r * classes)
         of_end, of_emissions = shifted(arrays[10], r * classes), shifted(arrays[11], r * time * classes)
         for k in range(time * classes):
@@ -152,11 +159,11 @@ def backward(part, numbers, arrays, one):
             for k in range(classes * classes):
                 of_transitions[k] = 0
             continue
-        highest = _ways(ways, transitions, r * numbers[5], numbers[6], (classes, row), one)
+        highest = _ways(ways, transitions, r * numbers[_FROM], numbers[_BEFORE], (classes, row), one)
         whole, scale = splat(ways, total[r]), splat(ways, weight[r])
         for k in range(0, classes * row, one):
             store(pairs, k, splat(ways, 0.0))
-        _padded(later, end, r * numbers[8], classes, row)
+        _padded(later, end, r * numbers[_END], classes, row)
         for i in range(count - 1, -1, -1):
             here, before = shifted(states, i * row), shifted(states, (i - 1) * row)
             for k in range(0, row, one):
@@ -167,7 +174,7 @@ def backward(part, numbers, arrays, one):
             if i == 0:
                 _copied(of_start, score, classes)
                 continue
-            _padded(other, read, steps[i] * numbers[10], classes, row)
+            _padded(other, read, steps[i] * numbers[_STEP], classes, row)
             for k in range(0, row, one):
                 store(other, k, load(other, k) + load(later, k))
             top = splat(ways, _peak(before, row, spare, one))
