@@ -105,7 +105,7 @@ TRANSCRIBE_STUDIES: dict[str, Study] = {
         _digits,
         "BiLSTM 98.41 % (another split)",
         {"accuracy": (0.985, "at least")},
-        seeds=2,
+        seeds=5,
     ),
     "joined-digits": Study(
         "transcribe, joined FSDD digits",
