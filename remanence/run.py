@@ -35,7 +35,7 @@ from remanence.prediction.dynamic import measure_dynamically
 from remanence.prediction.ensemble import Ensemble
 from remanence.prediction.outputs import measure, outputs
 from remanence.prediction.writers import check_suffix, write_rows
-from remanence.run_checks import MANIFEST, TRAIN_AGAIN, check_cell, check_file, check_keys, validated
+from remanence.run_checks import MANIFEST, OTHER_VERSION, TRAIN_AGAIN, check_cell, check_file, check_keys, validated
 from remanence.settings import SamplingSettings, Settings, sampling_from
 from remanence.storage import read_sealed, read_tensors, sha256, write_sealed
 from remanence.tasks import TASKS
@@ -82,7 +82,7 @@ class Run:
         if manifest.get("schema") != SCHEMA:
             raise RunError(
                 f"{folder / MANIFEST}: a run of version {manifest.get('schema')!r}, this program reads {SCHEMA}",
-                remedy="use the version of remanence that wrote it, or train it anew",
+                remedy=OTHER_VERSION,
             )
         check_keys(folder, manifest)
         for name, facts in manifest["files"].items():
@@ -331,7 +331,7 @@ class Run:
             model.load_state_dict(read_tensors(self.path / file, TRAIN_AGAIN))
         except RuntimeError as error:
             first = str(error).splitlines()[-1].strip()
-            raise RunError(f"{self.path / file}: does not fit the model ({first})", remedy=TRAIN_AGAIN) from error
+            raise RunError(f"{self.path / file}: does not fit the model ({first})", remedy=OTHER_VERSION) from error
         return model.eval()
 
 

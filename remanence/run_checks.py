@@ -14,10 +14,11 @@ from remanence.errors import CellError, RunError
 from remanence.storage import sha256
 from remanence.validation import first_mistake
 
-__all__ = ["MANIFEST", "TRAIN_AGAIN", "check_cell", "check_file", "check_keys", "validated"]
+__all__ = ["MANIFEST", "OTHER_VERSION", "TRAIN_AGAIN", "check_cell", "check_file", "check_keys", "validated"]
 
 MANIFEST = "manifest.json"
 TRAIN_AGAIN = "copy the run again, or train it anew with `remanence fit`"
+OTHER_VERSION = "use the version of remanence that wrote it, or train it anew"
 _KEYS = (
     "task", "status", "data", "settings", "encoders", "cell", "parameters", "best_seed", "seeds", "beside", "baselines",
     "files",
@@ -64,7 +65,7 @@ def check_cell(folder: Path, manifest: Mapping[str, Any]) -> None:
     if cell.name not in CELLS or CELLS[cell.name].equations != cell.equations:
         raise RunError(
             f"{folder / MANIFEST}: the equations of cell '{cell.name}' are not those of this version",
-            remedy="use the version of remanence that wrote it, or train it anew",
+            remedy=OTHER_VERSION,
         )
 
 
@@ -75,5 +76,5 @@ def validated(kind: type[BaseModel], content: Any, folder: Path) -> Any:
         where, mistake = first_mistake(error)
         raise RunError(
             f"{folder / MANIFEST}: {'.'.join((kind.__name__, *where))}: {mistake}",
-            remedy="use the version of remanence that wrote it, or train it anew",
+            remedy=OTHER_VERSION,
         ) from error

@@ -45,6 +45,21 @@ class Runs(BaseModel):
         packed = np.frombuffer(zlib.decompressobj().decompress(base64.b64decode(self.mask), 2**BITS // 8), np.uint8)
         return np.unpackbits(packed, count=2**BITS).astype(bool)
 
+    def rows(self, most: int) -> np.ndarray:
+        """Which row of a table belongs to a run of code `c`, at `c % 2**BITS`: int32 `[2**BITS]`.
+
+        Rows 1, 2, … go to the known runs, in the order of their places; with more of them than `most` it begins anew.
+        Row 0 is for what is not known.
+
+        Example:
+            >>> runs = learn_runs([(np.array([5, 6, 5, 6, 7]), np.array([0, 0, 1, 1, 1]))], longest=2)
+            >>> rows = runs.rows(most=100)
+            >>> [bool(rows[follow(np.array([b]), np.array([a]))[0] % 2**BITS]) for a, b in ((5, 6), (6, 7))]
+            [True, False]
+        """
+        rank = np.cumsum(self.known, dtype=np.int32) - 1
+        return np.where(self.known, rank % most + 1, 0).astype(np.int32)
+
 
 def follow(code: Codes, before: Codes) -> Codes:
     """Codes of runs from those of their ends and the token before: odd constants, high bits kept, never negative.

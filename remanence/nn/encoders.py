@@ -20,8 +20,6 @@ from remanence.sequences import Sequences
 __all__ = ["NumberEncoder", "TokenDropout", "TokenEncoder"]
 
 _DIFFERENCE_SCALE = 3.0
-_APART = 7919
-"""A prime that keeps the rows that runs share out apart from the places of the mask."""
 
 
 class NumberEncoder(nn.Module):
@@ -138,14 +136,14 @@ class TokenEncoder(nn.Module):
         size: features of a token's vector.
         dropout: what is left out in training; None for nothing.
         runs: which runs, ending at the token, have a vector too; None for none.
-        rows: rows of the table of each length of run, which a hash of the run shares out.
+        rows: most rows of the table of runs; where more are known, several share one.
         spread: standard deviation of fresh vectors; those of runs have half of it.
 
     References:
-        Runs shared out by a hash: Joulin, Grave, Bojanowski & Mikolov 2017, arXiv:1607.01759, §2.2.
+        Vectors of runs added to those of tokens: Joulin, Grave, Bojanowski & Mikolov 2017, arXiv:1607.01759, §2.2.
     """
 
-    known: Tensor
+    rows: Tensor
 
     def __init__(
         self,
@@ -154,19 +152,21 @@ class TokenEncoder(nn.Module):
         dropout: TokenDropout | None = None,
         *,
         runs: Runs | None = None,
-        rows: int = 2**15,
+        rows: int = 2**16,
         spread: float = 0.1,
     ) -> None:
         super().__init__()
-        self.left_out, self.rows = dropout or TokenDropout(), rows
+        self.left_out = dropout or TokenDropout()
         self.rare_from = vocabulary - self.left_out.singles
         self.vectors = nn.Embedding(vocabulary, size)
-        self.run_vectors = nn.ModuleList(nn.Embedding(rows, size) for _ in range(runs.longest - 1 if runs else 0))
-        # Follows from the encoders, so it is no part of the weights.
-        self.register_buffer("known", torch.from_numpy(runs.known.copy()) if runs else None, persistent=False)
         nn.init.normal_(self.vectors.weight, std=spread)
-        for table in self.run_vectors:
-            nn.init.normal_(table.weight, std=spread / 2)  # type: ignore[arg-type]
+        self.reach = runs.longest - 1 if runs else 0
+        if runs:
+            places = runs.rows(rows)
+            # Follows from the encoders, so it is no part of the weights.
+            self.register_buffer("rows", torch.from_numpy(places), persistent=False)
+            self.run_vectors = nn.Embedding(1 + int(places.max()), size, padding_idx=0)
+            nn.init.normal_(self.run_vectors.weight[1:], std=spread / 2)
         self.dropout = Dropout(self.left_out.feature)
         self.output_size = size
 
@@ -182,17 +182,16 @@ class TokenEncoder(nn.Module):
             kept = kept[tokens] if left_out.locked else kept
             data = data * (kept[..., None] / (1 - left_out.whole))
         carried: State = {}
-        reach = len(self.run_vectors)
-        if reach:
+        if reach := self.reach:
             past = state["encoder.tokens"].transpose(0, 1)[..., None] if state else None
             padded, past = surround(Sequences(tokens[..., None], inputs.lengths), reach + 1, True, past)
             assert past is not None
             carried["encoder.tokens"] = past[..., 0].transpose(0, 1)
-            code = tokens
-            for back, table in enumerate(self.run_vectors, start=1):
-                code = follow(code, padded[:, reach - back : reach - back + inputs.time, 0])
-                known = self.known[code % len(self.known)][..., None]
-                data = data + table(code // _APART % self.rows) * known
+            codes = [tokens]
+            for back in range(1, reach + 1):
+                codes.append(follow(codes[-1], padded[:, reach - back : reach - back + inputs.time, 0]))
+            rows = self.rows[torch.stack(codes[1:]) % len(self.rows)]
+            data = data + self.run_vectors(rows).sum(0)
         data = torch.where(mask[..., None], self.dropout(data), 0.0)
         return Sequences(data, inputs.lengths), carried
 

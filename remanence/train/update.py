@@ -41,11 +41,13 @@ class Updater:
         vectors = [p for p in self.weighted if p.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, fused=True)
+        # The tensors themselves, which keep their place when weights are loaded.
+        self.floating = {name: value for name, value in self.model.state_dict().items() if value.is_floating_point()}
         self.averaged: dict[str, Tensor] = {}
         self.updates = 0
         self.carried = Carried()
         if self.options.average:
-            self.averaged = {name: value.detach().clone() for name, value in self._floating().items()}
+            self.averaged = {name: value.clone() for name, value in self.floating.items()}
 
     @property
     def learning_rate(self) -> float:
@@ -59,7 +61,8 @@ class Updater:
         """
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
-        self.model.train()
+        if not self.model.training:
+            self.model.train()
         self.optimiser.zero_grad(set_to_none=True)
         varied = self.job.task.vary(batch, self.job.settings)
         loss = self._backward(varied.to(self.device))
@@ -140,14 +143,11 @@ class Updater:
         with torch.no_grad():
             return not self.job.task.loss(self.model(single)[0], single, self.job.settings).isfinite().all()
 
-    def _floating(self) -> dict[str, Tensor]:
-        return {name: value for name, value in self.model.state_dict().items() if value.is_floating_point()}
-
     def _average(self) -> None:
         # A young average follows the weights closely, or it would remember how they began.
         assert self.options.average is not None
         decay = min(self.options.average, (1 + self.updates) / (10 + self.updates))
-        means, weights = list(self.averaged.values()), list(self._floating().values())
+        means, weights = list(self.averaged.values()), list(self.floating.values())
         with torch.no_grad():
             torch._foreach_lerp_(means, weights, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
 
@@ -157,7 +157,7 @@ class Updater:
         if not self.averaged:
             yield
             return
-        current = {name: value.clone() for name, value in self._floating().items()}
+        current = {name: value.clone() for name, value in self.floating.items()}
         self.model.load_state_dict(self.averaged, strict=False)
         try:
             yield
@@ -191,7 +191,7 @@ class Updater:
         self.model.load_state_dict(below("model."))
         averaged = below("average.")
         # In the model's order, not the file's: averages and weights are paired by position.
-        self.averaged = {name: averaged[name].to(self.device) for name in self._floating() if name in averaged}
+        self.averaged = {name: averaged[name].to(self.device) for name in self.floating if name in averaged}
         for position, weights in enumerate(self.weighted):
             moments = below(f"optimiser.{position}.")
             if moments:

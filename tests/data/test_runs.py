@@ -42,3 +42,16 @@ def test_runs_survive_json_and_are_the_same_in_torch():
     assert np.array_equal(again.known, runs.known)
     end, before = np.random.default_rng(1).integers(0, 2**31, (2, 500))
     assert follow(torch.from_numpy(end), torch.from_numpy(before)).tolist() == follow(end, before).tolist()
+
+
+def test_known_runs_have_rows_of_their_own_where_there_is_room():
+    random = np.random.default_rng(0)
+    runs = learn_runs([(random.integers(2, 9, 900), np.arange(900) // 30)], 3)
+    count = int(runs.known.sum())
+    assert count > 100
+    rows = runs.rows(count)
+    assert sorted(rows[runs.known]) == list(range(1, count + 1))
+    assert not rows[~runs.known].any()
+    few = runs.rows(10)[runs.known]
+    assert sorted(set(few)) == list(range(1, 11))
+    assert np.ptp(np.bincount(few)[1:]) <= 1

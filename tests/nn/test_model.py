@@ -97,6 +97,22 @@ def test_runs_tell_orders_apart_and_are_carried(ngrams: int) -> None:
     assert torch.equal(torch.cat([first.data, rest.data], 1), whole)
 
 
+def test_a_run_that_is_not_known_adds_nothing_and_learns_nothing() -> None:
+    texts = np.array([2, 3, 4, 2, 3, 5])
+    runs = learn_runs([(texts, np.repeat([0, 1], 3))], 2)
+    # 2 at the beginning, and 2 3.
+    encoder = TokenEncoder(9, 4, runs=runs)
+    assert encoder.run_vectors.weight.shape == (3, 4)
+    found = encoder(Sequences(torch.tensor([[2, 3, 4]]), torch.tensor([3])), {})[0].data[0]
+    added = found - encoder.vectors.weight[[2, 3, 4]]
+    known = encoder.run_vectors.weight[1:]
+    assert all((known - added[step]).abs().amax(1).min() < 1e-6 for step in (0, 1))
+    assert torch.equal(added[2], torch.zeros(4))
+    found.sum().backward()
+    assert encoder.run_vectors.weight.grad is not None
+    assert encoder.run_vectors.weight.grad.tolist() == [[0.0] * 4, [1.0] * 4, [1.0] * 4]
+
+
 def test_window_level_and_spread_by_hand() -> None:
     # Targets 1, 3, (missing), of a window of three steps; a second of no step.
     data = torch.tensor([[[1.0, 0], [3.0, 0], [0.0, 1], [9.0, 0]], [[9.0, 0]] * 4])
