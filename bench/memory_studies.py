@@ -74,7 +74,7 @@ MEMORY_STUDIES: dict[str, Study] = {
         _copy,
         "–",
         {"accuracy": (0.0, "")},
-        seeds=1,
+        seeds=2,
         beside={"RNN": RNN},
     ),
     "seqmnist": Study(

@@ -27,6 +27,7 @@ class Study:
         beside: title → options: also trained with these, one seed, to show beside.
         sentences: texts whose answers are shown with their alignment.
         dynamic: also measure the best seed while it goes on learning, with this step size.
+        remark: what a reader of its result should know, in whole sentences; below the table.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Study:
     beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sentences: tuple[str, ...] = ()
     dynamic: float | None = None
+    remark: str = ""
 
 
 def decompressed(source: Path, target: Path) -> Path:

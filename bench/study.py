@@ -79,6 +79,8 @@ def _snips(source: Path, folder: Path) -> dict[str, Any]:
         "task": "classify",
         "input": "text",
         "label": "intent",
+        "ngrams": 2,
+        "epochs": 8,
     }
 
 
@@ -218,9 +220,6 @@ def table(results: dict[str, dict[str, Any]]) -> str:
         "Settings are each task's defaults, or stand in the study; they were chosen on validation or training data,",
         "but for one: a forecast reads values relative to the window's last one alone, and not absolute ones beside",
         "them, which validation on ETTh1 could not tell apart (MAE .1728 and .1729) and its test part prefers.",
-        "War and Peace was measured before fresh vectors of models that write became larger (standard deviation 0.1",
-        "then; `remanence/tasks/stack.py` says what it is now), `nats_dynamic` of two layers of 512 with a step size",
-        "of 2e-4, before weights that training never used were kept from running away.",
         "",
         f"| {' | '.join(COLUMNS)} |",
         f"|{'---|' * len(COLUMNS)}",
@@ -245,8 +244,11 @@ def table(results: dict[str, dict[str, Any]]) -> str:
                 f"`make study NAME={name}`",
             ]
             lines.append(f"| {' | '.join(cells)} |")
+    remarks = [
+        f"- {study.title}: {study.remark}" for name, study in STUDIES.items() if study.remark and name in results
+    ]
     shown = [line for name in STUDIES for line in _sentences(name, results.get(name, {}))]
-    return "\n".join([*lines, *shown]) + "\n"
+    return "\n".join([*lines, *(["", "## Remarks", "", *remarks] if remarks else []), *shown]) + "\n"
 
 
 def _stopped(found: dict[str, Any]) -> str:
