@@ -122,8 +122,8 @@ STUDIES: dict[str, Study] = {
         _chnsenticorp,
         "LSTM + max pooling 92.25, + attention 92.42",
         {"accuracy": (0.92, "at least")},
-        remark="with two tables of runs that a hash filled, on another processor, .9203 ± .0034; on validation those "
-        "had .9161 ± .0008 where the present table has .9203 ± .0022 (three seeds each, standard errors).",
+        remark="with two tables of runs that a hash filled, on another processor, .9203 with a deviation of .0034; on "
+        "validation they had .9161 ± .0008, the present table .9203 ± .0022 (standard errors of three seeds).",
     ),
     "snips": Study(
         "classify, SNIPS intents",
