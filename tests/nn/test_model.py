@@ -113,6 +113,13 @@ def test_a_run_that_is_not_known_adds_nothing_and_learns_nothing() -> None:
     assert encoder.run_vectors.weight.grad.tolist() == [[0.0] * 4, [1.0] * 4, [1.0] * 4]
 
 
+def test_texts_that_share_no_run_need_no_table() -> None:
+    encoder = TokenEncoder(9, 4, runs=learn_runs([(np.array([2, 3, 4]), np.arange(3))], 3))
+    assert encoder.run_vectors.weight.tolist() == [[0.0] * 4]
+    found = encoder(Sequences(torch.tensor([[2, 3]]), torch.tensor([2])), {})[0].data[0]
+    assert torch.equal(found, encoder.vectors.weight[[2, 3]])
+
+
 def test_window_level_and_spread_by_hand() -> None:
     # Targets 1, 3, (missing), of a window of three steps; a second of no step.
     data = torch.tensor([[[1.0, 0], [3.0, 0], [0.0, 1], [9.0, 0]], [[9.0, 0]] * 4])
