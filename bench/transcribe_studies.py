@@ -39,7 +39,7 @@ def _an4(source: Path, folder: Path) -> dict[str, Any]:
         "path": _table(folder / "an4.csv", ("file", "text", "speaker", "split"), rows), "task": "transcribe",
         "split_column": "split", "coefficients": 13, "deltas": 2, "centre": True, "hidden": 192, "layers": 2,
         "stack": 3, "epochs": 60, "batch_size": 8, "dropout": 0.3, "mask_steps": 25, "mask_features": 4,
-        "language": "words", "language_order": 3, "beam": 32, "learning_rate": 3e-3,
+        "language": "words", "language_order": 3, "beam": 32, "learning_rate": 3e-3, "stretch": 0.1,
     }  # fmt: skip
 
 

@@ -112,7 +112,8 @@ USES: Mapping[str, Uses] = MappingProxyType(
         "smoothing": _of(f"classify tag {_WRITTEN}"),
         "scheduled_sampling": _of(_WRITTEN),
         "noise": _NUMBERS | _FILMS,
-        **dict.fromkeys(("stretch", "input_dropout"), _of("classify", "numbers sounds")),
+        "stretch": _of("classify", "numbers sounds") | _of("transcribe"),
+        "input_dropout": _of("classify", "numbers sounds"),
     }
 )
 

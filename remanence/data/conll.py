@@ -77,9 +77,12 @@ def guess_layout(path: str | Path, settings: DataSettings, *, answers: bool = Tr
 
 def _are_texts(path: Path, settings: DataSettings) -> bool:
     """Whether what the training file's format takes for columns are lines of text, by ending and first lines."""
-    if not settings.delimiter or format_of_name(path) != "text":
+    if format_of_name(path) != "text":
         return False
     head = _head(path)
+    if not settings.delimiter:
+        counts = {len(_cut(text, "")) for text in head}
+        return not any("\t" in text for text in head) and (len(counts) > 1 or (len(head) == 1 and counts != {1}))
     return not any(settings.delimiter in text for text in head) and any(len(text.split()) > 1 for text in head)
 
 

@@ -24,6 +24,7 @@ from remanence.data.spills import full_disk
 from remanence.errors import DataError
 
 __all__ = [
+    "COMPRESSED",
     "FORMATS",
     "file_format",
     "find",
@@ -58,7 +59,7 @@ FORMATS = {
     **dict.fromkeys((".wav", ".flac", ".ogg", ".oga", ".mfc", ".npy"), "sound"),
     **dict.fromkeys((".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif"), "video"),
 }
-_COMPRESSED = (".xz", ".gz")
+COMPRESSED = (".xz", ".gz")
 _IDX = re.compile(r"[-.]idx\d(-ubyte)?(\.xz|\.gz)?$", re.IGNORECASE)
 """How the names of idx files end, which have no suffix."""
 
@@ -98,7 +99,7 @@ def format_of_name(path: Path) -> str | None:
     if _IDX.search(path.name):
         return "idx"
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in _COMPRESSED:
+    if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
     return FORMATS.get(suffixes[-1]) if suffixes else None
 

@@ -2,11 +2,17 @@
 
 characters   each symbol, after the ones before it
 words        each word when it ends, after the words before it; a word that training has not is worth as little as
-             the model leaves for what it has never seen
+             the model leaves for what it has never seen. Until it ends, what the most frequent word that begins
+             so would be worth by itself stands in for it: a beginning of no word is left before it ends
+
+References:
+    Ortmanns, Ney & Eiden 1996, Language-model look-ahead for large vocabulary speech recognition,
+    doi:10.1109/ICSLP.1996.607215.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import log
@@ -101,6 +107,13 @@ class WordLanguage:
         # A word that is not known is spelled: every letter of it is one of so many.
         self._letter = log(max(2, symbols.size))
         self._weights = weights
+        self._begun: dict[str, float] = {}
+        counts = Counter(word for text in words for word in text)
+        self._total = 1 + counts.total()
+        # The most frequent first: the first word of a beginning is the one that stands.
+        for word, count in counts.most_common():
+            for length in range(1, len(word) + 1):
+                self._begun.setdefault(word[:length], log(count / self._total))
 
     def begin(self) -> object:
         return (_END_WORD,), ""
@@ -110,11 +123,11 @@ class WordLanguage:
         context, word = state
         name = self._names[symbol]
         if not name.isspace():
-            return (context, word + name), 0.0
+            return (context, word + name), self._ahead(word + name) - self._ahead(word)
         if not word:
             return state, 0.0
         number, worth = self._word(context, word)
-        return ((*context, number)[-self._memory.reach :], ""), worth
+        return ((*context, number)[-self._memory.reach :], ""), worth - self._ahead(word)
 
     def end(self, state: object) -> float:
         assert isinstance(state, tuple)
@@ -122,8 +135,18 @@ class WordLanguage:
         worth = 0.0
         if word:
             number, worth = self._word(context, word)
+            worth -= self._ahead(word)
             context = (*context, number)[-self._memory.reach :]
         return worth + self._weights.language * float(self._memory.after(context)[_END_WORD])
+
+    def _ahead(self, beginning: str) -> float:
+        """What stands in for a word that has not ended; it is taken back when the word ends."""
+        if not beginning:
+            return 0.0
+        chance = self._begun.get(beginning)
+        if chance is None:
+            chance = -log(self._total) - self._letter * len(beginning)
+        return self._weights.language * chance + self._weights.bonus
 
     def _word(self, context: tuple[int, ...], word: str) -> tuple[int, float]:
         number = self._numbers.get(word, _UNKNOWN_WORD)

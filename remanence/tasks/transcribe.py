@@ -17,6 +17,7 @@ from remanence.data.pair_part import PairPart
 from remanence.data.sound_source import SoundSide
 from remanence.data.symbols import END
 from remanence.errors import SettingError
+from remanence.nn.augment import varied
 from remanence.nn.model import SequenceModel
 from remanence.nn.sound import CTCHead, Masks, SoundEncoder, stacked_lengths
 from remanence.settings import Settings
@@ -35,10 +36,8 @@ from remanence.tasks.transcript import Search, heard, logits_of, starts_of
 __all__ = ["Transcribe"]
 
 _AT_ONCE = 16
-_WEIGHTS = (0.5, 1.0, 2.0)
-_BONUSES = (0.0, 2.0, 4.0)
-_NARROW = 8
-"""Beginnings of a text that are followed while the weights of a language are chosen."""
+_WEIGHTS = (0.25, 0.5, 1.0, 2.0)
+_BONUSES = (0.0, 1.0, 2.0, 4.0)
 _TRIED = 200
 """Sounds of the validation part that the weights of a language model are chosen on, spread evenly."""
 _LOOKED_AT = 1000
@@ -82,6 +81,10 @@ class Transcribe(PairedTask):
         head.search = Search(encoders, settings)
         return SequenceModel(encoder, recurrent, head)
 
+    def vary(self, batch: Batch, settings: Settings) -> Batch:
+        # Spoken faster or slower: Ko, Peddinti, Povey & Khudanpur 2015, Audio augmentation for speech recognition.
+        return varied(batch, settings.train.stretch or 0.0, 0.0)
+
     def loss(self, output: Tensor, batch: Batch, settings: Settings) -> Tensor:
         """−log p of the true text, by symbol; a sound with fewer steps than its text needs has no say."""
         assert batch.target is not None
@@ -113,7 +116,7 @@ class Transcribe(PairedTask):
                 truth += [target.decode(row) for row in batch.target.tolist()]
         least: float | None = None
         for weights in _candidates(settings):
-            found = [text for logits, steps in answers for text in head.search.texts(logits, steps, weights, _NARROW)]
+            found = [text for logits, steps in answers for text in head.search.texts(logits, steps, weights)]
             edits, _ = wrong([target.decode(text) for text in found], truth, characters=target.script == "characters")
             if least is None or edits.sum() < least:
                 least = float(edits.sum())

@@ -250,3 +250,16 @@ def test_tokens_seen_once_stand_last_and_are_known_where_asked(tmp_path: Path) -
     assert asked.encoders.vocabulary.tokens == (*known, "once", "twice") and asked.encoders.singles == 2
     # Numbers begin behind those of padding and of unknown tokens.
     assert asked.train.batch(np.array([1000])).inputs.data[0, :, 0].tolist() == [7, 2]
+
+
+def test_lines_of_text_are_told_from_columns_between_blanks(tmp_path: Path) -> None:
+    asked = settings_from({"task": "tag", "format": "conll"}).data
+
+    def tokens(text: str) -> list[list[str]]:
+        records = read_tokens(_file(tmp_path, "new.txt", text), asked, answers=False)
+        return [[token for token, _ in each] for each in _sentences(records)]
+
+    assert tokens("she sings\nhe came too\n") == [["she", "sings"], ["he", "came", "too"]]
+    assert tokens("she sings a song\n") == [["she", "sings", "a", "song"]], "a file of one token says so in one column"
+    assert tokens("she O\nsings O\n\nhe O\n") == [["she", "sings"], ["he"]]
+    assert tokens("she\nsings\n") == [["she", "sings"]]

@@ -147,3 +147,13 @@ def test_a_language_mends_what_was_misheard() -> None:
     language = WordLanguage(TEXTS, SYMBOLS, 2, Weights(1.0, 1.0))
     assert beam_search(chances, 8, language)[0] == (first, second)
     assert FIRST == 3 and first == 3
+
+
+def test_a_beginning_of_no_word_is_left_before_it_ends() -> None:
+    # With one beginning followed, "b" is heard first, and no word begins so.
+    first, second = coded("ab")
+    chances = np.full((3, SYMBOLS.size), 0.002)
+    chances[0, second], chances[0, first], chances[1, 0], chances[2, second] = 0.5, 0.45, 0.9, 0.9
+    chances = np.log(chances / chances.sum(1, keepdims=True))
+    language = WordLanguage(["ab"] * 9, SYMBOLS, 2, Weights(1.0, 1.0))
+    assert beam_search(chances, 1, language)[0] == (first, second)

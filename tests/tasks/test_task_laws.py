@@ -123,6 +123,7 @@ CASES = {
     "pairs-copied": Case("summarise", made.made_pairs, {"coverage": 1.0, "beam": 2}),
     "sounds": Case("transcribe", made.made_sounds, {"stack": 1, "layers": 1}),
     "sounds-words": Case("transcribe", made.made_sounds, {"language": "words", "beam": 4, "cell": "gru"}),
+    "sounds-stretched": Case("transcribe", made.made_sounds, {"stretch": 0.2}),
     "sounds-ahead": Case(
         "transcribe",
         made.made_sounds,
