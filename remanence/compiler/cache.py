@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["MOST_BYTES", "Contents", "cache_folder", "clear", "contents", "loaded", "machine_code", "written"]
+__all__ = ["MOST_BYTES", "Contents", "cache_folder", "clear", "contents", "has", "loaded", "machine_code", "written"]
 
 MOST_BYTES = 256 * 2**20
 """Beyond this, the files unused for longest go when a kernel is added."""
@@ -80,15 +80,29 @@ def machine_code(path: Path, make: Callable[[], bytes]) -> bytes:
         make: compiles it.
     """
     beside = path.with_suffix(".o")
-    with suppress(OSError):
-        held = beside.read_bytes()
-        if hashlib.sha256(held[_DIGEST:]).digest() == held[:_DIGEST]:
+    held = _held(beside)
+    if held is not None:
+        with suppress(OSError):
             # Last used now, for `_prune`.
             os.utime(beside)
-            return held[_DIGEST:]
+        return held
     code = make()
     _put(beside, hashlib.sha256(code).digest() + code)
     return code
+
+
+def has(path: Path) -> bool:
+    """Whether the object file of a written source is there, whole."""
+    return _held(path.with_suffix(".o")) is not None
+
+
+def _held(path: Path) -> bytes | None:
+    """An object file; None where there is none, or not as it was written."""
+    with suppress(OSError):
+        held = path.read_bytes()
+        if hashlib.sha256(held[_DIGEST:]).digest() == held[:_DIGEST]:
+            return held[_DIGEST:]
+    return None
 
 
 def _put(path: Path, content: bytes) -> None:

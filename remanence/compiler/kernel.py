@@ -22,6 +22,7 @@ from typing import Any
 import llvmlite.binding
 
 from remanence.compiler import cache
+from remanence.compiler.aside import code_of, compile_all
 from remanence.compiler.derive import derive, forward_loop
 from remanence.compiler.emit_cpu import emit, sizes_of
 from remanence.compiler.ir import SCALAR, Step
@@ -35,6 +36,9 @@ from remanence.compiler.shared import FOR_ALL
 from remanence.compiler.shared import TILES as TILES_SOURCE
 
 __all__ = ["Kernel", "Tiles", "build", "functions_of", "shared_by_all", "tiles"]
+
+
+_WORDS = {False: "forward", True: "backward"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +75,18 @@ class Kernel:
         """Where its machine code is in memory; compiled, or read from the cache, at the first call."""
         known = self.addresses.get((dtype, backward))
         if known is None:
-            word = "backward" if backward else "forward"
+            word = _WORDS[backward]
             known = self.addresses[dtype, backward] = functions_of(self.source(dtype, backward), word, (word,))[word]
         return known
+
+    def compile(self, dtype: str) -> None:
+        """Compile all that it runs, at once where there are cores for it."""
+        ways = (False, True)[: 1 + (self.backward is not None)]
+        sources = [_written(self.source(dtype, backward), _WORDS[backward]) for backward in reversed(ways)]
+        compile_all([_written(_tiles_source(dtype), "tiles"), *sources])
+        tiles(dtype)
+        for backward in ways:
+            self.address(dtype, backward)
 
     def lanes(self, array: str, padded: Mapping[str, int], backward: bool = False) -> int:
         """Width of an array of lanes."""
@@ -190,14 +203,12 @@ def _key(source: str) -> str:
 
 def functions_of(source: str, kind: str, names: tuple[str, ...]) -> dict[str, int]:
     """Where the functions of a source are in memory; compiled, or read from the cache."""
-    path = cache.written(source, _key(source), kind)
+    path = _written(source, kind)
+    return addresses(code_of(path), path.stem, names)
 
-    def make() -> bytes:
-        from remanence.compiler.compiling import object_file
 
-        return object_file(cache.loaded(path), path.stem)
-
-    return addresses(cache.machine_code(path, make), path.stem, names)
+def _written(source: str, kind: str) -> Path:
+    return cache.written(source, _key(source), kind)
 
 
 TILES = ("spread", "gather", "sums", "fill", "pack", "collect")
@@ -218,8 +229,11 @@ class Tiles:
 @lru_cache(maxsize=2)
 def tiles(dtype: str) -> Tiles:
     """The compiled tiles of a dtype ("float32", "float64")."""
-    source = TILES_SOURCE.format(dtype=dtype, width=MACHINE.width(4 if dtype == "float32" else 8))
-    return Tiles(**functions_of(source, "tiles", TILES))
+    return Tiles(**functions_of(_tiles_source(dtype), "tiles", TILES))
+
+
+def _tiles_source(dtype: str) -> str:
+    return TILES_SOURCE.format(dtype=dtype, width=MACHINE.width(4 if dtype == "float32" else 8))
 
 
 @lru_cache(maxsize=1)

@@ -134,17 +134,8 @@ def _missing() -> str:
 @lru_cache(maxsize=256)
 def _failure(cell: Cell, dtype: torch.dtype, trace: tuple[str, ...], train: bool) -> str:
     """Build what a call needs; why that failed, or "". Said once as a warning, for the user can mend it."""
-    from remanence.compiler import kernel
-
     name = str(dtype).removeprefix("torch.")
-
-    def build() -> None:
-        built = _built(cell, trace, train)
-        kernel.tiles(name)
-        for backward in (False, True)[: 1 + train]:
-            built.address(name, backward)
-
-    return _attempted(f"cell '{cell.name}'", build)
+    return _attempted(f"cell '{cell.name}'", lambda: _built(cell, trace, train).compile(name))
 
 
 def _attempted(what: str, build: Callable[[], Any]) -> str:
