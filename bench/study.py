@@ -60,6 +60,7 @@ def _chnsenticorp(source: Path, folder: Path) -> dict[str, Any]:
         "task": "classify",
         "input": "text_a",
         "label": "label",
+        "ngrams": 2,
     }
 
 

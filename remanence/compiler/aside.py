@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from remanence.compiler import cache
@@ -36,9 +37,12 @@ def compile_all(paths: Sequence[Path]) -> None:
     missing, others = [path for path in paths if not cache.has(path)], _others()
     if len(missing) < 2:
         return
-    shares = [share for start in range(others) if (share := missing[1 + start :: others])]
-    began = [_begun(share) for share in shares]
+    began: list[subprocess.Popen[bytes]] = []
     try:
+        # Where there is no room for another process, this one compiles all.
+        with suppress(OSError):
+            for start in range(min(others, len(missing) - 1)):
+                began.append(_begun(missing[1 + start :: others]))
         code_of(missing[0])
         for process in began:
             process.wait()

@@ -85,3 +85,13 @@ def test_modules_are_not_taken_from_the_folder_one_works_in(
     monkeypatch.setattr(aside, "_others", lambda: 1)
     aside.compile_all(paths)
     assert cache.has(paths[1]) and _process(paths[1]) != os.getpid()
+
+
+def test_where_no_process_can_be_started_this_one_compiles(paths: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(aside, "_others", lambda: 1)
+    monkeypatch.setattr(aside.subprocess, "Popen", refuse)
+    aside.compile_all(paths)
+    assert cache.has(paths[0]) and not cache.has(paths[1])
