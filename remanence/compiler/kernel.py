@@ -75,18 +75,24 @@ class Kernel:
         """Where its machine code is in memory; compiled, or read from the cache, at the first call."""
         known = self.addresses.get((dtype, backward))
         if known is None:
-            word = _WORDS[backward]
-            known = self.addresses[dtype, backward] = functions_of(self.source(dtype, backward), word, (word,))[word]
+            known = self._loaded(self.source(dtype, backward), dtype, backward)
         return known
+
+    def _loaded(self, source: str, dtype: str, backward: bool) -> int:
+        word = _WORDS[backward]
+        address = self.addresses[dtype, backward] = functions_of(source, word, (word,))[word]
+        return address
 
     def compile(self, dtype: str) -> None:
         """Compile all that it runs, at once where there are cores for it."""
-        ways = (False, True)[: 1 + (self.backward is not None)]
-        sources = [_written(self.source(dtype, backward), _WORDS[backward]) for backward in reversed(ways)]
-        compile_all([_written(_tiles_source(dtype), "tiles"), *sources])
+        # The longest first.
+        ways = (True, False) if self.backward else (False,)
+        sources = {backward: self.source(dtype, backward) for backward in ways}
+        written = [_written(source, _WORDS[backward]) for backward, source in sources.items()]
+        compile_all([_written(_tiles_source(dtype), "tiles"), *written])
         tiles(dtype)
-        for backward in ways:
-            self.address(dtype, backward)
+        for backward, source in sources.items():
+            self._loaded(source, dtype, backward)
 
     def lanes(self, array: str, padded: Mapping[str, int], backward: bool = False) -> int:
         """Width of an array of lanes."""

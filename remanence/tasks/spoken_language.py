@@ -6,8 +6,8 @@ words        each word when it ends, after the words before it; a word that trai
              so would be worth by itself stands in for it: a beginning of no word is left before it ends
 
 References:
-    Ortmanns, Ney & Eiden 1996, Language-model look-ahead for large vocabulary speech recognition,
-    doi:10.1109/ICSLP.1996.607215.
+    Ortmanns, Ney & Eiden 1996, Language-model look-ahead for large vocabulary speech recognition, Proceedings of the
+    Fourth International Conference on Spoken Language Processing (here by single words).
 """
 
 from __future__ import annotations
