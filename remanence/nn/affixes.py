@@ -1,6 +1,6 @@
 """A token by its beginnings, its endings and its shape: what tells a kind of name where the name itself is new.
 
-Each of them is hashed into a small table of vectors of its own, and the vectors are added up.
+Each of them is hashed into rows of its own in one table of vectors, and the vectors are added up.
 
 References:
     Prefixes, suffixes and shapes as features of names: Ratinov & Roth 2009, doi:10.3115/1596374.1596399, §5.
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 __all__ = ["AffixEncoder", "kinds_of"]
 
 _LONGEST = 4
+_TRAITS = 2 * _LONGEST + 2
 _ROWS = 1 << 13
 _FACTOR = 2654435761
 
@@ -55,43 +56,51 @@ class AffixEncoder(nn.Module):
         super().__init__()
         # Follows from the encoders, so it is no part of the weights.
         self.register_buffer("kinds", torch.from_numpy(kinds), persistent=False)
-        self.tables = nn.ModuleList(nn.Embedding(_ROWS, size) for _ in range(2 * _LONGEST + 2))
-        for table in self.tables:
-            nn.init.normal_(table.weight, std=0.1)  # type: ignore[arg-type]
+        self.table = nn.EmbeddingBag(_TRAITS * _ROWS, size, mode="sum")
+        nn.init.normal_(self.table.weight, std=0.1)
         self.left_out, self.output_size = left_out, size
 
     def forward(self, characters: Tensor) -> Tensor:
         """Numbers of characters `[token, character]`, 0 behind the last → `[token, size]`."""
+        if not characters.numel():
+            return self.table.weight.new_zeros(len(characters), self.output_size)
         lengths = (characters > 0).sum(1)
-        found = characters.new_zeros(len(characters), self.output_size, dtype=self.tables[0].weight.dtype)  # type: ignore[call-overload]
-        for place, (table, code) in enumerate(zip(self.tables, self._codes(characters, lengths), strict=True)):
-            vectors = table(code % _ROWS)
-            if self.training and self.left_out > 0 and place < 2 * _LONGEST:
-                kept = torch.rand(len(vectors), 1, device=vectors.device) >= self.left_out
-                vectors = vectors * (kept / (1 - self.left_out))
-            found = found + vectors
+        # Each trait has rows of its own.
+        rows = self._codes(characters, lengths) % _ROWS + torch.arange(_TRAITS, device=characters.device) * _ROWS
+        if self.training and self.left_out > 0:
+            drawn = torch.rand(2 * _LONGEST, len(rows), device=rows.device).T
+            weights = torch.ones(rows.shape, dtype=self.table.weight.dtype, device=rows.device)
+            weights[:, : 2 * _LONGEST] = (drawn >= self.left_out) / (1 - self.left_out)
+            found = self.table(rows, per_sample_weights=weights)
+        else:
+            found = self.table(rows)
         return torch.where((lengths > 0)[:, None], found, 0.0)
 
-    def _codes(self, characters: Tensor, lengths: Tensor) -> list[Tensor]:
-        """Hashes of beginnings, endings, shape, and the length, int64 `[token]` each."""
-        if characters.shape[1] == 0:
-            return [lengths] * len(self.tables)
-        codes = []
-        for ending in (False, True):
-            code = torch.zeros_like(lengths)
-            for place in range(_LONGEST):
-                at = lengths - 1 - place if ending else torch.full_like(lengths, place)
-                inside = (at >= 0) & (at < lengths)
-                letter = characters.gather(1, at.clamp(0, characters.shape[1] - 1)[:, None])[:, 0]
-                code = _mixed(code, torch.where(inside, letter, 0))
-                codes.append(code)
+    def _codes(self, characters: Tensor, lengths: Tensor) -> Tensor:
+        """Hashes of beginnings, endings and shape, and the length, int64 `[token, trait]`."""
+        most = characters.shape[1]
+        steps = torch.arange(_LONGEST, device=characters.device).expand(len(characters), -1)
+        at = torch.cat([steps, lengths[:, None] - 1 - steps], dim=1)
+        letters = torch.where((at >= 0) & (at < lengths[:, None]), characters.gather(1, at.clamp(0, most - 1)), 0)
+        sides, codes = letters.reshape(len(letters), 2, _LONGEST), [torch.zeros_like(letters[:, :2])]
+        for place in range(_LONGEST):
+            codes.append(_mixed(codes[-1], sides[:, :, place]))
+        runs = torch.stack(codes[1:], dim=2).flatten(1)
+        return torch.cat([runs, self._shapes(characters)[:, None], lengths[:, None]], dim=1)
+
+    def _shapes(self, characters: Tensor) -> Tensor:
+        """Hashes of the kinds of each token's characters, equal neighbours once, int64 `[token]`."""
         kinds = self.kinds[characters]
-        shape, before = torch.zeros_like(lengths), torch.zeros_like(lengths)
-        for place in range(characters.shape[1]):
-            now = kinds[:, place]
-            shape = torch.where((now != before) & (now > 0), _mixed(shape, now), shape)
-            before = now
-        return [*codes, shape, lengths]
+        changed = kinds != nn.functional.pad(kinds[:, :-1], (1, 0))
+        # The first of each run of one kind moves to the front, in order; what is none gathers behind them.
+        order = torch.where(changed & (kinds > 0), changed.cumsum(1), kinds.shape[1] + 1)
+        count = int(((order <= kinds.shape[1]).sum(1)).max())
+        firsts = kinds.new_zeros(len(kinds), kinds.shape[1] + 2).scatter(1, order, kinds)[:, 1 : count + 1]
+        code = torch.zeros_like(kinds[:, 0])
+        for place in range(count):
+            now = firsts[:, place]
+            code = torch.where(now > 0, _mixed(code, now), code)
+        return code
 
 
 def _mixed(code: Tensor, letter: Tensor) -> Tensor:

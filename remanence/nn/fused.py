@@ -33,6 +33,7 @@ __all__ = [
     "built",
     "check_weight",
     "choose",
+    "learns_rows",
     "log_partition",
     "run",
     "sum_and_highest",
@@ -185,6 +186,15 @@ def log_partition(parts: tuple[Tensor, Tensor, Tensor, Tensor], mask: Tensor) ->
     from remanence.compiler import chain
 
     return chain.log_partition(parts, mask)
+
+
+def learns_rows(table: Tensor) -> bool:
+    """Whether kernels can update single rows of a table (`compiler.adam`)."""
+    if not _runs("adam", table, table):
+        return False
+    from remanence.compiler import adam
+
+    return adam.able(table)
 
 
 def _runs(name: str, *tensors: Tensor) -> bool:

@@ -7,6 +7,8 @@ of each window (`window.…`, which `begin` takes from the whole window). Every 
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +27,9 @@ from remanence.nn.window import InputLayout, denormalise, normalise, window_stat
 from remanence.nn.words import WordEncoder
 from remanence.sequences import Sequences
 
-__all__ = ["SequenceModel", "State"]
+__all__ = ["SequenceModel", "State", "Table"]
+
+Table: TypeAlias = nn.Embedding | nn.EmbeddingBag
 
 
 class SequenceModel(nn.Module):
@@ -65,6 +69,19 @@ class SequenceModel(nn.Module):
     def parameters_count(self) -> int:
         """Trained numbers."""
         return sum(weights.numel() for weights in self.parameters())
+
+    def tables(self) -> dict[str, Table]:
+        """Tables of vectors that are read row by row alone, by the name of their weights: none that answers, too."""
+        answering = None
+        if isinstance(self.head, Readout) and self.head.tied and isinstance(self.encoder, TokenEncoder):
+            answering = self.encoder.vectors
+        if isinstance(self.head, Decoder) and self.head.readout.tied:
+            answering = self.head.tokens.vectors
+        return {
+            f"{name}.weight": module
+            for name, module in self.named_modules()
+            if isinstance(module, Table) and module is not answering
+        }
 
     def begin(self, batch: Batch) -> State:
         """The state before the first step: what `forward` must know of a whole window when it comes in chunks."""

@@ -108,11 +108,9 @@ class _Training:
             self._evaluate()
         if stopped == "interrupted":
             self._save()
-        self.updater.model.load_state_dict(self.best)
-        self.updater.model.eval()
         at = self.at
         return Trained(
-            self.updater.model, self.job.seed, at.valid, at.kept, at.step,
+            self.updater.finish(self.best), self.job.seed, at.valid, at.kept, at.step,
             at.epoch + (at.batch > 0), at.seconds, stopped,
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""One update of the weights: forward, backward, clip, AdamW, average.
+"""One update of the weights: forward, backward, clip, AdamW, average; of large tables, of the rows that a batch reads.
 
 The windows of a long text are a batch each; the state is carried from one to the next without a gradient.
 
@@ -22,6 +22,7 @@ from remanence.data.examples import Batch
 from remanence.errors import TrainingError
 from remanence.nn.carry import Carried
 from remanence.train.job import Job
+from remanence.train.tables import Tables, large_tables
 
 __all__ = ["Updater"]
 
@@ -35,19 +36,20 @@ class Updater:
         self.job, self.options = job, job.settings.train
         self.device = torch.device(self.options.device)
         self.model: Any = job.task.model(job.prepared.encoders, job.settings).to(self.device)
-        self.weighted = [p for p in self.model.parameters() if p.requires_grad]
+        # The tensors themselves, which keep their place when weights are loaded.
+        self.floating = {name: value for name, value in self.model.state_dict().items() if value.is_floating_point()}
+        self.averaged: dict[str, Tensor] = {}
+        if self.options.average:
+            self.averaged = {name: value.clone() for name, value in self.floating.items()}
         decay = self.options.weight_decay or 0.0
+        self.tables = Tables(large_tables(self.model), self.averaged, decay)
+        self.weighted = [p for name, p in self.model.named_parameters() if p.requires_grad and name not in self.tables]
         matrices = [p for p in self.weighted if p.ndim > 1]
         vectors = [p for p in self.weighted if p.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, fused=True)
-        # The tensors themselves, which keep their place when weights are loaded.
-        self.floating = {name: value for name, value in self.model.state_dict().items() if value.is_floating_point()}
-        self.averaged: dict[str, Tensor] = {}
         self.updates = 0
         self.carried = Carried()
-        if self.options.average:
-            self.averaged = {name: value.clone() for name, value in self.floating.items()}
 
     @property
     def learning_rate(self) -> float:
@@ -63,18 +65,25 @@ class Updater:
             group["lr"] = learning_rate
         if not self.model.training:
             self.model.train()
-        self.optimiser.zero_grad(set_to_none=True)
+        self._forget_gradients()
         varied = self.job.task.vary(batch, self.job.settings)
         loss = self._backward(varied.to(self.device))
         norm = self._clipped_norm() if np.isfinite(loss) else loss
         if not (np.isfinite(loss) and np.isfinite(norm)):
-            self.optimiser.zero_grad(set_to_none=True)
+            self._forget_gradients()
             raise self._not_finite(batch, step, "loss" if not np.isfinite(loss) else "gradient")
         self.optimiser.step()
         self.updates += 1
+        # A young average follows the weights closely, or it would remember how they began.
+        kept = min(self.options.average or 0.0, (1 + self.updates) / (10 + self.updates))
+        self.tables.learn(learning_rate, kept)
         if self.averaged:
-            self._average()
+            self._average(kept)
         return loss, norm
+
+    def _forget_gradients(self) -> None:
+        self.optimiser.zero_grad(set_to_none=True)
+        self.tables.forget()
 
     def _backward(self, batch: Batch) -> float:
         total = 0.0
@@ -110,11 +119,11 @@ class Updater:
             self.carried.after(batch.index, state)
 
     def _clipped_norm(self) -> float:
-        gradients = [p.grad for p in self.weighted if p.grad is not None]
+        gradients = [*self.tables.gradients(), *(p.grad for p in self.weighted if p.grad is not None)]
         norm = torch.nn.utils.get_total_norm(gradients)
         # A gradient that is short enough need not be read again.
         if self.options.clip is not None and norm > self.options.clip:
-            torch.nn.utils.clip_grads_with_norm_(self.weighted, self.options.clip, norm)
+            torch._foreach_mul_(gradients, self.options.clip / norm)  # pyright: ignore[reportPrivateImportUsage]
         return float(norm)
 
     def _not_finite(self, batch: Batch, step: int, what: str) -> TrainingError:
@@ -143,17 +152,16 @@ class Updater:
         with torch.no_grad():
             return not self.job.task.loss(self.model(single)[0], single, self.job.settings).isfinite().all()
 
-    def _average(self) -> None:
-        # A young average follows the weights closely, or it would remember how they began.
-        assert self.options.average is not None
-        decay = min(self.options.average, (1 + self.updates) / (10 + self.updates))
-        means, weights = list(self.averaged.values()), list(self.floating.values())
+    def _average(self, kept: float) -> None:
+        names = [name for name in self.floating if name not in self.tables]
+        means, weights = [self.averaged[name] for name in names], [self.floating[name] for name in names]
         with torch.no_grad():
-            torch._foreach_lerp_(means, weights, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
+            torch._foreach_lerp_(means, weights, 1 - kept)  # pyright: ignore[reportPrivateImportUsage]
 
     @contextmanager
     def evaluated_weights(self) -> Iterator[None]:
         """The weights that are evaluated and kept: the averaged ones where there are."""
+        self.tables.catch_up()
         if not self.averaged:
             yield
             return
@@ -163,6 +171,12 @@ class Updater:
             yield
         finally:
             self.model.load_state_dict(current, strict=False)
+
+    def finish(self, weights: dict[str, Tensor]) -> Any:
+        """The model with weights such as `weights` gave, to be used and trained no more."""
+        self.tables.release()
+        self.model.load_state_dict(weights)
+        return self.model.eval()
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of the model's weights as they are now, on the CPU."""
@@ -175,6 +189,7 @@ class Updater:
         for position, weights in enumerate(self.weighted):
             for key, value in self.optimiser.state.get(weights, {}).items():
                 held[f"optimiser.{position}.{key}"] = value
+        held.update({f"tables.{name}": value for name, value in self.tables.tensors().items()})
         held.update({f"carried.{name}": value for name, value in self.carried.tensors().items()})
         held["random.cpu"] = torch.get_rng_state()
         held["updates"] = torch.tensor(self.updates)
@@ -189,9 +204,9 @@ class Updater:
             return {name.removeprefix(prefix): value for name, value in held.items() if name.startswith(prefix)}
 
         self.model.load_state_dict(below("model."))
-        averaged = below("average.")
-        # In the model's order, not the file's: averages and weights are paired by position.
-        self.averaged = {name: averaged[name].to(self.device) for name in self.floating if name in averaged}
+        for name, value in below("average.").items():
+            self.averaged[name].copy_(value)
+        self.tables.load(below("tables."))
         for position, weights in enumerate(self.weighted):
             moments = below(f"optimiser.{position}.")
             if moments:
