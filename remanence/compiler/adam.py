@@ -10,19 +10,19 @@ from torch import Tensor
 
 from remanence.compiler import threads
 from remanence.compiler.by_hand import ByHand
-from remanence.compiler.machine import MACHINE
 
-__all__ = ["KERNELS", "Moments", "able"]
+__all__ = ["KERNELS", "Moments"]
 
 KERNELS = ByHand("rows of a table", "AdamW on the rows of a table that are read", "adam_loops")
 
 
 @dataclass(frozen=True)
 class Moments:
-    """A table `[row, feature]` and what its optimiser remembers of it, all of its shape, and changed in place.
+    """A table `[row, feature]`, one row behind the other, and what its optimiser remembers of it, all of its shape and
+    changed in place.
 
     Args:
-        weights: the table, of which `able` holds.
+        weights: the table.
         first, second: moving means of the gradient and of its square.
         mean: the moving mean of the weights; None where none is kept.
     """
@@ -59,8 +59,3 @@ class Moments:
         own = [self.weights, self.first, self.second, self.mean if averaged else self.weights]
         sizes = [count, self.weights.shape[1], int(averaged)]
         KERNELS.run(name, sizes, numbers, [*own, *arrays], threads.parts_of(count))
-
-
-def able(weights: Tensor) -> bool:
-    """Whether rows lie as the kernels read them: in whole registers, one behind the other."""
-    return weights.shape[1] % MACHINE.width(weights.element_size()) == 0 and weights.is_contiguous()

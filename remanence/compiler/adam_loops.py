@@ -1,6 +1,8 @@
-"""The kernels of `adam`."""
+"""The kernels of `adam`. Features beyond the last whole register of a row are taken one by one."""
 
 from __future__ import annotations
+
+from math import sqrt as root
 
 from numba import njit
 
@@ -16,10 +18,11 @@ def forward(part, numbers, arrays, one):
     weights, first, second, mean, factors = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4]
     for r in range(part * count // parts, (part + 1) * count // parts):
         base, at = numbers[4 + r] * size, numbers[4 + count + r] * 8
+        whole = base + size // one * one
         kept, moved, floor = factors[at], factors[at + 1], factors[at + 2]
         smaller, narrower = factors[at + 3], factors[at + 4]
         of_mean, of_weight, of_move = factors[at + 5], factors[at + 6], factors[at + 7]
-        for k in range(base, base + size, one):
+        for k in range(base, whole, one):
             weight, slope, square = load(weights, k), load(first, k), load(second, k)
             move = slope / (sqrt(square) + splat(weights, floor))
             if averaged:
@@ -27,6 +30,13 @@ def forward(part, numbers, arrays, one):
             store(weights, k, kept * weight + moved * move)
             store(first, k, smaller * slope)
             store(second, k, narrower * square)
+        for k in range(whole, base + size):
+            move = first[k] / (root(second[k]) + floor)
+            if averaged:
+                mean[k] = of_mean * mean[k] + of_weight * weights[k] + of_move * move
+            weights[k] = kept * weights[k] + moved * move
+            first[k] *= smaller
+            second[k] *= narrower
 
 
 @njit(inline="always")
@@ -36,15 +46,22 @@ def backward(part, numbers, arrays, one):
     kept, rate, widened, floor = factors[0], factors[1], factors[2], factors[3]
     one_beta, two_beta, of_mean = factors[4], factors[5], factors[6]
     for r in range(part * count // parts, (part + 1) * count // parts):
-        base, here = numbers[4 + r] * size, r * size
-        for k in range(0, size, one):
+        base = numbers[4 + r] * size
+        here, whole = r * size - base, base + size // one * one
+        for k in range(base, whole, one):
             gradient = load(gradients, here + k)
-            slope = one_beta * load(first, base + k) + (1 - one_beta) * gradient
-            square = two_beta * load(second, base + k) + (1 - two_beta) * (gradient * gradient)
-            move = slope / (widened * sqrt(square) + splat(weights, floor))
-            weight = kept * load(weights, base + k) - rate * move
-            store(weights, base + k, weight)
-            store(first, base + k, slope)
-            store(second, base + k, square)
+            slope = one_beta * load(first, k) + (1 - one_beta) * gradient
+            square = two_beta * load(second, k) + (1 - two_beta) * (gradient * gradient)
+            weight = kept * load(weights, k) - rate * (slope / (widened * sqrt(square) + splat(weights, floor)))
+            store(weights, k, weight)
+            store(first, k, slope)
+            store(second, k, square)
             if averaged:
-                store(mean, base + k, of_mean * load(mean, base + k) + (1 - of_mean) * weight)
+                store(mean, k, of_mean * load(mean, k) + (1 - of_mean) * weight)
+        for k in range(whole, base + size):
+            gradient = gradients[here + k]
+            first[k] = one_beta * first[k] + (1 - one_beta) * gradient
+            second[k] = two_beta * second[k] + (1 - two_beta) * (gradient * gradient)
+            weights[k] = kept * weights[k] - rate * (first[k] / (widened * root(second[k]) + floor))
+            if averaged:
+                mean[k] = of_mean * mean[k] + (1 - of_mean) * weights[k]

@@ -190,11 +190,7 @@ def log_partition(parts: tuple[Tensor, Tensor, Tensor, Tensor], mask: Tensor) ->
 
 def learns_rows(table: Tensor) -> bool:
     """Whether kernels can update single rows of a table (`compiler.adam`)."""
-    if not _runs("adam", table, table):
-        return False
-    from remanence.compiler import adam
-
-    return adam.able(table)
+    return table.is_contiguous() and _runs("adam", table, table)
 
 
 def _runs(name: str, *tensors: Tensor) -> bool:

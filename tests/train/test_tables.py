@@ -19,7 +19,8 @@ from remanence.train.tables import Tables, large_tables
 from tests.tasks import made
 from tests.train.test_loop import StopAfter, digest
 
-ROWS, SIZE, DECAY, KEPT = 300, 32, 0.1, 0.9
+# In no machine's registers a whole number of times.
+ROWS, SIZE, DECAY, KEPT = 300, 39, 0.1, 0.9
 KINDS: dict[str, Callable[[], Table]] = {
     "one by one": lambda: nn.Embedding(ROWS, SIZE),
     "summed": lambda: nn.EmbeddingBag(ROWS, SIZE, mode="sum"),
@@ -216,7 +217,6 @@ def table_names(one: Job) -> set[str]:
         ),
         (job("generate", tied=False), {"encoder.vectors.weight"}),
         (job("generate", tied=True), set()),
-        (job("classify", embedding=30), set()),
     ],
     ids=lambda given: given.task.name if isinstance(given, Job) else None,
 )
