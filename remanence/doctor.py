@@ -17,6 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from remanence.cores import usable_cores
+
 __all__ = ["Finding", "examine"]
 
 State = Literal["fine", "missing", "broken"]
@@ -133,8 +135,7 @@ def _cpu() -> Finding:
 def _threads() -> Finding:
     import torch
 
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    used = torch.get_num_threads()
+    usable, used = usable_cores(), torch.get_num_threads()
     hint = "" if used <= usable else "more threads than CPUs: set --threads, or OMP_NUM_THREADS"
     return Finding("threads", "fine", f"torch uses {used} of {usable}", hint)
 

@@ -19,7 +19,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "remanence"
 
-GROUND = {"errors", "sequences", "settings", "settings_use", "validation"}
+GROUND = {"cores", "errors", "sequences", "settings", "settings_use", "validation"}
 PLAIN = {"statistics", "storage", "table", "verdict"}
 MODELS = GROUND | PLAIN | {"compiler", "cells", "data", "nn", "tasks"}
 RUNS = MODELS | {"prediction", "run", "run_checks"}
@@ -27,6 +27,7 @@ PAGES = RUNS | {"explain", "report"}
 
 # What each part of the package may import, beside itself. A new part is added here, and so placed in the order.
 MAY_IMPORT: dict[str, set[str]] = {
+    "cores": set(),
     "errors": set(),
     "table": set(),
     "sequences": {"errors"},
@@ -40,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "statistics": {"errors"},
     "storage": {"errors"},
     "verdict": {"errors", "statistics"},
-    "compiler": {"errors", "sequences"},
+    "compiler": {"cores", "errors", "sequences"},
     "cells": {"errors", "sequences", "compiler"},
     "data": GROUND | {"table"},
     "nn": GROUND | {"compiler", "cells", "data"},

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from remanence.compiler import cache
+from remanence.cores import usable_cores
 
 __all__ = ["code_of", "compile_all"]
 
@@ -57,7 +58,7 @@ def _others() -> int:
     # A program that Python is built into would start itself again.
     if getattr(sys, "frozen", False) or not Path(sys.executable or "").name.startswith("python"):
         return 0
-    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) - 1
+    return usable_cores() - 1
 
 
 def _begun(paths: Sequence[Path]) -> subprocess.Popen[bytes]:

@@ -18,7 +18,7 @@ from remanence.data.media.listing import SOUNDS, VECTORS, VIDEOS
 from remanence.data.media.sphinx import is_list, read_list
 from remanence.data.panel import Codes
 from remanence.data.rows import Kind, Table, refuse_bytes
-from remanence.data.sources import COMPRESSED, find, open_text, reading
+from remanence.data.sources import COMPRESSED, TABLES, find, format_of_name, open_text, reading
 from remanence.data.spills import Spill
 from remanence.data.tables import chunks, open_table
 from remanence.errors import DataError, SettingError
@@ -120,12 +120,9 @@ class Pairs:
 
 def is_parallel(path: Path, settings: DataSettings) -> bool:
     """Whether a file is one of two of plain lines: its ending is that of no table, and no columns are named."""
-    suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSED]
-    ending = suffixes[-1] if suffixes else ""
-    tables = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet", ".pq")
     if settings.columns or settings.input or settings.format not in (None, "text"):
         return False
-    return ending not in tables
+    return format_of_name(path) not in TABLES
 
 
 def read_pairs(path: str | Path, settings: DataSettings, *, answers: bool = True) -> Pairs:
@@ -209,7 +206,7 @@ def _from_lines(path: Path, settings: DataSettings, answers: bool) -> Pairs:
 
 def _beside(path: Path, ending: str) -> Path:
     """`train.en` for `train.de` and the ending `en`; `.gz` and `.xz` stay behind it."""
-    packed = path.suffix if path.suffix in COMPRESSED else ""
+    packed = path.suffix if path.suffix.lower() in COMPRESSED else ""
     plain = path.with_suffix("") if packed else path
     return plain.with_suffix(f".{ending.removeprefix('.')}{packed}")
 

@@ -26,6 +26,7 @@ from remanence.errors import DataError
 __all__ = [
     "COMPRESSED",
     "FORMATS",
+    "TABLES",
     "file_format",
     "find",
     "fingerprint",
@@ -59,6 +60,7 @@ FORMATS = {
     **dict.fromkeys((".wav", ".flac", ".ogg", ".oga", ".mfc", ".npy"), "sound"),
     **dict.fromkeys((".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif"), "video"),
 }
+TABLES = ("csv", "tsv", "parquet", "jsonl")
 COMPRESSED = (".xz", ".gz")
 _IDX = re.compile(r"[-.]idx\d(-ubyte)?(\.xz|\.gz)?$", re.IGNORECASE)
 """How the names of idx files end, which have no suffix."""

@@ -24,10 +24,9 @@ from remanence.data.media.films import form_of, read_films
 from remanence.data.media.listing import SOUNDS, VECTORS, VIDEOS, Bad, base_folder, located, names_files
 from remanence.data.media.sounds import FrameStore, SoundForm, fit_form, read_frames
 from remanence.data.rows import Kind, Table
-from remanence.data.sources import file_format
+from remanence.data.sources import TABLES, file_format
 from remanence.data.step_records import StepRecords
 from remanence.data.tables import chunks, open_table
-from remanence.data.word_tables import TABLES
 from remanence.errors import DataError
 from remanence.settings import DataSettings
 

@@ -15,12 +15,12 @@ from remanence.data.schema import guess
 from remanence.data.schemes import OUTSIDE, Scheme, guess_scheme, parts
 from remanence.data.shares import Share, share_out
 from remanence.data.skeletons import read_skeleton_steps
-from remanence.data.sources import file_format, find, fingerprint
+from remanence.data.sources import TABLES, file_format, find, fingerprint
 from remanence.data.step_records import StepRecords
 from remanence.data.stretches import holds_stretches, one_recording, read_stretches
 from remanence.data.tag_fit import counted, fit_numbers, fit_tokens, store_of, with_runs
 from remanence.data.tag_part import TagPart, TagStore, cut
-from remanence.data.word_tables import TABLES, holds_words, read_words
+from remanence.data.word_tables import holds_words, read_words
 from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings
 

@@ -7,15 +7,13 @@ from pathlib import Path
 
 from remanence.data.diagnose import line_of_row
 from remanence.data.rows import Kind, Table, as_number
-from remanence.data.sources import file_format
+from remanence.data.sources import TABLES, file_format
 from remanence.data.step_records import Sentence, StepRecords, gather_sentences
 from remanence.data.tables import chunks, open_table
 from remanence.errors import DataError
 from remanence.settings import DataSettings
 
-__all__ = ["TABLES", "holds_words", "read_words"]
-
-TABLES = ("csv", "tsv", "parquet", "jsonl")
+__all__ = ["holds_words", "read_words"]
 
 
 def holds_words(path: str | Path, settings: DataSettings) -> bool:

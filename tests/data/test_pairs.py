@@ -66,7 +66,7 @@ def test_packed_parallel_files(tmp_path: Path) -> None:
     assert len(prepare(tmp_path / "t.de.gz", answer="en", split="1,0,0").train) == 20
 
 
-@pytest.mark.parametrize("ending", ["tsv", "csv", "jsonl", "txt"])
+@pytest.mark.parametrize("ending", ["tsv", "csv", "jsonl", "txt", "CSV"])
 def test_tables_with_two_columns(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"t.{ending}"
     rows = list(zip(ENGLISH, GERMAN, strict=True))

@@ -24,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from remanence.cores import usable_cores
 from remanence.data.media.wire import NO_FILE, Decoded, Refusal, WireError, read_answer
 from remanence.errors import MachineError
 
@@ -198,7 +199,7 @@ def decode_all(
         workers: child processes; by default one a processor, at most four.
         limits: for each file.
     """
-    count = workers or min(_MOST_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+    count = workers or min(_MOST_WORKERS, usable_cores())
     idle: deque[Decoder] = deque(Decoder(name, limits) for _ in range(count))
     every = list(idle)
 
