@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Dropout", "keep_units"]
+__all__ = ["Dropout", "below", "draws", "keep_units"]
 
 _CHANCES = 1 << 16
 
@@ -50,6 +50,21 @@ def keep_units(rate: float, shape: tuple[int, ...], like: Tensor) -> Tensor:
     if like.device.type != "cpu":
         return torch.empty(shape, dtype=like.dtype, device=like.device).bernoulli_(1 - rate).div_(1 - rate)
     dropped = min(round(rate * _CHANCES), _CHANCES - 1)
-    draws = torch.randint(-(2**63), 2**63 - 1, (-(-math.prod(shape) // 4),), dtype=torch.int64)
-    chances = draws.view(torch.int16)[: math.prod(shape)].view(shape)
-    return (chances >= dropped - _CHANCES // 2).to(like.dtype).mul_(_CHANCES / (_CHANCES - dropped))
+    return (draws(shape, like) >= dropped - _CHANCES // 2).to(like.dtype).mul_(_CHANCES / (_CHANCES - dropped))
+
+
+def draws(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Random numbers that `below` compares, on the device of `like`."""
+    if like.device.type != "cpu":
+        return torch.rand(shape, device=like.device)
+    whole = torch.randint(-(2**63), 2**63 - 1, (-(-math.prod(shape) // 4),), dtype=torch.int64)
+    return whole.view(torch.int16)[: math.prod(shape)].view(shape)
+
+
+def below(chance: float, drawn: Tensor) -> Tensor:
+    """Which of `draws` fall to this chance, bool; of a larger chance these too. On the CPU to the nearest of 65,536."""
+    if drawn.dtype != torch.int16:
+        return drawn < chance
+    # One more than the largest number is none that could be compared.
+    level = round(chance * _CHANCES) - _CHANCES // 2
+    return drawn < level if level < _CHANCES // 2 else torch.ones_like(drawn, dtype=torch.bool)

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from remanence.cells import Cell
 from remanence.compiler.ir import SCALAR, Step
 from remanence.compiler.masks import drop_candidates, drop_products, zone_out
 from remanence.errors import SettingError
-from remanence.nn.dropout import keep_units
+from remanence.nn.dropout import below, draws, keep_units
 from remanence.nn.options import RecurrentOptions
 
 __all__ = ["Mask", "MaskedCells", "draw", "masked_cells"]
@@ -132,12 +131,10 @@ def draw(masks: tuple[Mask, ...], sizes: Mapping[str, int], like: Tensor) -> dic
         elif mask.kind == "step":
             drawn[mask.name] = keep_units(mask.rate, (time, batch, size), like)
         else:
-            chance = shared.get(mask.together)
-            if chance is None:
-                # Halves have too few steps between 0 and 1 for a small rate.
-                dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
-                chance = torch.rand(time, batch, size, dtype=dtype, device=like.device)
+            random = shared.get(mask.together)
+            if random is None:
+                random = draws((time, batch, size), like)
             if mask.together:
-                shared[mask.together] = chance
-            drawn[mask.name] = (chance < mask.rate).to(like.dtype)
+                shared[mask.together] = random
+            drawn[mask.name] = below(mask.rate, random).to(like.dtype)
     return drawn

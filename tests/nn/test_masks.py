@@ -170,6 +170,12 @@ def test_masks_have_the_values_rates_and_sharing_that_are_asked():
     assert not (drawn["d"] >= drawn["c"]).all()
 
 
+@pytest.mark.parametrize("rate", [0.0, 1e-7, 1 - 1e-7])
+def test_rates_near_never_and_always_keep_nothing_and_everything(rate: float):
+    drawn = draw((Mask("a", "hidden", rate, "keep"),), {"hidden": 50}, torch.zeros(40, 30, 1))["a"]
+    assert (drawn == round(rate)).all()
+
+
 def test_memories_of_one_size_are_kept_together():
     cells = masked_cells(CELLS["slstm"], RecurrentOptions(zoneout=0.3))
     drawn = draw(cells.masks, {"hidden": 4}, torch.zeros(5, 2, 1))
