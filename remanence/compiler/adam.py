@@ -38,8 +38,9 @@ class Moments:
         Args:
             rows: int64, each once.
             ages: int64, which row of factors each takes.
-            factors: `[age, 8]`: of weight and move (the first moment over the root of the second one, to which the
-                third is added) in the weight; of the two moments; of mean, weight and move in the mean.
+            factors: `[age, 10]`: of weight and move (the first moment over the root of the second one, to which the
+                third is added) in the weight; of the two moments; of mean, weight and move in the mean; two that are
+                not read.
         """
         self._run("forward", np.concatenate([rows, ages]), len(rows), [factors])
 
@@ -49,8 +50,9 @@ class Moments:
         Args:
             rows: int64, each once.
             gradients: `[row, feature]`, contiguous.
-            factors: `[7]`: of the weight; of the move; of the root of the second moment, and what is added to it; of
-                the two moments; of the mean.
+            factors: `[10]`: of the weight; of the move; of the root of the second moment, and what is added to it; of
+                the first moment and of its gradient, of the second one and of the gradient's square; of the mean and of
+                the weight in it.
         """
         self._run("backward", rows, len(rows), [gradients, factors])
 

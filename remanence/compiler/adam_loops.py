@@ -17,7 +17,7 @@ def forward(part, numbers, arrays, one):
     parts, count, size, averaged = numbers[0], numbers[1], numbers[2], numbers[3]
     weights, first, second, mean, factors = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4]
     for r in range(part * count // parts, (part + 1) * count // parts):
-        base, at = numbers[4 + r] * size, numbers[4 + count + r] * 8
+        base, at = numbers[4 + r] * size, numbers[4 + count + r] * 10
         whole = base + size // one * one
         kept, moved, floor = factors[at], factors[at + 1], factors[at + 2]
         smaller, narrower = factors[at + 3], factors[at + 4]
@@ -44,24 +44,25 @@ def backward(part, numbers, arrays, one):
     parts, count, size, averaged = numbers[0], numbers[1], numbers[2], numbers[3]
     weights, first, second, mean, gradients, factors = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], arrays[5]
     kept, rate, widened, floor = factors[0], factors[1], factors[2], factors[3]
-    one_beta, two_beta, of_mean = factors[4], factors[5], factors[6]
+    one_beta, one_left, two_beta, two_left = factors[4], factors[5], factors[6], factors[7]
+    of_mean, new_mean = factors[8], factors[9]
     for r in range(part * count // parts, (part + 1) * count // parts):
         base = numbers[4 + r] * size
         here, whole = r * size - base, base + size // one * one
         for k in range(base, whole, one):
             gradient = load(gradients, here + k)
-            slope = one_beta * load(first, k) + (1 - one_beta) * gradient
-            square = two_beta * load(second, k) + (1 - two_beta) * (gradient * gradient)
+            slope = one_beta * load(first, k) + one_left * gradient
+            square = two_beta * load(second, k) + two_left * (gradient * gradient)
             weight = kept * load(weights, k) - rate * (slope / (widened * sqrt(square) + splat(weights, floor)))
             store(weights, k, weight)
             store(first, k, slope)
             store(second, k, square)
             if averaged:
-                store(mean, k, of_mean * load(mean, k) + (1 - of_mean) * weight)
+                store(mean, k, of_mean * load(mean, k) + new_mean * weight)
         for k in range(whole, base + size):
             gradient = gradients[here + k]
-            first[k] = one_beta * first[k] + (1 - one_beta) * gradient
-            second[k] = two_beta * second[k] + (1 - two_beta) * (gradient * gradient)
+            first[k] = one_beta * first[k] + one_left * gradient
+            second[k] = two_beta * second[k] + two_left * (gradient * gradient)
             weights[k] = kept * weights[k] - rate * (first[k] / (widened * root(second[k]) + floor))
             if averaged:
-                mean[k] = of_mean * mean[k] + (1 - of_mean) * weights[k]
+                mean[k] = of_mean * mean[k] + new_mean * weights[k]

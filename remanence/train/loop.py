@@ -104,10 +104,11 @@ class _Training:
             ) from error
         finally:
             self.hooks.progress.end()
-        if not self.best:
-            self._evaluate()
+        # Before an evaluation that an uninterrupted training has not: to evaluate, tables catch up.
         if stopped == "interrupted":
             self._save()
+        if not self.best:
+            self._evaluate()
         at = self.at
         return Trained(
             self.updater.finish(self.best), self.job.seed, at.valid, at.kept, at.step,

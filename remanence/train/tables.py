@@ -6,10 +6,11 @@ Where the gradient g is 0, AdamW's update s makes of a weight w, its moments m a
     m ← β₁ m,   v ← β₂ v,   w ← (1 − λ η_s) w − η_s √(1 − β₂ˢ) / (1 − β₁ˢ) · m / (√v + ε √(1 − β₂ˢ))
     a ← d_s a + (1 − d_s) w
 
-The quotient r = m / (√v + …) becomes β₁/√β₂ times as large each time (ε, which only guards against dividing by 0, is
-that of the first such update). So any number of updates is linear in w, r and a, and its factors follow from the rates
-alone: they are the same for all rows that were read last at the same time. Rows that are read catch up with them first;
-so what a model reads, and learns, is what it would with every row updated every time, up to rounding.
+The quotient r = m / (√v + …) becomes β₁/√β₂ times as large each time, but for ε, which counts only where √v is hardly
+larger, and of which the mean over these updates stands in. So any number of updates is linear in w, r and a, and its
+factors follow from the rates alone: they are the same for all rows that were read last at the same time. Rows that are
+read catch up with them first; so what a model reads, and learns, is what it would with every row updated every time, up
+to rounding and that mean.
 
 References:
     Adam: Kingma & Ba 2015, arXiv:1412.6980, algorithm 1; decay apart: Loshchilov & Hutter 2019, arXiv:1711.05101,
@@ -25,14 +26,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from remanence.errors import RunError
 from remanence.nn import fused
 from remanence.nn.model import SequenceModel, Table
 
 __all__ = ["Tables", "large_tables"]
 
-LEAST = 2**18
+LEAST = 2**19
 """Numbers of a table from which it is worth while."""
 BETAS, EPSILON = (0.9, 0.999), 1e-8
+FRESH = np.array([[1.0, 0.0, EPSILON, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]])
+"""Factors of no update: those of `compiler.adam`, then sums of the moves, and of ε by them."""
 MOST_AGES = 1024
 """Updates after which every row catches up: factors are held of each."""
 
@@ -60,9 +64,15 @@ class Tables:
         """Whether these weights are learnt here."""
         return name in self.each
 
+    def gather(self) -> None:
+        """Take up the gradients of a backward pass, of which there may be several before an update."""
+        for rows in self.each.values():
+            rows.gather()
+
     def gradients(self) -> list[Tensor]:
         """Gradients of the rows that were read, `[row, feature]` each, to be clipped in place."""
-        return [found for rows in self.each.values() if (found := rows.gradient()) is not None]
+        self.gather()
+        return [rows.gradient for rows in self.each.values() if rows.gradient is not None]
 
     def learn(self, rate: float, kept: float = 0.0) -> None:
         """Update with the gradients, and forget them. A table that was not read at all stays as it is.
@@ -94,7 +104,17 @@ class Tables:
         return {f"{name}.{part}": held for name, rows in self.each.items() for part, held in rows.tensors().items()}
 
     def load(self, held: Mapping[str, Tensor]) -> None:
-        """Take back what `tensors` gave."""
+        """Take back what `tensors` gave.
+
+        Raises:
+            RunError: other tables were learnt by row there.
+        """
+        if set(held) != set(self.tensors()):
+            raise RunError(
+                "the checkpoint was written where kernels for tables could be built, and here they cannot, or the other"
+                " way round",
+                remedy="go on where it was written, or start again with --overwrite",
+            )
         for name, rows in self.each.items():
             rows.load({part: held[f"{name}.{part}"] for part in rows.tensors()})
 
@@ -103,7 +123,7 @@ class _Rows:
     """One table.
 
     A row's age counts the updates from when all rows were up to date to when it was; `factors` has a row for each age,
-    as `compiler.adam` takes them, float64, the last one that of now.
+    float64, the last one that of now.
     """
 
     def __init__(self, table: Table, mean: Tensor | None, decay: float) -> None:
@@ -113,15 +133,10 @@ class _Rows:
         self.table, self.decay, self.updates = table, decay, 0
         self.moments = adam.Moments(weights, torch.zeros_like(weights), torch.zeros_like(weights), mean)
         self.ages, self.places = np.zeros(len(weights), np.int64), np.zeros(len(weights), np.int64)
-        self.factors = np.array([self._fresh()])
+        self.factors = FRESH.copy()
         table.sparse = True
         self.watching = table.register_forward_pre_hook(lambda _, given: self._read(given[0].numpy().ravel()))
         self.forget()
-
-    def _fresh(self) -> list[float]:
-        """Factors of no update."""
-        floor = EPSILON * math.sqrt(1 - BETAS[1] ** (self.updates + 1))
-        return [1.0, 0.0, floor, 1.0, 1.0, 1.0, 0.0, 0.0]
 
     @property
     def now(self) -> int:
@@ -131,7 +146,7 @@ class _Rows:
     def forget(self) -> None:
         self.table.weight.grad = None
         self.learnt = self.ages[:0]
-        self.found: Tensor | None = None
+        self.gradient: Tensor | None = None
 
     def release(self) -> None:
         self.catch_up()
@@ -141,7 +156,7 @@ class _Rows:
 
     def catch_up(self) -> None:
         self._read(np.arange(len(self.ages)))
-        self.factors = np.array([self._fresh()])
+        self.factors = FRESH.copy()
         self.ages[:] = 0
 
     def _read(self, rows: np.ndarray) -> None:
@@ -162,48 +177,57 @@ class _Rows:
         kept = last == count
         return kept, (np.cumsum(kept) - 1)[last]
 
-    def gradient(self) -> Tensor | None:
-        """The gradient of each row that was read; None where none was."""
-        given = self.table.weight.grad
-        if given is not None and self.found is None:
-            rows = given._indices()[0].numpy()
-            kept, place = self._each_once(rows)
-            self.learnt = rows[kept]
-            self.found = torch.ops.aten.embedding_dense_backward(
-                given._values(), torch.from_numpy(place), len(self.learnt), -1, False
-            )
-        return self.found
+    def gather(self) -> None:
+        """Add up the gradients of each row that was read."""
+        given, self.table.weight.grad = self.table.weight.grad, None
+        if given is None:
+            return
+        rows, values = given._indices()[0].numpy(), given._values()
+        if self.gradient is not None:
+            rows, values = np.concatenate([self.learnt, rows]), torch.cat([self.gradient, values])
+        kept, place = self._each_once(rows)
+        self.learnt = rows[kept]
+        self.gradient = torch.ops.aten.embedding_dense_backward(
+            values, torch.from_numpy(place), len(self.learnt), -1, False
+        )
 
     def learn(self, rate: float, kept: float) -> None:
-        gradient = self.gradient()
-        if gradient is None:
-            self._age(1.0, 0.0, 1.0, 1.0, kept)
+        self.gather()
+        if self.gradient is None:
+            self._age(1.0, 0.0, (1.0, 1.0), kept)
         else:
             self.updates += 1
             (one, two), shrunk = BETAS, 1 - rate * self.decay
-            root = math.sqrt(1 - two**self.updates)
             step = rate / (1 - one**self.updates)
-            given = torch.tensor([shrunk, step, 1 / root, EPSILON, one, two, kept], dtype=gradient.dtype)
-            self.moments.learn(self.learnt, gradient, given)
-            self._age(shrunk, step * root, one, two, kept)
+            given = [shrunk, step, 1 / self._root(), EPSILON, one, 1 - one, two, 1 - two, kept, 1 - kept]
+            self.moments.learn(self.learnt, self.gradient, torch.tensor(given, dtype=self.gradient.dtype))
+            self._age(shrunk, step, BETAS, kept)
         self.ages[self.learnt] = self.now
         self.forget()
         if self.now >= MOST_AGES:
             self.catch_up()
 
-    def _age(self, shrunk: float, step: float, one: float, two: float, kept: float) -> None:
+    def _age(self, shrunk: float, step: float, betas: tuple[float, float], kept: float) -> None:
         """What an update without a gradient does to rows of each age; then there is an age more."""
         factors = self.factors
-        factors[:, 3] *= one
-        factors[:, 4] *= two
-        # The move after as many updates, ε left as it was.
-        move = factors[:, 3] / np.sqrt(factors[:, 4])
+        factors[:, 3] *= betas[0]
+        factors[:, 4] *= betas[1]
+        # How the root of the second moment has shrunk, and what it divides; then ε beside the root as it was.
+        shorter = np.sqrt(factors[:, 4])
+        move = step * self._root() * factors[:, 3] / shorter
+        factors[:, 8] += move
+        factors[:, 9] += move * EPSILON * self._root() / shorter
+        np.divide(factors[:, 9], factors[:, 8], out=factors[:, 2], where=factors[:, 8] > 0)
         factors[:, 0] *= shrunk
-        factors[:, 1] = shrunk * factors[:, 1] - step * move
+        factors[:, 1] = shrunk * factors[:, 1] - move
         factors[:, 5] *= kept
         factors[:, 6] = kept * factors[:, 6] + (1 - kept) * factors[:, 0]
         factors[:, 7] = kept * factors[:, 7] + (1 - kept) * factors[:, 1]
-        self.factors = np.concatenate([factors, [self._fresh()]])
+        self.factors = np.concatenate([factors, FRESH])
+
+    def _root(self) -> float:
+        """√(1 − β₂ˢ)."""
+        return math.sqrt(1 - BETAS[1] ** self.updates)
 
     def tensors(self) -> dict[str, Tensor]:
         held = {"first": self.moments.first, "second": self.moments.second, "updates": torch.tensor(self.updates)}

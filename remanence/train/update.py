@@ -43,9 +43,10 @@ class Updater:
             self.averaged = {name: value.clone() for name, value in self.floating.items()}
         decay = self.options.weight_decay or 0.0
         self.tables = Tables(large_tables(self.model), self.averaged, decay)
-        self.weighted = [p for name, p in self.model.named_parameters() if p.requires_grad and name not in self.tables]
-        matrices = [p for p in self.weighted if p.ndim > 1]
-        vectors = [p for p in self.weighted if p.ndim <= 1]
+        trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        self.weighted = {name: p for name, p in trained.items() if name not in self.tables}
+        matrices = [p for p in self.weighted.values() if p.ndim > 1]
+        vectors = [p for p in self.weighted.values() if p.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, fused=True)
         self.updates = 0
@@ -95,6 +96,7 @@ class Updater:
                 return value
             if loss.requires_grad:
                 loss.backward()
+                self.tables.gather()
         return total
 
     def _outputs(self, batch: Batch) -> Iterator[tuple[Tensor, float, Batch]]:
@@ -119,7 +121,7 @@ class Updater:
             self.carried.after(batch.index, state)
 
     def _clipped_norm(self) -> float:
-        gradients = [*self.tables.gradients(), *(p.grad for p in self.weighted if p.grad is not None)]
+        gradients = [*self.tables.gradients(), *(p.grad for p in self.weighted.values() if p.grad is not None)]
         norm = torch.nn.utils.get_total_norm(gradients)
         # A gradient that is short enough need not be read again.
         if self.options.clip is not None and norm > self.options.clip:
@@ -186,9 +188,9 @@ class Updater:
         """All that a checkpoint must hold to go on as if nothing had happened."""
         held = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         held.update({f"average.{name}": value for name, value in self.averaged.items()})
-        for position, weights in enumerate(self.weighted):
+        for name, weights in self.weighted.items():
             for key, value in self.optimiser.state.get(weights, {}).items():
-                held[f"optimiser.{position}.{key}"] = value
+                held[f"optimiser.{name}.{key}"] = value
         held.update({f"tables.{name}": value for name, value in self.tables.tensors().items()})
         held.update({f"carried.{name}": value for name, value in self.carried.tensors().items()})
         held["random.cpu"] = torch.get_rng_state()
@@ -207,8 +209,8 @@ class Updater:
         for name, value in below("average.").items():
             self.averaged[name].copy_(value)
         self.tables.load(below("tables."))
-        for position, weights in enumerate(self.weighted):
-            moments = below(f"optimiser.{position}.")
+        for name, weights in self.weighted.items():
+            moments = below(f"optimiser.{name}.")
             if moments:
                 self.optimiser.state[weights] = {name: value.to(self.device) for name, value in moments.items()}
         self.carried.load(below("carried."), self.device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from remanence.errors import RunError, TrainingError
 from remanence.nn.model import Table
 from remanence.settings import settings_from
 from remanence.tasks import task
@@ -16,6 +19,7 @@ from remanence.train import loop, tables
 from remanence.train.job import Hooks, Job, Trained
 from remanence.train.loop import train
 from remanence.train.tables import Tables, large_tables
+from remanence.train.update import Updater
 from tests.tasks import made
 from tests.train.test_loop import StopAfter, digest
 
@@ -113,6 +117,36 @@ def test_rows_wait_until_they_are_read_and_a_table_is_any_other_in_the_end() -> 
     twin.check(table, None)
     table(read(0)).sum().backward()
     assert table.weight.grad is not None and not table.weight.grad.is_sparse
+    assert not table._forward_pre_hooks
+    torch.testing.assert_close(pickle.loads(pickle.dumps(table)).weight, table.weight)
+
+
+def test_gradients_so_small_that_epsilon_counts() -> None:
+    """The move itself is what must agree: within a hundredth of it, where the mean of ε stands in for each."""
+    (table, _), twin = fresh("one by one"), Twin("one by one")
+    before = table.weight.detach().clone()
+    learning = Tables({"weight": table}, {}, DECAY)
+    for update in range(60):
+        for each in (table, twin.table):
+            (1e-8 * loss(each(read(update)), update)).backward()
+        learning.learn(rate(update))
+        twin.learn(rate(update))
+    learning.catch_up()
+    move, off = twin.table.weight - before, table.weight - twin.table.weight
+    assert off.norm() < 0.01 * move.norm() and off.abs().max() < 0.02 * move.abs().max()
+
+
+def test_threads_share_rows() -> None:
+    (table, _), twin = fresh("one by one"), Twin("one by one")
+    learning = Tables({"weight": table}, {}, DECAY)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        learn(table, learning, range(20), twin)
+        learning.catch_up()
+    finally:
+        torch.set_num_threads(threads)
+    twin.check(table, None)
 
 
 def test_factors_are_held_of_a_few_updates_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,9 +187,12 @@ def test_gradients_of_two_readings_add_up() -> None:
     (table, _), twin = fresh("one by one"), Twin("one by one")
     learning = Tables({"weight": table}, {}, DECAY)
     for update in range(5):
-        for rows in (read(update), read(update + 50)):
+        for rows in (read(update), read(update + 50), read(update + 70)):
             loss(table(rows), update).backward()
             loss(twin.table(rows), update).backward()
+            learning.gather()
+        # However often it is read, each row has one gradient.
+        assert len(learning.gradients()[0]) == twin.table.weight.grad.any(1).sum()  # type: ignore[union-attr]
         learning.learn(rate(update))
         twin.learn(rate(update))
     learning.catch_up()
@@ -251,10 +288,54 @@ def test_a_model_learns_the_same_by_row(name: str, monkeypatch: pytest.MonkeyPat
         assert mine["gradient_norm"] == pytest.approx(others["gradient_norm"], rel=1e-3)
 
 
-def test_training_by_row_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("after", [3, 11], ids=["before the first evaluation", "behind it"])
+def test_training_by_row_resumes_to_the_same_weights(
+    after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tables, "LEAST", 0)
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     one = job("classify")
     whole = train(one)
-    train(one, tmp_path, Hooks(interrupt=StopAfter(11)))
+    train(one, tmp_path, Hooks(interrupt=StopAfter(after)))
     assert digest(train(one, tmp_path)) == digest(whole)
+
+
+def test_a_trained_model_is_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "LEAST", 0)
+    model = train(job("classify")).model
+    read_by_row = list(model.tables().values())
+    assert read_by_row and not any(table.sparse or table._forward_pre_hooks for table in read_by_row)
+    copy.deepcopy(model)
+
+
+def test_an_update_that_fails_leaves_no_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "LEAST", 0)
+    one = job("classify", clip=None)
+    twins = [Updater(one) for _ in range(2)]
+    twins[1].model.load_state_dict(twins[0].model.state_dict())
+    part = one.prepared.train
+    batches = [part.batch(rows) for rows in part.order(8, 0, 0)[:3]]
+    norm = torch.nn.utils.get_total_norm
+    with monkeypatch.context() as during:
+        during.setattr(torch.nn.utils, "get_total_norm", lambda gradients: norm(gradients) * torch.inf)
+        with pytest.raises(TrainingError):
+            twins[0].update(batches[0], 1e-2, 1)
+    for updater in twins:
+        torch.manual_seed(1)
+        for at, batch in enumerate(batches[1:]):
+            updater.update(batch, 1e-2, at + 1)
+        updater.tables.catch_up()
+    first, second = (updater.weights() for updater in twins)
+    assert all(torch.equal(first[name], value) for name, value in second.items())
+
+
+@pytest.mark.parametrize("by_row", [True, False])
+def test_a_checkpoint_of_a_machine_with_other_kernels_is_refused(
+    by_row: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = job("classify")
+    monkeypatch.setattr(tables, "LEAST", 0 if by_row else 2**40)
+    train(one, tmp_path, Hooks(interrupt=StopAfter(11)))
+    monkeypatch.setattr(tables, "LEAST", 2**40 if by_row else 0)
+    with pytest.raises(RunError, match=r"kernels for tables.*--overwrite"):
+        train(one, tmp_path)
