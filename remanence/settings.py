@@ -149,6 +149,12 @@ class DataSettings(MediaSettings, PointSettings, TextSettings):
     ) = Field(default=None, description="File format; guessed from the name.")
     delimiter: str | None = Field(default=None, description="Column separator of a CSV (default comma) or column file.")
 
+    @field_validator("delimiter")
+    @classmethod
+    def _tab(cls, delimiter: str | None) -> str | None:
+        # As most shells hand on what stands between quotes.
+        return "\t" if delimiter == "\\t" else delimiter
+
     @field_validator("split")
     @classmethod
     def _three_parts(cls, split: tuple[float, ...]) -> tuple[float, ...]:

@@ -16,7 +16,7 @@ class SamplingSettings(BaseModel):
 
     length: Annotated[int, Field(ge=1, le=10**9)] = Field(default=200, description="Tokens to write at most.")
     temperature: Annotated[float, Field(ge=0, le=100)] = Field(
-        default=0.8, description="Below 1 bolder, above 1 wilder; 0 always takes the likeliest token."
+        default=0.8, description="Below 1 more careful, above 1 wilder; 0 always takes the likeliest token."
     )
     top_k: Annotated[int, Field(ge=1, le=10**9)] | None = Field(
         default=None, description="Draw from the so many likeliest tokens only."

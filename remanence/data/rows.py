@@ -52,7 +52,9 @@ class Table:
         """Refuse a column that is not there, and suggest the nearest name."""
         for column in columns:
             if column not in self.columns:
-                close = get_close_matches(column, self.columns, n=1, cutoff=0.5)
+                # A name that is only written in other letters is nearest.
+                alike = [name for name in self.columns if name.casefold() == column.casefold()]
+                close = alike or get_close_matches(column, self.columns, n=1, cutoff=0.5)
                 hint = f"did you mean '{close[0]}'?" if close else f"columns: {', '.join(self.columns[:12])}"
                 raise DataError(f"no such column (--{flag})", path=self.path, line=1, column=column, remedy=hint)
 

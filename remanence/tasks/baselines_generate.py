@@ -112,7 +112,9 @@ def _answer(model: KneserNey, batch: Batch) -> Tensor:
     if batch.past is not None:
         past = batch.past.numpy()
         tokens, skip = np.concatenate([np.where(past > 0, past, -1), tokens], axis=1), PAST
-    return torch.from_numpy(np.log(model.distributions(tokens, skip))).float()
+    # Where no run of tokens was seen just once, nothing is kept back for what was not seen.
+    with np.errstate(divide="ignore"):
+        return torch.from_numpy(np.log(model.distributions(tokens, skip))).float()
 
 
 def _in_order(part: Part) -> Iterator[Batch]:

@@ -11,7 +11,7 @@ import pytest
 
 from remanence.data.describe import describe
 from remanence.data.schema import guess
-from remanence.settings import DataSettings
+from remanence.settings import DataSettings, settings_from
 
 
 def write(folder: Path, text: str, name: str = "data.csv") -> Path:
@@ -127,3 +127,17 @@ def test_a_unit_behind_a_name_does_not_hide_it(tmp_path: Path) -> None:
     rows = "".join(f"2024-01-{day:02d},{day},{day % 5}\n" for day in range(1, 21))
     found = guess(write(tmp_path, "日期,销量（件）,气温\n" + rows), DataSettings())
     assert found.settings.target == ("销量（件）",)
+
+
+def test_line_ends_of_windows_are_no_flaw_and_bare_ones_are(tmp_path: Path) -> None:
+    """Pieces of a long text are cut before a line feed, so that half a line end may stand at the end of one."""
+    windows = write(tmp_path, "春眠不觉晓\r\n" * 100, "windows.txt")
+    old = write(tmp_path, "春眠不觉晓\r" * 100, "old.txt")
+    settings = settings_from({"task": "generate"}).data
+    assert "carriage" not in json.dumps(describe(windows, settings), ensure_ascii=False, default=str)
+    assert "100 carriage returns" in json.dumps(describe(old, settings), ensure_ascii=False, default=str)
+
+
+def test_a_tab_may_be_written_as_shells_hand_it_on(tmp_path: Path) -> None:
+    path = write(tmp_path, "date\tload\n2024-01-01\t1\n2024-01-02\t2\n")
+    assert guess(path, settings_from({"task": "forecast", "delimiter": "\\t"}).data).settings.target == ("load",)

@@ -156,6 +156,14 @@ FORECAST = {
     "test part too short": Case(
         daily(20), "the test part has fewer rows", "--horizon", options={"split": (17.0, 2.0, 1.0)}
     ),
+    "column in other letters": Case(
+        "date,LOAD,loads\n2024-01-01,1,2\n2024-01-02,2,3\n",
+        "no such column",
+        "did you mean 'LOAD'?",
+        1,
+        "load",
+        options={"target": ("load",)},
+    ),
     "unknown column": Case(daily(), "no such column", "did you mean 'load'?", 1, "laod", options={"target": ("laod",)}),
     "duplicate names": Case("date,load,load\n2024-01-01,1,2\n", "two columns", "rename", 1, "load"),
     "not a time": Case(daily(changes={6: "yesterday,1"}), "not a time: 'yesterday'", "2024-01-31", 6, "date"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from remanence.errors import SettingError
 from remanence.settings import settings_from
 from remanence.tasks import task
 from remanence.tasks.baselines_generate import KeyFrequency, KeyTransitions, NGram, Unigram
+from remanence.tasks.kneser_ney import KneserNey
 from remanence.tasks.metrics_generate import FrameMeter, TokenMeter, costs
 from tests.tasks import made
 
@@ -90,6 +92,23 @@ def test_ngrams_beat_single_tokens_where_one_tells_the_next() -> None:
             assert torch.allclose(model.predict(batch).exp().sum(-1), torch.ones(()), atol=1e-5)
         found[model.name] = meter.scores().metrics["nats"]
     assert found["kneser-ney"] < 0.75 * found["unigram"]
+
+
+def test_what_has_no_chance_costs_infinitely_much_without_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = made.made_documents()
+    ngram = NGram(data.encoders.symbols.size)
+    ngram.fit(data.train, data.valid)
+    certain = KneserNey.distributions
+
+    def bold(model: KneserNey, tokens: np.ndarray, skip: int = 0) -> np.ndarray:
+        found = certain(model, tokens, skip)
+        return np.where(found == found.max(-1, keepdims=True), 1.0, 0.0)
+
+    monkeypatch.setattr(KneserNey, "distributions", bold)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = ngram.predict(data.test.batch(np.array([0])))
+    assert sorted(found.unique().tolist()) == [-math.inf, 0.0]
 
 
 def test_reading_from_both_ends_is_refused() -> None:
