@@ -38,9 +38,8 @@ class Moments:
         Args:
             rows: int64, each once.
             ages: int64, which row of factors each takes.
-            factors: `[age, 10]`: of weight and move (the first moment over the root of the second one, to which the
-                third is added) in the weight; of the two moments; of mean, weight and move in the mean; two that are
-                not read.
+            factors: `[age, 8]`: of weight and move (the first moment over the root of the second one, to which the
+                third is added) in the weight; of the two moments; of mean, weight and move in the mean.
         """
         self._run("forward", np.concatenate([rows, ages]), len(rows), [factors])
 

@@ -17,7 +17,7 @@ def forward(part, numbers, arrays, one):
     parts, count, size, averaged = numbers[0], numbers[1], numbers[2], numbers[3]
     weights, first, second, mean, factors = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4]
     for r in range(part * count // parts, (part + 1) * count // parts):
-        base, at = numbers[4 + r] * size, numbers[4 + count + r] * 10
+        base, at = numbers[4 + r] * size, numbers[4 + count + r] * 8
         whole = base + size // one * one
         kept, moved, floor = factors[at], factors[at + 1], factors[at + 2]
         smaller, narrower = factors[at + 3], factors[at + 4]

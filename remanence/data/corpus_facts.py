@@ -51,16 +51,14 @@ def _music(path: Path, settings: DataSettings) -> dict[str, Any]:
 
 def _long_text(path: Path, settings: DataSettings) -> tuple[dict[str, Any], list[str]]:
     text = LongText(path)
-    codes, lines, blank, bare, held = np.zeros(_CODES, np.int64), 0, 0, 0, ""
+    codes, lines, blank, bare, last = np.zeros(_CODES, np.int64), 0, 0, 0, ""
     for piece in text.pieces(0, text.characters):
         codes += np.bincount(np.frombuffer(piece.encode("utf-32-le"), np.uint32), minlength=_CODES)
         lines += piece.count("\n")
         blank += piece.count("\n\n") + piece.count("\n\r\n")
         # A line end may lie across two pieces.
-        ends = (held + piece).replace("\r\n", "\n")
-        held = "\r" if ends.endswith("\r") else ""
-        bare += ends.count("\r") - len(held)
-    bare += len(held)
+        bare += piece.count("\r") - (last + piece).count("\r\n")
+        last = piece[-1:]
     facts = {
         "a step is": f"one of the {settings.tokens or 'characters'}",
         "a sequence is": "the whole file, read in windows that go on from each other (--context)",

@@ -30,13 +30,14 @@ from remanence.errors import RunError
 from remanence.nn import fused
 from remanence.nn.model import SequenceModel, Table
 
-__all__ = ["Tables", "large_tables"]
+__all__ = ["BETAS", "EPSILON", "Tables", "large_tables"]
 
 LEAST = 2**19
 """Numbers of a table from which it is worth while."""
 BETAS, EPSILON = (0.9, 0.999), 1e-8
-FRESH = np.array([[1.0, 0.0, EPSILON, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]])
-"""Factors of no update: those of `compiler.adam`, then sums of the moves, and of ε by them."""
+"""Of AdamW, for tables as for other weights."""
+FRESH = np.array([[1.0, 0.0, EPSILON, 1.0, 1.0, 1.0, 0.0, 0.0]])
+"""Factors of no update, as `compiler.adam` takes them."""
 MOST_AGES = 1024
 """Updates after which every row catches up: factors are held of each."""
 
@@ -64,14 +65,9 @@ class Tables:
         """Whether these weights are learnt here."""
         return name in self.each
 
-    def gather(self) -> None:
-        """Take up the gradients of a backward pass, of which there may be several before an update."""
-        for rows in self.each.values():
-            rows.gather()
-
     def gradients(self) -> list[Tensor]:
-        """Gradients of the rows that were read, `[row, feature]` each, to be clipped in place."""
-        self.gather()
+        """Gradients of the rows that were read, `[row, feature]` each, to be clipped in place; of all backward passes
+        since the last update."""
         return [rows.gradient for rows in self.each.values() if rows.gradient is not None]
 
     def learn(self, rate: float, kept: float = 0.0) -> None:
@@ -135,7 +131,10 @@ class _Rows:
         self.ages, self.places = np.zeros(len(weights), np.int64), np.zeros(len(weights), np.int64)
         self.factors = FRESH.copy()
         table.sparse = True
-        self.watching = table.register_forward_pre_hook(lambda _, given: self._read(given[0].numpy().ravel()))
+        self.watching = [
+            table.register_forward_pre_hook(lambda _, given: self._read(given[0].numpy().ravel())),
+            table.weight.register_post_accumulate_grad_hook(lambda _: self._gather()),
+        ]
         self.forget()
 
     @property
@@ -144,14 +143,14 @@ class _Rows:
         return len(self.factors) - 1
 
     def forget(self) -> None:
-        self.table.weight.grad = None
         self.learnt = self.ages[:0]
         self.gradient: Tensor | None = None
 
     def release(self) -> None:
         self.catch_up()
         self.forget()
-        self.watching.remove()
+        for each in self.watching:
+            each.remove()
         self.table.sparse = False
 
     def catch_up(self) -> None:
@@ -177,11 +176,10 @@ class _Rows:
         kept = last == count
         return kept, (np.cumsum(kept) - 1)[last]
 
-    def gather(self) -> None:
-        """Add up the gradients of each row that was read."""
+    def _gather(self) -> None:
+        """Add what a backward pass found to the gradient of each row that was read."""
         given, self.table.weight.grad = self.table.weight.grad, None
-        if given is None:
-            return
+        assert given is not None
         rows, values = given._indices()[0].numpy(), given._values()
         if self.gradient is not None:
             rows, values = np.concatenate([self.learnt, rows]), torch.cat([self.gradient, values])
@@ -192,7 +190,6 @@ class _Rows:
         )
 
     def learn(self, rate: float, kept: float) -> None:
-        self.gather()
         if self.gradient is None:
             self._age(1.0, 0.0, (1.0, 1.0), kept)
         else:
@@ -209,21 +206,21 @@ class _Rows:
 
     def _age(self, shrunk: float, step: float, betas: tuple[float, float], kept: float) -> None:
         """What an update without a gradient does to rows of each age; then there is an age more."""
-        factors = self.factors
-        factors[:, 3] *= betas[0]
-        factors[:, 4] *= betas[1]
-        # How the root of the second moment has shrunk, and what it divides; then ε beside the root as it was.
-        shorter = np.sqrt(factors[:, 4])
-        move = step * self._root() * factors[:, 3] / shorter
-        factors[:, 8] += move
-        factors[:, 9] += move * EPSILON * self._root() / shorter
-        np.divide(factors[:, 9], factors[:, 8], out=factors[:, 2], where=factors[:, 8] > 0)
-        factors[:, 0] *= shrunk
-        factors[:, 1] = shrunk * factors[:, 1] - move
-        factors[:, 5] *= kept
-        factors[:, 6] = kept * factors[:, 6] + (1 - kept) * factors[:, 0]
-        factors[:, 7] = kept * factors[:, 7] + (1 - kept) * factors[:, 1]
-        self.factors = np.concatenate([factors, FRESH])
+        of_weight, moved, floor, first, second, mean, weight_in_mean, moved_in_mean = self.factors.T
+        first *= betas[0]
+        second *= betas[1]
+        # ε beside the root of the second moment as it was; its mean is that by the moves which are left in the weight.
+        shorter = np.sqrt(second)
+        move = step * self._root() * first / shorter
+        of_weight *= shrunk
+        moved *= shrunk
+        moved -= move
+        share = np.divide(move, np.maximum(move, -moved), out=np.zeros_like(move), where=move > 0)
+        floor += share * (EPSILON * self._root() / shorter - floor)
+        mean *= kept
+        weight_in_mean += (1 - kept) * (of_weight - weight_in_mean)
+        moved_in_mean += (1 - kept) * (moved - moved_in_mean)
+        self.factors = np.concatenate([self.factors, FRESH])
 
     def _root(self) -> float:
         """√(1 − β₂ˢ)."""

@@ -22,7 +22,7 @@ from remanence.data.examples import Batch
 from remanence.errors import TrainingError
 from remanence.nn.carry import Carried
 from remanence.train.job import Job
-from remanence.train.tables import Tables, large_tables
+from remanence.train.tables import BETAS, EPSILON, Tables, large_tables
 
 __all__ = ["Updater"]
 
@@ -48,7 +48,9 @@ class Updater:
         matrices = [p for p in self.weighted.values() if p.ndim > 1]
         vectors = [p for p in self.weighted.values() if p.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, fused=True)
+        self.optimiser = torch.optim.AdamW(
+            [g for g in groups if g["params"]], lr=0.0, betas=BETAS, eps=EPSILON, fused=True
+        )
         self.updates = 0
         self.carried = Carried()
 
@@ -96,7 +98,6 @@ class Updater:
                 return value
             if loss.requires_grad:
                 loss.backward()
-                self.tables.gather()
         return total
 
     def _outputs(self, batch: Batch) -> Iterator[tuple[Tensor, float, Batch]]:
@@ -125,7 +126,7 @@ class Updater:
         norm = torch.nn.utils.get_total_norm(gradients)
         # A gradient that is short enough need not be read again.
         if self.options.clip is not None and norm > self.options.clip:
-            torch._foreach_mul_(gradients, self.options.clip / norm)  # pyright: ignore[reportPrivateImportUsage]
+            torch._foreach_mul_(gradients, self.options.clip / (norm + 1e-6))  # pyright: ignore[reportPrivateImportUsage]
         return float(norm)
 
     def _not_finite(self, batch: Batch, step: int, what: str) -> TrainingError:

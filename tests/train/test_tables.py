@@ -190,7 +190,6 @@ def test_gradients_of_two_readings_add_up() -> None:
         for rows in (read(update), read(update + 50), read(update + 70)):
             loss(table(rows), update).backward()
             loss(twin.table(rows), update).backward()
-            learning.gather()
         # However often it is read, each row has one gradient.
         assert len(learning.gradients()[0]) == twin.table.weight.grad.any(1).sum()  # type: ignore[union-attr]
         learning.learn(rate(update))
