@@ -21,7 +21,7 @@ from remanence.data.record_files import read_records
 from remanence.data.records import Records
 from remanence.data.schema import guess
 from remanence.data.schemes import guess_scheme
-from remanence.data.sources import file_format
+from remanence.data.sources import TABLES, file_format
 from remanence.data.spills import Spill
 from remanence.data.tables import chunks, open_table
 from remanence.data.tagged import read_steps
@@ -298,7 +298,7 @@ def _describe_steps(path: str | Path, settings: DataSettings, found: _Findings) 
 
 _OF_TEXTS = ("generate", "translate", "summarise")
 """Tasks whose columns are texts, which need no survey of their numbers."""
-_TABLES = ("csv", "tsv", "jsonl", "parquet", "text")
+_TABLES = (*TABLES, "text")
 _REMEMBERED = 1_000_000
 """Texts remembered when looking for repeated ones."""
 
