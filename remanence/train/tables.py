@@ -29,13 +29,12 @@ from torch import Tensor
 from remanence.errors import RunError
 from remanence.nn import fused
 from remanence.nn.model import SequenceModel, Table
+from remanence.train.weights import BETAS, EPSILON
 
-__all__ = ["BETAS", "EPSILON", "Tables", "large_tables"]
+__all__ = ["Tables", "large_tables"]
 
 LEAST = 2**19
 """Numbers of a table from which it is worth while."""
-BETAS, EPSILON = (0.9, 0.999), 1e-8
-"""Of AdamW, for tables as for other weights."""
 FRESH = np.array([[1.0, 0.0, EPSILON, 1.0, 1.0, 1.0, 0.0, 0.0]])
 """Factors of no update, as `compiler.adam` takes them."""
 MOST_AGES = 1024
@@ -71,7 +70,7 @@ class Tables:
         return [rows.gradient for rows in self.each.values() if rows.gradient is not None]
 
     def learn(self, rate: float, kept: float = 0.0) -> None:
-        """Update with the gradients, and forget them. A table that was not read at all stays as it is.
+        """Update with the gradients, and forget them. Of rows that were not read the gradient is 0.
 
         Args:
             rate: learning rate η.
@@ -190,15 +189,13 @@ class _Rows:
         )
 
     def learn(self, rate: float, kept: float) -> None:
-        if self.gradient is None:
-            self._age(1.0, 0.0, (1.0, 1.0), kept)
-        else:
-            self.updates += 1
-            (one, two), shrunk = BETAS, 1 - rate * self.decay
-            step = rate / (1 - one**self.updates)
+        self.updates += 1
+        (one, two), shrunk = BETAS, 1 - rate * self.decay
+        step = rate / (1 - one**self.updates)
+        if self.gradient is not None:
             given = [shrunk, step, 1 / self._root(), EPSILON, one, 1 - one, two, 1 - two, kept, 1 - kept]
             self.moments.learn(self.learnt, self.gradient, torch.tensor(given, dtype=self.gradient.dtype))
-            self._age(shrunk, step, BETAS, kept)
+        self._age(shrunk, step, BETAS, kept)
         self.ages[self.learnt] = self.now
         self.forget()
         if self.now >= MOST_AGES:

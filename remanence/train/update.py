@@ -22,7 +22,8 @@ from remanence.data.examples import Batch
 from remanence.errors import TrainingError
 from remanence.nn.carry import Carried
 from remanence.train.job import Job
-from remanence.train.tables import BETAS, EPSILON, Tables, large_tables
+from remanence.train.tables import Tables, large_tables
+from remanence.train.weights import Weights
 
 __all__ = ["Updater"]
 
@@ -36,27 +37,18 @@ class Updater:
         self.job, self.options = job, job.settings.train
         self.device = torch.device(self.options.device)
         self.model: Any = job.task.model(job.prepared.encoders, job.settings).to(self.device)
-        # The tensors themselves, which keep their place when weights are loaded.
+        large, decay = large_tables(self.model), self.options.weight_decay or 0.0
+        trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad and name not in large}
+        self.rest = Weights(trained, decay, averaged=bool(self.options.average))
+        # The tensors themselves, which keep their place from now on, when weights are loaded, too.
         self.floating = {name: value for name, value in self.model.state_dict().items() if value.is_floating_point()}
         self.averaged: dict[str, Tensor] = {}
         if self.options.average:
-            self.averaged = {name: value.clone() for name, value in self.floating.items()}
-        decay = self.options.weight_decay or 0.0
-        self.tables = Tables(large_tables(self.model), self.averaged, decay)
-        trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-        self.weighted = {name: p for name, p in trained.items() if name not in self.tables}
-        matrices = [p for p in self.weighted.values() if p.ndim > 1]
-        vectors = [p for p in self.weighted.values() if p.ndim <= 1]
-        groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(
-            [g for g in groups if g["params"]], lr=0.0, betas=BETAS, eps=EPSILON, fused=True
-        )
-        self.updates = 0
+            self.averaged = {name: value.clone() for name, value in self.floating.items()} | self.rest.means
+        self.untrained = [name for name in self.averaged if name not in trained and name not in large]
+        self.tables = Tables(large, self.averaged, decay)
+        self.updates, self.learning_rate = 0, 0.0
         self.carried = Carried()
-
-    @property
-    def learning_rate(self) -> float:
-        return self.optimiser.param_groups[0]["lr"]
 
     def update(self, batch: Batch, learning_rate: float, step: int) -> tuple[float, float]:
         """Learn from a batch; its loss, and the norm of the gradient before clipping.
@@ -64,8 +56,7 @@ class Updater:
         Raises:
             TrainingError: one of them is not finite; the weights are as they were.
         """
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate
+        self.learning_rate = learning_rate
         if not self.model.training:
             self.model.train()
         self._forget_gradients()
@@ -75,17 +66,17 @@ class Updater:
         if not (np.isfinite(loss) and np.isfinite(norm)):
             self._forget_gradients()
             raise self._not_finite(batch, step, "loss" if not np.isfinite(loss) else "gradient")
-        self.optimiser.step()
         self.updates += 1
         # A young average follows the weights closely, or it would remember how they began.
         kept = min(self.options.average or 0.0, (1 + self.updates) / (10 + self.updates))
+        self.rest.learn(learning_rate, kept)
         self.tables.learn(learning_rate, kept)
-        if self.averaged:
-            self._average(kept)
+        for name in self.untrained:
+            self.averaged[name].lerp_(self.floating[name], 1 - kept)
         return loss, norm
 
     def _forget_gradients(self) -> None:
-        self.optimiser.zero_grad(set_to_none=True)
+        self.rest.forget()
         self.tables.forget()
 
     def _backward(self, batch: Batch) -> float:
@@ -122,7 +113,7 @@ class Updater:
             self.carried.after(batch.index, state)
 
     def _clipped_norm(self) -> float:
-        gradients = [*self.tables.gradients(), *(p.grad for p in self.weighted.values() if p.grad is not None)]
+        gradients = [*self.tables.gradients(), *self.rest.gradients()]
         norm = torch.nn.utils.get_total_norm(gradients)
         # A gradient that is short enough need not be read again.
         if self.options.clip is not None and norm > self.options.clip:
@@ -155,12 +146,6 @@ class Updater:
         with torch.no_grad():
             return not self.job.task.loss(self.model(single)[0], single, self.job.settings).isfinite().all()
 
-    def _average(self, kept: float) -> None:
-        names = [name for name in self.floating if name not in self.tables]
-        means, weights = [self.averaged[name] for name in names], [self.floating[name] for name in names]
-        with torch.no_grad():
-            torch._foreach_lerp_(means, weights, 1 - kept)  # pyright: ignore[reportPrivateImportUsage]
-
     @contextmanager
     def evaluated_weights(self) -> Iterator[None]:
         """The weights that are evaluated and kept: the averaged ones where there are."""
@@ -178,6 +163,7 @@ class Updater:
     def finish(self, weights: dict[str, Tensor]) -> Any:
         """The model with weights such as `weights` gave, to be used and trained no more."""
         self.tables.release()
+        self.rest.release()
         self.model.load_state_dict(weights)
         return self.model.eval()
 
@@ -189,9 +175,7 @@ class Updater:
         """All that a checkpoint must hold to go on as if nothing had happened."""
         held = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         held.update({f"average.{name}": value for name, value in self.averaged.items()})
-        for name, weights in self.weighted.items():
-            for key, value in self.optimiser.state.get(weights, {}).items():
-                held[f"optimiser.{name}.{key}"] = value
+        held.update({f"optimiser.{name}": value for name, value in self.rest.tensors().items()})
         held.update({f"tables.{name}": value for name, value in self.tables.tensors().items()})
         held.update({f"carried.{name}": value for name, value in self.carried.tensors().items()})
         held["random.cpu"] = torch.get_rng_state()
@@ -210,10 +194,7 @@ class Updater:
         for name, value in below("average.").items():
             self.averaged[name].copy_(value)
         self.tables.load(below("tables."))
-        for name, weights in self.weighted.items():
-            moments = below(f"optimiser.{name}.")
-            if moments:
-                self.optimiser.state[weights] = {name: value.to(self.device) for name, value in moments.items()}
+        self.rest.load(below("optimiser."))
         self.carried.load(below("carried."), self.device)
         torch.set_rng_state(held["random.cpu"])
         self.updates = int(held["updates"])
