@@ -9,7 +9,7 @@ small; so the seconds of the large ones are set against a step on the clock, and
 the rest as under the profiler.
 
     kernels     time loops of recurrent layers, compiled from their equations or of PyTorch (of fewer than four steps),
-                additive attention, and pools over steps
+                additive attention, dropout, and pools over steps
     products    matrix products and convolutions, forward and backward, with what they need to lay their operands out
     others      what else PyTorch computes: attention's softmax, losses, norms, the optimiser
     python      what is left of the step: calls of operations, and the next batch, which comes on the same thread
@@ -66,7 +66,7 @@ PROFILES: Mapping[str, tuple[str, dict[str, Any]]] = {
 _GROUPS = (
     (
         "kernels",
-        r"remanence::|_(Fused|Short|Chunks|Additive|Pooled|Chain)(Backward)?$|aten::mkldnn_rnn_layer|MkldnnRnnLayerBackward0$",
+        r"remanence::|_(Fused|Short|Chunks|Additive|Pooled|Chain|Dropped)(Backward)?$|aten::mkldnn_rnn_layer|MkldnnRnnLayerBackward0$",
     ),
     (
         "products",
@@ -82,9 +82,9 @@ HEAD = """\
 # Where a training step spends its time
 
 Steps of each task on the example data, with the settings that the task chooses itself, on one thread (`make profile`).
-*Kernels* are the time loops of recurrent layers, additive attention, pools over steps and sums over label sequences,
-*products* matrix products and convolutions; *others* is what else PyTorch computes (softmax, losses, norms, the
-optimiser), *Python* what is left of the step: calls of operations, and the next batch, which is made on the same
+*Kernels* are the time loops of recurrent layers, additive attention, dropout, pools over steps and sums over label
+sequences, *products* matrix products and convolutions; *others* is what else PyTorch computes (softmax, losses, norms,
+the optimiser), *Python* what is left of the step: calls of operations, and the next batch, which is made on the same
 thread. Batches are those of training, of sequences of like length. The seconds of kernels and products, as PyTorch's
 profiler tells them, are set against a step on the clock without it; *others* and *Python* share what is left as they do
 under the profiler.

@@ -1,7 +1,7 @@
 """Elements left out in training, drawn at a fraction of what `torch.nn.Dropout` spends on random numbers on the CPU.
 
-There each element costs a draw of its own, at times a tenth of a whole training step; here one draw of 64 bits serves
-four elements.
+There each element costs a draw of its own, at times a tenth of a whole training step; here a kernel draws and
+multiplies in one pass (`compiler.dropping`), and where none can run, one draw of 64 bits serves four elements.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Dropout", "below", "draws", "keep_units"]
+from remanence.nn import fused
+
+__all__ = ["Dropout", "below", "draws", "drop", "keep_units"]
 
 _CHANCES = 1 << 16
 
@@ -39,10 +41,16 @@ class Dropout(nn.Module):
         """Data of any shape, of floats."""
         if not self.training or self.rate == 0:
             return data
-        return data * keep_units(self.rate, data.shape, data)
+        return drop(self.rate, data)
 
     def extra_repr(self) -> str:
         return f"rate={self.rate}"
+
+
+def drop(rate: float, data: Tensor) -> Tensor:
+    """Data, each element of which is zero with probability `rate`, else scaled so that its mean is kept."""
+    found = fused.dropped(data, rate)
+    return data * keep_units(rate, data.shape, data) if found is None else found
 
 
 def keep_units(rate: float, shape: tuple[int, ...], like: Tensor) -> Tensor:

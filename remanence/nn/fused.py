@@ -33,6 +33,7 @@ __all__ = [
     "built",
     "check_weight",
     "choose",
+    "dropped",
     "learns_rows",
     "log_partition",
     "run",
@@ -188,6 +189,15 @@ def log_partition(parts: tuple[Tensor, Tensor, Tensor, Tensor], mask: Tensor) ->
     return chain.log_partition(parts, mask)
 
 
+def dropped(data: Tensor, rate: float) -> Tensor | None:
+    """Dropout by a kernel; None where none can run. Arguments as `dropping.dropped`."""
+    if not _runs("dropping", data, data):
+        return None
+    from remanence.compiler import dropping
+
+    return dropping.dropped(data, rate)
+
+
 def learns_rows(table: Tensor) -> bool:
     """Whether kernels can update single rows of a table (`compiler.adam`)."""
     return table.is_contiguous() and _runs("adam", table, table)
@@ -200,7 +210,7 @@ def _runs(name: str, *tensors: Tensor) -> bool:
     return not barred and not _no_kernels(name, first.dtype)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _no_kernels(name: str, dtype: torch.dtype) -> str:
     kernels = importlib.import_module(f"remanence.compiler.{name}").KERNELS
     return _attempted(kernels.name, lambda: kernels.addresses(dtype))

@@ -19,7 +19,7 @@ from remanence.compiler.reading import Reading
 from remanence.compiler.schedule import schedule
 from remanence.nn import fused, quick, twin
 from remanence.nn.checkpoint import run_in_chunks
-from remanence.nn.dropout import keep_units
+from remanence.nn.dropout import drop, keep_units
 from remanence.nn.masks import draw, masked_cells
 from remanence.nn.options import RecurrentOptions, check_layer, sizes_of, widths_of
 from remanence.nn.readings import LayerReading, StackCall
@@ -278,7 +278,7 @@ class Recurrent(nn.Module):
         if self.options.layer_norm:
             flow = getattr(self, f"norm{layer}")(flow)
         if self.dropout and self.training:
-            flow = flow * keep_units(self.dropout, flow.shape, flow)
+            flow = drop(self.dropout, flow)
         return torch.cat([flow, first], dim=-1) if self.options.skip else flow
 
     def describe(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from remanence.nn.dropout import keep_units
+from remanence.nn.dropout import drop
 from remanence.nn.weights import CellWeights
 
 __all__ = ["drop_recurrent_weights"]
@@ -25,11 +25,11 @@ def drop_recurrent_weights(layers: Any, rate: float) -> None:
     """
     dropped = {p.name for p in layers.cell.step.parameters if len(p.axes) == 2 and "input" not in p.axes}
 
-    def drop(module: nn.Module, _: object, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    def changed(module: nn.Module, _: object, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         if not module.training:
             return weights
-        return {name: w * keep_units(rate, w.shape, w) if name in dropped else w for name, w in weights.items()}
+        return {name: drop(rate, w) if name in dropped else w for name, w in weights.items()}
 
     for module in layers.children():
         if isinstance(module, CellWeights):
-            module.register_forward_hook(drop)
+            module.register_forward_hook(changed)

@@ -50,3 +50,15 @@ def test_layer_drops_in_training_only_and_its_gradient_is_the_mask() -> None:
     first.sum().backward()
     torch.testing.assert_close(first.detach(), data.detach() * data.grad)
     assert 0 < int((data.grad == 0).sum()) < 600
+
+
+def test_where_no_kernel_runs_the_mask_is_drawn_by_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, data = Dropout(0.4), torch.ones(30_000)
+    kept: list[float] = []
+    for why in ("", "no such processor"):
+        monkeypatch.setattr("remanence.nn.fused._no_kernels", lambda name, dtype, why=why: why)
+        kept.append(float((layer(data) != 0).double().mean()))
+    half = Dropout(0.4)(data.half())
+    assert half.dtype == torch.float16
+    for share in (*kept, float((half != 0).double().mean())):
+        assert abs(share - 0.6) < 5 * math.sqrt(0.24 / 30_000)
