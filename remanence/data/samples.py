@@ -104,12 +104,14 @@ def read_samples(path: str | Path, settings: DataSettings, *, answers: bool = Tr
         read = _columns(table, settings, answers)
         _refuse_missing(table, settings, read)
         order, notes = _order(table, settings, read)
+        dated = settings.time is not None and _time_format(table, settings.time) != "number"
 
     def line_of_step(step: int) -> int:
         with sample_table(path, settings) as (again, before):
             return line_of_row(again, step if order is None else int(order[step])) + before
 
-    return replace(_by_recording(settings, read, order), path=Path(path), line_of_step=line_of_step, notes=notes)
+    records = _by_recording(settings, read, order)
+    return replace(records, path=Path(path), line_of_step=line_of_step, notes=notes, dated=dated)
 
 
 def _columns(table: Table, settings: DataSettings, answers: bool) -> StepColumns:

@@ -179,6 +179,16 @@ _NOTES = (
     ("recording: '{column}' (--sequence)", "记录：“{column}”（--sequence）"),
     ("no column names a recording: the file is one (--sequence)", "没有标明记录的列：整个文件算一段（--sequence）"),
     ("time within a recording: '{column}' (--time)", "记录内的时间：“{column}”（--time）"),
+    (
+        "time: a step of '{column}' is usually {step} in {file}, {other} in training, {times} times as long{unit}: "
+        "are they in one unit?",
+        "时间：“{column}”的一步在 {file} 中通常是 {step}，在训练文件中是 {other}，是其 {times} 倍{unit}：单位相同吗？",
+    ),
+    (
+        "time: a step of '{column}' is usually {step} in {file}, {other} in training, {times} times as short{unit}: "
+        "are they in one unit?",
+        "时间：“{column}”的一步在 {file} 中通常是 {step}，在训练文件中是 {other}，只有其 1/{times}{unit}：单位相同吗？",
+    ),
     ("interval: {columns} (--interval)", "起止：{columns}（--interval）"),
     ("position: {columns} (--position)", "位置：{columns}（--position）"),
     (
@@ -208,7 +218,9 @@ _OWN_WORDS = {
     "blanks": {"tabs": "制表符", "blanks": "空格"},
     "motion": {"speed": "速度", "direction": "方向", "acceleration": "加速度"},
     "per": {"second": "秒", "step": "步"},
-    "unit": {"in windows": "按窗口", "in sequences": "按序列"},
+    "unit": {
+        "in windows": "按窗口", "in sequences": "按序列", " (milliseconds beside seconds?)": "（毫秒与秒之别？）",
+    },
     "which": {"first": "第一行", "last": "最后一行", "mean": "平均值"},
     "calendar": {"hour": "小时", "weekday": "星期", "monthday": "日期", "yearday": "一年中的日子", "month": "月份"},
     "frequency": {
