@@ -18,6 +18,10 @@ _NOTES = (
     ("time: '{column}' (--time)", "时间：“{column}”（--time）"),
     ("time: no such column found, rows are taken in order (--time)", "时间：没有这样的列，按行的顺序读（--time）"),
     ("time within a sequence: '{column}' (--time)", "序列内的时间：“{column}”（--time）"),
+    (
+        "times of '{column}' have several offsets from UTC: they are told in UTC",
+        "“{column}”的时间与 UTC 的差不一：一律写成 UTC 时间",
+    ),
     ("series: '{column}' (--series)", "序列名：“{column}”（--series）"),
     ("target: '{column}' (--target)", "预测目标：“{column}”（--target）"),
     ("number columns not used: {columns} (--observed, --known)", "没有用到的数字列：{columns}（--observed、--known）"),
