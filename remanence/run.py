@@ -263,7 +263,7 @@ class Run:
             raise SettingError("this run writes no texts", name="alignment", remedy="leave it out")
         model = self.ensemble() if ensemble else self.model
         with self.reading_text(text) if text is not None else nullcontext(self.open(str(path))) as examples:
-            _tell(examples, note)
+            _tell(examples, note, self.task.remarks(self.settings))
             for row in self._answers(model, examples):
                 named = {"example": text} if text is not None and "example" in row else {}
                 yield {name: value for name, value in (row | named).items() if alignment or name != "alignment"}
@@ -351,9 +351,9 @@ def predict(run: str | Path | Run, path: str | Path) -> Iterator[dict[str, Any]]
     return (run if isinstance(run, Run) else Run.load(run)).predict(path)
 
 
-def _tell(examples: Part, note: Callable[[str], None] | None) -> None:
+def _tell(examples: Part, note: Callable[[str], None] | None, remarks: tuple[str, ...] = ()) -> None:
     if note is not None:
-        for text in examples.notes:
+        for text in (*examples.notes, *remarks):
             note(text)
 
 
