@@ -175,7 +175,8 @@ def _bad_time(table: Table, row: int, column: str, text: str, expected: str | No
         path=table.path,
         line=line_of_row(table, row),
         column=column,
-        remedy="write all times alike, such as 2024-01-31 or 2024-01-31 13:00:00",
+        remedy="write all times alike, such as 2024-01-31 or 2024-01-31 13:00:00; without the column rows are taken in "
+        "order",
     )
 
 

@@ -86,7 +86,7 @@ def _stamps(table: Table, column: str, values: pa.Array, time_format: str, row: 
             path=table.path,
             line=line_of_row(table, row + bad),
             column=column,
-            remedy="write all times alike",
+            remedy="write all times alike, such as 2024-01-31 13:00:00",
         )
     return stamps
 

@@ -144,7 +144,7 @@ def _seconds(table: Table, column: str, values: np.ndarray | pa.Array, time_form
     if bad >= 0:
         raise DataError(
             f"not a time: '{values[bad].as_py()}'", path=table.path, line=line_of_row(table, row + bad), column=column,
-            remedy="write all times alike",
+            remedy="write all times alike, such as 2024-01-31 13:00:00",
         )  # fmt: skip
     return stamps / _SECOND
 

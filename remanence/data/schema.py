@@ -181,7 +181,7 @@ def _task(table: Table, columns: list[Column], settings: DataSettings, notes: li
         return "forecast"
     if settings.input or settings.label or settings.sequence or table.format == "text":
         return "classify"
-    texts = [column for column in columns if not column.number and column.time_format is None]
+    texts = [column for column in columns if not column.number and column.time_format is None and not column.unread]
     dated = any(column.time_format not in (None, "integer") for column in columns)
     numbers = [column for column in columns if column.number]
     label, sequence = named(columns, _ONLY_LABEL), named(columns, SEQUENCE)
@@ -242,13 +242,11 @@ def _guess_time(columns: list[Column], settings: DataSettings) -> str | None:
     best = named(dated, TIME) or next(iter(dated), None)
     if best:
         return best.name
-    whole = [column for column in free if column.time_format == "integer"]
-    for names in (TIME, _COUNTER):
-        for name in names:
-            column = named(whole, (name,))
-            if column and _rises(column.values):
-                return column.name
-    return None
+    whole = [column for column in free if column.time_format == "integer" and _rises(column.values)]
+    # One that looks like times is refused later, with the cell that cannot be read.
+    unread = [column for column in free if column.unread]
+    best = named(whole, TIME) or named(unread, TIME) or next(iter(unread), None) or named(whole, _COUNTER)
+    return best.name if best else None
 
 
 def _rises(values: tuple[Any, ...]) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from remanence.data.describe import describe
 from remanence.data.schema import guess
+from remanence.errors import DataError
 from remanence.settings import DataSettings, settings_from
 
 
@@ -47,6 +48,34 @@ def test_columns_are_guessed_and_each_guess_is_noted(text: str, expected: dict[s
     for name in expected:
         if name != "task" and expected[name]:
             assert any(f"--{name}" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "cell"),
+    [
+        ("time,load\n{}~03~2024 00h,1\n", 2, "11~03~2024 00h"),
+        ("when,load\nFriday {} March 2024 at 7,1\n", 2, "Friday 11 March 2024 at 7"),
+        ("no,when,load\n{0},2024-03-{0},1\n{0},{0}.03.2024,2\n", 3, "11.03.2024"),
+    ],
+)
+def test_times_that_cannot_be_read_are_refused_with_their_cell(text: str, line: int, cell: str, tmp_path: Path) -> None:
+    head, *rows = text.splitlines()
+    lines = [head, *(row.format(day) for day in range(11, 20) for row in rows)]
+    path = write(tmp_path, "\n".join(lines) + "\n")
+    for options in ({}, {"target": "load"}):
+        column = head.split(",")[-2]
+        with pytest.raises(DataError, match=f":{line}, column '{column}': not a time: '{cell}'") as error:
+            describe(path, settings_from(options).data)
+        assert "2024-01-31 13:00:00" in error.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"), [("day", "Monday Tuesday"), ("host", "10.0.0.1 10.0.0.2"), ("film", "Clue1985 Diva1981")]
+)
+def test_words_and_addresses_do_not_look_like_times(name: str, cells: str, tmp_path: Path) -> None:
+    rows = "".join(f"{cell},{place}\n" for place, cell in enumerate(cells.split() * 4))
+    found = guess(write(tmp_path, f"{name},load\n" + rows), settings_from({"task": "forecast"}).data)
+    assert found.settings.time is None
 
 
 def test_what_is_given_is_not_guessed(tmp_path: Path) -> None:
