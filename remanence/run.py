@@ -37,6 +37,7 @@ from remanence.prediction.outputs import measure, outputs
 from remanence.prediction.writers import check_suffix, write_rows
 from remanence.run_checks import MANIFEST, OTHER_VERSION, TRAIN_AGAIN, check_cell, check_file, check_keys, validated
 from remanence.settings import SamplingSettings, Settings, sampling_from
+from remanence.settings_use import for_a_run
 from remanence.storage import read_sealed, read_tensors, sha256, write_sealed
 from remanence.tasks import TASKS
 from remanence.tasks.task import Prepared, Scores, Task
@@ -156,7 +157,8 @@ class Run:
             DataError: the file is gone, or was changed.
         """
         source = self.source
-        prepared = self.task.prepare(source, self.settings.data)
+        with _read_by_a_run():
+            prepared = self.task.prepare(source, self.settings.data)
         if prepared.fingerprint != self.manifest["data"]["fingerprint"]:
             raise DataError("changed since the run was trained", path=source, remedy="give the file to use by name")
         return prepared
@@ -181,7 +183,8 @@ class Run:
             path: a file with the columns of the training file; its sequences may be of other lengths.
             answers: the file must hold the answers.
         """
-        return self.task.reopen(Path(path), self.settings.data, self.encoders, answers=answers)
+        with _read_by_a_run():
+            return self.task.reopen(Path(path), self.settings.data, self.encoders, answers=answers)
 
     @contextmanager
     def reading_text(self, text: str) -> Iterator[Part]:
@@ -349,6 +352,14 @@ def evaluate(run: str | Path | Run, path: str | Path | None = None, *, part: str
 def predict(run: str | Path | Run, path: str | Path) -> Iterator[dict[str, Any]]:
     """Answer every example of a file, a row at a time (see `Run.predict`)."""
     return (run if isinstance(run, Run) else Run.load(run)).predict(path)
+
+
+@contextmanager
+def _read_by_a_run() -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        raise for_a_run(error) from None
 
 
 def _tell(examples: Part, note: Callable[[str], None] | None, remarks: tuple[str, ...] = ()) -> None:

@@ -329,7 +329,7 @@ def _even(table: Table, panel: Panel, rows: _Rows, settings: DataSettings, notes
             path=panel.path,
             line=line_of_row(table, rows.place(at)),
             column=settings.time or "",
-            remedy="use --gaps fill (with --missing mask or --missing fill), or mend the file",
+            remedy="mend the file, or use --gaps fill (with --missing mask or --missing fill)",
         )
     how = ", masked" if settings.missing == "mask" else ", filled with the value before; never scored"
     notes.append(f"{int(step[holes].sum() - holes.sum())} missing steps inserted in {int(holes.sum())} gaps{how}")
