@@ -104,6 +104,7 @@ def read_samples(path: str | Path, settings: DataSettings, *, answers: bool = Tr
         read = _columns(table, settings, answers)
         _refuse_missing(table, settings, read)
         order, notes = _order(table, settings, read)
+        _refuse_torn(table, settings, read, order)
         dated = settings.time is not None and _time_format(table, settings.time) != "number"
 
     def line_of_step(step: int) -> int:
@@ -166,6 +167,22 @@ def _refuse_missing(table: Table, settings: DataSettings, read: StepColumns) -> 
             "the label is missing", path=table.path, line=line_of_row(table, at), column=settings.label or "",
             remedy="label every sample, or remove the row",
         )  # fmt: skip
+
+
+def _refuse_torn(table: Table, settings: DataSettings, read: StepColumns, order: np.ndarray | None) -> None:
+    """Refuse a recording that is of two groups, or of two parts."""
+    for name in (settings.group, settings.split_column):
+        codes, sequence = read.texts[name][0] if name in read.texts else read.sequence, read.sequence
+        if order is not None:
+            codes, sequence = codes[order], sequence[order]
+        if (torn := (np.diff(codes) != 0) & (np.diff(sequence) == 0)).any():
+            at = int(np.argmax(torn)) + 1
+            of = read.names[sequence[at]] or "1"
+            raise DataError(
+                f"'{name}' changes within recording {of}: expected one for a whole recording",
+                path=table.path, line=line_of_row(table, at if order is None else int(order[at])), column=name or "",
+                remedy="see --sequence: do these columns name one recording?",
+            )  # fmt: skip
 
 
 def _by_recording(settings: DataSettings, read: StepColumns, order: np.ndarray | None) -> StepRecords:

@@ -300,13 +300,21 @@ def _classify(table: Table, columns: list[Column], settings: DataSettings, notes
         if not numeric:
             return {"label": label}
         chosen = settings.input
-    elif texts and not settings.sequence and not (named(free, SEQUENCE) and _repeats(named(free, SEQUENCE))):
+    elif texts and not settings.sequence and not _repeats(named(free, SEQUENCE) or _grouped(columns, free, settings)):
         best = named(texts, _TEXT) or max(texts, key=lambda column: sum(len(str(value)) for value in column.values))
         notes.append(f"input: text '{best.name}' (--input)")
         return {"label": label, "input": (best.name,)}
     else:
         chosen = ()
     return {"label": label} | _guess_sequences(table, free, settings, chosen, notes)
+
+
+def _grouped(columns: list[Column], free: list[Column], settings: DataSettings) -> Column | None:
+    """The column of groups where it tells sequences apart, too: named as such, beside numbers and no text to read."""
+    steps = [column for column in free if column.number and named([column], TIME) is None]
+    if not steps or named(free, _TEXT):
+        return None
+    return named([column for column in columns if column.name == settings.group], SEQUENCE)
 
 
 def _repeats(column: Column | None) -> bool:
@@ -318,7 +326,9 @@ def _guess_sequences(
 ) -> dict[str, Any]:
     sequence = settings.sequence
     if not sequence:
-        candidates = [column for column in free if column.name not in chosen and column.name.lower() in SEQUENCE]
+        candidates = [column.name for column in free if column.name not in chosen and column.name.lower() in SEQUENCE]
+        # No sequence crosses groups: where nothing else tells sequences apart, these do.
+        candidates += [settings.group] if settings.group else []
         if not candidates:
             raise DataError(
                 "no column says which rows form one sequence",
@@ -326,7 +336,7 @@ def _guess_sequences(
                 line=1,
                 remedy="name it with --sequence, or give one text column as --input",
             )
-        sequence = (candidates[0].name,)
+        sequence = (candidates[0],)
         notes.append(f"sequence: '{sequence[0]}' (--sequence)")
     rest = [column for column in free if column.name not in (*sequence, *chosen)]
     time = settings.time
@@ -344,7 +354,9 @@ def _guess_sequences(
 def _guess_label(table: Table, columns: list[Column], settings: DataSettings) -> str:
     taken = (*settings.input, *settings.sequence, settings.time, settings.group, settings.split_column)
     free = [column for column in columns if column.name not in taken]
-    told = named(free, _LABEL)
+    # Beside an x, a y is no answer.
+    names = tuple(name for name in _LABEL if name != "y" or not named(columns, ("x",)))
+    told = named(free, names)
     few = [column for column in free if column.distinct * 2 <= len(column.values) and column.distinct <= 100]
     best = told or min(few, key=lambda column: column.distinct, default=None)
     if best is None:

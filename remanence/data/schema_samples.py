@@ -33,9 +33,8 @@ def guess_samples(table: Table, settings: DataSettings, notes: list[str]) -> dic
     label = settings.label or _label(table, [column for column in rest if column.name not in spoken], notes)
     rest = [column for column in rest if column.name != label]
     words = _words(rest, settings, notes)
-    sequence = settings.sequence or _sequence(
-        [column for column in rest if column.name not in {*spoken, *words}], notes
-    )
+    keys = [column for column in rest if column.name not in {*spoken, *words}]
+    sequence = settings.sequence or _sequence(keys, settings.group, notes)
     if words:
         if not sequence:
             raise DataError(
@@ -79,13 +78,15 @@ def _label(table: Table, free: list[Column], notes: list[str]) -> str:
     return best.name
 
 
-def _sequence(free: list[Column], notes: list[str]) -> tuple[str, ...]:
+def _sequence(free: list[Column], group: str | None, notes: list[str]) -> tuple[str, ...]:
     found = named(free, (*_SENTENCES, *RECORDING, *SEQUENCE))
-    if found is None:
+    # No recording crosses groups: where nothing else tells recordings apart, these do.
+    name = found.name if found else group
+    if name is None:
         notes.append("no column names a recording: the file is one (--sequence)")
         return ()
-    notes.append(f"recording: '{found.name}' (--sequence)")
-    return (found.name,)
+    notes.append(f"recording: '{name}' (--sequence)")
+    return (name,)
 
 
 def _words(free: list[Column], settings: DataSettings, notes: list[str]) -> tuple[str, ...]:

@@ -78,6 +78,36 @@ def test_words_and_addresses_do_not_look_like_times(name: str, cells: str, tmp_p
     assert found.settings.time is None
 
 
+STEPS = "".join(f"r{seq},{t},{seq + t},{t * 2},{'AB'[t % 2]},{'ab'[seq % 2]}\n" for seq in range(8) for t in range(6))
+
+
+@pytest.mark.parametrize("column", ["trial", "person"])
+def test_groups_that_alone_tell_sequences_apart_do_so(column: str, tmp_path: Path) -> None:
+    path = write(tmp_path, f"{column},t,x,y,device,label\n" + STEPS)
+    options = {"task": "classify", "label": "label", "group": column}
+    # A column of that name is one without --group, too; of another name it takes inputs that are told.
+    options |= {} if column == "trial" else {"input": "x,y"}
+    found = guess(path, settings_from(options).data)
+    assert (found.settings.sequence, found.settings.input) == ((column,), ("x", "y"))
+    assert f"sequence: '{column}' (--sequence)" in found.notes
+
+
+def test_a_text_with_groups_is_still_read(tmp_path: Path) -> None:
+    rows = "".join(f"film number {row},{row % 3},{row},{row % 2}\n" for row in range(20))
+    path = write(tmp_path, "text,id,length,label\n" + rows)
+    found = guess(path, settings_from({"task": "classify", "label": "label", "group": "id"}).data)
+    assert found.settings.input == ("text",)
+
+
+@pytest.mark.parametrize("options", [{}, {"task": "classify", "label": "activity"}])
+def test_a_label_that_changes_within_a_sequence_suggests_to_tag(options: dict[str, str], tmp_path: Path) -> None:
+    rows = "".join(f"r{seq},{t},{seq + t},{t * 2},{'ab'[t // 3]}\n" for seq in range(8) for t in range(6))
+    path = write(tmp_path, "trial,t,x,y,activity\n" + rows)
+    with pytest.raises(DataError, match=":5, column 'activity': 'activity' changes within sequence r0") as error:
+        describe(path, settings_from(options).data)
+    assert "--task tag" in error.value.remedy
+
+
 def test_what_is_given_is_not_guessed(tmp_path: Path) -> None:
     path = write(tmp_path, "date,load,wind\n2024-01-01,1,2\n2024-01-02,2,3\n")
     found = guess(path, DataSettings(target=("wind",), time="date"))

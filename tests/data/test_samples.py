@@ -182,6 +182,22 @@ def test_missing_samples_are_filled_or_masked(tmp_path: Path) -> None:
         assert missing == "fill" or whole[..., -1].sum() == whole[0, 3, -1] == 1
 
 
+def test_groups_that_alone_tell_recordings_apart_do_so(tmp_path: Path) -> None:
+    rows = "\n".join(_recordings(6, 20))
+    for name, column in (("own.csv", "recording"), ("person.csv", "person")):
+        path = _file(tmp_path, HEADER.replace("recording", column) + rows, name)
+        data = prepare_tag(path, settings_from({"task": "tag", "group": column}).data)
+        assert data.data.sequence == (column,)
+        assert f"recording: '{column}' (--sequence)" in data.notes
+        assert [len(part) for part in (data.train, data.valid, data.test)] == [3, 2, 1]
+
+
+def test_a_recording_of_two_groups_is_refused(tmp_path: Path) -> None:
+    path = _file(tmp_path, "person," + HEADER + "P,a,0,1,1,F\nP,a,1,1,1,S\nP,b,0,1,1,F\nQ,b,1,1,1,S\n")
+    with pytest.raises(DataError, match=":5, column 'person': 'person' changes within recording b"):
+        _read(path, group="person")
+
+
 def _dated(rows: list[str]) -> list[str]:
     """The same rows with dates in place of seconds."""
     cells = [row.split(",") for row in rows]
