@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from remanence.data.diagnose import number_remedy
+from remanence.data.diagnose import line_of_row, number_remedy, thousands_of
 from remanence.data.frames import is_notes
 from remanence.data.media.listing import SOUNDS, VECTORS, VIDEOS, names_files
 from remanence.data.rows import Table, as_number
@@ -112,6 +112,7 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
         return Guess(settings.model_copy(update={"task": "tag"} | stretches), ("task: tag (--task)", *notes))
     if not any(column.number for column in columns):
         _refuse_other_digits(table, columns)
+    _note_separated(columns, notes)
     chosen = settings.task or task or _task(table, columns, settings, notes)
     update = {"task": chosen}
     update |= (
@@ -149,18 +150,29 @@ def _skeletons(path: Path, settings: DataSettings, wanted: str | None) -> Guess:
 
 
 def _refuse_other_digits(table: Table, columns: list[Column]) -> None:
-    """Numbers that no program reads as such (`１２`, `1,5`) are told, where nothing else is a number."""
+    """Numbers that no program reads as such (`１２`, `1,5`, `1,047.5`) are told, where nothing else is a number."""
     for column in columns:
         plain = [unicodedata.normalize("NFKC", str(value)).replace(",", ".") for value in column.values]
         readable = any(as_number(value) is not None for value in column.values)
+        first = thousands_of(column.values)
         if plain and not readable and all(as_number(value) is not None for value in plain):
             first = str(column.values[0])
+        if first:
             raise DataError(
                 f"numbers written as '{first[:30]}'",
                 path=table.path,
-                line=2 if table.header else 1,
+                line=line_of_row(table, [str(row.get(column.name)) for row in table.head].index(first)),
                 column=column.name,
                 remedy=number_remedy(first),
+            )
+
+
+def _note_separated(columns: list[Column], notes: list[str]) -> None:
+    for column in columns:
+        if first := thousands_of(column.values):
+            notes.append(
+                f"column '{column.name}': numbers with thousands separators, such as '{first}', are read as words: "
+                "remove the commas"
             )
 
 
@@ -227,12 +239,14 @@ def _forecast(table: Table, columns: list[Column], settings: DataSettings, notes
 def _refuse_category(table: Table, column: Column, flag: str) -> None:
     """A column of words cannot be scaled; a column where only some cells are words is found with its line later."""
     if column.values and not any(as_number(value) is not None for value in column.values):
+        first, separated = str(column.values[0])[:30], thousands_of(column.values)
+        what = "numbers with thousands separators" if separated else "words"
         raise DataError(
-            f"--{flag} needs numbers, this column holds words such as '{str(column.values[0])[:30]}'",
+            f"--{flag} needs numbers, this column holds {what} such as '{first}'",
             path=table.path,
             column=column.name,
             line=2 if table.header and table.format != "parquet" else 1,
-            remedy="leave it out, or add a column of 0 and 1 for each word",
+            remedy=number_remedy(first) if separated else "leave it out, or add a column of 0 and 1 for each word",
         )
 
 

@@ -25,6 +25,10 @@ _NOTES = (
     ("series: '{column}' (--series)", "序列名：“{column}”（--series）"),
     ("target: '{column}' (--target)", "预测目标：“{column}”（--target）"),
     ("number columns not used: {columns} (--observed, --known)", "没有用到的数字列：{columns}（--observed、--known）"),
+    (
+        "column '{column}': numbers with thousands separators, such as '{cell}', are read as words: remove the commas",
+        "列“{column}”的数字带千位分隔符，如“{cell}”，只能当作文字读：请去掉逗号",
+    ),
     ("label: '{column}' (--label)", "标签：“{column}”（--label）"),
     ("input: text '{column}' (--input)", "输入：文本“{column}”（--input）"),
     ("input: {columns} (--input)", "输入：{columns}（--input）"),

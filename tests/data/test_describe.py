@@ -155,6 +155,20 @@ def test_every_column_has_a_line_used_or_not(tmp_path: Path) -> None:
     assert all(any(line.split()[:1] == [name] for line in lines) for name in found.columns)
 
 
+@pytest.mark.parametrize("other", [False, True])
+def test_thousands_separators_are_told(other: bool, tmp_path: Path) -> None:
+    rows = "".join(f'2024-01-{day:02d},"{980 + day:,}.5"{",7.5" * other}\n' for day in range(10, 29))
+    path = write(tmp_path, "date,load" + ",temp" * other + "\n" + rows)
+    if not other:
+        with pytest.raises(
+            DataError, match=r"a.csv:12, column 'load': numbers written as '1,000\.5' — remove the commas"
+        ):
+            describe(path)
+        return
+    told = "column 'load': numbers with thousands separators, such as '1,000.5', are read as words: remove the commas"
+    assert told in describe(path).notes
+
+
 def test_words_in_an_unused_number_column_are_counted(tmp_path: Path) -> None:
     rows = "".join(f"2024-01-{day:02d},{day},{'cloudy' if day == 7 else day}\n" for day in range(1, 21))
     found = describe(write(tmp_path, "date,load,wind\n" + rows), DataSettings(target=("load",)))
