@@ -124,6 +124,20 @@ def test_flaws_are_shown_with_their_line(tmp_path: Path) -> None:
     assert found.facts["frequency"] == "daily"
 
 
+@pytest.mark.parametrize("given", ["first", "last", "mean"])
+@pytest.mark.parametrize("gaps", [{}, {"gaps": "fill", "missing": "fill"}])
+def test_what_is_mended_is_told_as_it_was_asked_for(given: str, gaps: dict[str, str], tmp_path: Path) -> None:
+    days = (1, 2, 2, 2, 3, 7, 8)
+    path = write(tmp_path, "date,load\n" + "".join(f"2024-01-{day:02d},{row}\n" for row, day in enumerate(days)))
+    found = describe(path, settings_from({"duplicates": given, **gaps}).data)
+    assert f"2 rows at a time already seen: kept the {given}" in found.suspicious
+    how = "filled with the value before; never scored" if gaps else "masked"
+    assert f"3 missing steps inserted in 1 gaps, {how}" in found.suspicious
+    assert not any("two rows" in line for line in found.suspicious)
+    # Days 1, 2, 3, 7, 8 and the three that are inserted.
+    assert found.facts["rows"] == 8
+
+
 def test_series_are_described(tmp_path: Path) -> None:
     text = "name,date,price\nA,2000-01-01,1\nA,2000-02-01,2\nB,2000-01-01,3\nB,2000-02-01,4\n"
     found = describe(write(tmp_path, text))
