@@ -12,7 +12,7 @@ import pyarrow as pa
 from remanence.data import times as timing
 from remanence.data.rows import MISSING, Table, as_number
 
-__all__ = ["RECORDING", "SEQUENCE", "TIME", "Column", "columns_of", "named"]
+__all__ = ["RECORDING", "SEQUENCE", "TIME", "Column", "columns_of", "named", "plain_name"]
 
 TIME = (
     "time",
@@ -70,7 +70,7 @@ def _column(name: str, values: Iterable[Any]) -> Column:
 def _like_times(name: str, values: tuple[Any, ...]) -> bool:
     """Whether a column is one of times by its name and the digits in its cells, or by most of its cells."""
     texts = [value for value in values if isinstance(value, str) and len(value) <= 40]
-    pattern = re.compile(r"\d") if _plain(name) in TIME else _LIKE_TIMES
+    pattern = re.compile(r"\d") if plain_name(name) in TIME else _LIKE_TIMES
     return bool(values) and sum(pattern.search(text) is not None for text in texts) >= 0.8 * len(values)
 
 
@@ -105,9 +105,15 @@ def _mostly(values: tuple[Any, ...]) -> str | None:
 
 def named(columns: Iterable[Column], names: tuple[str, ...]) -> Column | None:
     """The column with the first of these names that there is; a unit behind a name does not matter."""
-    found = {_plain(column.name): column for column in reversed(list(columns))}
+    found = {plain_name(column.name): column for column in reversed(list(columns))}
     return next((found[name] for name in names if name in found), None)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A name in lower case, without a unit behind it.
+
+    Example:
+        >>> plain_name("Load (MW)"), plain_name("销量（件）")
+        ('load', '销量')
+    """
     return _NOTE.split(name)[0].strip().lower()

@@ -182,6 +182,24 @@ def test_missing_samples_are_filled_or_masked(tmp_path: Path) -> None:
         assert missing == "fill" or whole[..., -1].sum() == whole[0, 3, -1] == 1
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        "x,y",
+        "X,Y",
+        "gaze_x,gaze_y",
+        "x坐标,y坐标",
+        "X 坐标,Y 坐标",
+        "坐标x,坐标y",
+        "横坐标,纵坐标",
+        "x坐标（像素）,y坐标（像素）",
+    ],
+)
+def test_a_position_is_known_by_its_names(names: str, tmp_path: Path) -> None:
+    path = _file(tmp_path, HEADER.replace("x,y", names) + "\n".join(_recordings(2, 9)))
+    assert _settings(path).position == tuple(names.split(","))
+
+
 def test_groups_that_alone_tell_recordings_apart_do_so(tmp_path: Path) -> None:
     rows = "\n".join(_recordings(6, 20))
     for name, column in (("own.csv", "recording"), ("person.csv", "person")):
