@@ -89,6 +89,10 @@ _NOTES = (
     ("season: {season} steps ({frequency})", "季节：{season} 步（{frequency}）"),
     ("horizon: {steps} steps (--horizon)", "预测步数：{steps}（--horizon）"),
     ("context: {steps} steps (--context)", "回看步数：{steps}（--context）"),
+    (
+        "so long a context takes long to train: --context {steps} is quicker, see whether it does as well",
+        "回看这么多步，训练会很久：--context {steps} 快些，可以看看是否一样好",
+    ),
     ("calendar inputs: {calendar} (--no-calendar leaves them out)", "日历输入：{calendar}（--no-calendar 不用它们）"),
     (
         "column '{column}' is constant in the training part: it tells a model nothing",

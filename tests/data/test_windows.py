@@ -225,6 +225,15 @@ def test_times_are_answered_by_the_clock_of_the_file(tmp_path: Path) -> None:
     assert mixed.notes == ("times of 'time' have several offsets from UTC: they are told in UTC",)
 
 
+@pytest.mark.parametrize(("rows", "given", "noted"), [(12000, None, True), (12000, 600, False), (600, None, False)])
+def test_a_long_context_that_nobody_asked_for_is_told_with_a_shorter_one(
+    rows: int, given: int | None, noted: bool, tmp_path: Path
+) -> None:
+    path = table(tmp_path, {"time": minutes(rows), "y": [row % 7 for row in range(rows)]})
+    notes = prepare_forecast(path, DataSettings(time="time", target=("y",), context=given)).notes
+    assert any("--context 96 is quicker" in note for note in notes) == noted
+
+
 def test_fewer_rows_than_the_context_are_noted(tmp_path: Path) -> None:
     parts = prepare_forecast(counting(tmp_path), SETTINGS.model_copy(update={"known": ()}))
     columns = {"time": hours(9), "y": list(range(9)), "seen": list(range(9))}
