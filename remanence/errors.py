@@ -84,6 +84,7 @@ class DataError(RemanenceError):
         self.where = where
         message = " ".join(message.splitlines())
         message = message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"
+        self.what = message
         super().__init__(f"{where}: {message}" if where else message, remedy=remedy[:_LONGEST_MESSAGE])
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +37,7 @@ from remanence.prediction.outputs import measure, outputs
 from remanence.prediction.writers import check_suffix, write_rows
 from remanence.run_checks import MANIFEST, OTHER_VERSION, TRAIN_AGAIN, check_cell, check_file, check_keys, validated
 from remanence.settings import SamplingSettings, Settings, sampling_from
+from remanence.settings_use import for_a_run
 from remanence.storage import read_sealed, read_tensors, sha256, write_sealed
 from remanence.tasks import TASKS
 from remanence.tasks.task import Prepared, Scores, Task
@@ -156,7 +157,8 @@ class Run:
             DataError: the file is gone, or was changed.
         """
         source = self.source
-        prepared = self.task.prepare(source, self.settings.data)
+        with _read_by_a_run():
+            prepared = self.task.prepare(source, self.settings.data)
         if prepared.fingerprint != self.manifest["data"]["fingerprint"]:
             raise DataError("changed since the run was trained", path=source, remedy="give the file to use by name")
         return prepared
@@ -181,7 +183,8 @@ class Run:
             path: a file with the columns of the training file; its sequences may be of other lengths.
             answers: the file must hold the answers.
         """
-        return self.task.reopen(Path(path), self.settings.data, self.encoders, answers=answers)
+        with _read_by_a_run():
+            return self.task.reopen(Path(path), self.settings.data, self.encoders, answers=answers)
 
     @contextmanager
     def reading_text(self, text: str) -> Iterator[Part]:
@@ -210,12 +213,14 @@ class Run:
         part: str = "test",
         dynamic: float | None = None,
         ensemble: bool = False,
+        note: Callable[[str], None] | None = None,
     ) -> Scores:
         """Score the model on a file, or on a part of the data it was trained on.
 
         Args:
             dynamic: let it go on learning from what was scored, with this step size (see `prediction.dynamic`).
             ensemble: score the models of all seeds together.
+            note: told what a person should know of the file.
 
         Raises:
             DataError: the file cannot be read, holds no answers, or changed since the training.
@@ -224,6 +229,7 @@ class Run:
         examples = self.part(part) if path is None else self.open(path, answers=True)
         if not len(examples):
             raise DataError(f"the {part} part is empty", remedy="give a file, or another --part")
+        _tell(examples, note)
         if dynamic is not None:
             parts = self.prepared.train, examples
             return measure_dynamically(self.task, self.model, parts, self.encoders, self.settings, rate=dynamic)
@@ -237,6 +243,7 @@ class Run:
         text: str | None = None,
         alignment: bool = False,
         ensemble: bool = False,
+        note: Callable[[str], None] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Answer every example of a file: rows of a table, column → value, in the file's own units.
 
@@ -247,6 +254,7 @@ class Run:
             text: one text instead of a file, for runs that read texts.
             alignment: of runs that write texts, also give which step of the source each piece came from, as JSON.
             ensemble: the models of all seeds answer together.
+            note: told what a person should know of the file before the first answer.
 
         Raises:
             SettingError: neither file nor text, or both; a text for a run that reads numbers; `ensemble` for a run
@@ -258,6 +266,7 @@ class Run:
             raise SettingError("this run writes no texts", name="alignment", remedy="leave it out")
         model = self.ensemble() if ensemble else self.model
         with self.reading_text(text) if text is not None else nullcontext(self.open(str(path))) as examples:
+            _tell(examples, note, self.task.remarks(self.settings))
             for row in self._answers(model, examples):
                 named = {"example": text} if text is not None and "example" in row else {}
                 yield {name: value for name, value in (row | named).items() if alignment or name != "alignment"}
@@ -343,6 +352,20 @@ def evaluate(run: str | Path | Run, path: str | Path | None = None, *, part: str
 def predict(run: str | Path | Run, path: str | Path) -> Iterator[dict[str, Any]]:
     """Answer every example of a file, a row at a time (see `Run.predict`)."""
     return (run if isinstance(run, Run) else Run.load(run)).predict(path)
+
+
+@contextmanager
+def _read_by_a_run() -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        raise for_a_run(error) from None
+
+
+def _tell(examples: Part, note: Callable[[str], None] | None, remarks: tuple[str, ...] = ()) -> None:
+    if note is not None:
+        for text in (*examples.notes, *remarks):
+            note(text)
 
 
 def is_run(folder: Path) -> bool:

@@ -7,16 +7,17 @@ with another one: `reach` says how far `initialise` chrono is to bridge.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
-from remanence.errors import SettingError
+from remanence.errors import DataError, SettingError
 from remanence.settings import Settings
 
-__all__ = ["READS", "USES", "Read", "Uses", "refuse_idle", "refuse_unread", "refuse_unused", "remark"]
+__all__ = ["READS", "USES", "Read", "Uses", "for_a_run", "refuse_idle", "refuse_unread", "refuse_unused", "remark"]
 
 Read = Literal["texts", "numbers", "sounds", "videos", "music"]
 Uses = frozenset[tuple[str, str]]
@@ -209,6 +210,25 @@ def remark(name: str) -> str:
     named = "" if tasks == able and plain and uses != _of(" ".join(tasks)) else _listed(tasks)
     shown = ", ".join(reads) if plain and uses != _of(" ".join(tasks)) else ""
     return "; ".join(part for part in (named, shown) if part)
+
+
+def for_a_run(error: DataError) -> DataError:
+    """The same flaw told where a trained run reads a file: settings are those of its training, no command takes others.
+
+    Example:
+        >>> print(for_a_run(DataError("a gap", path="a.csv", line=3, remedy="mend it, or use --gaps fill")))
+        a.csv:3: a gap — mend the file, or train the run anew: use --gaps fill
+        >>> print(for_a_run(DataError("no such column (--label)", column="kind", remedy="did you mean 'Kind'?")))
+        column 'kind': no such column — did you mean 'Kind'?
+    """
+    names = {name for part in _parts(Settings()) for name in type(part).model_fields}
+    flag = re.compile("|".join(sorted((re.escape("--" + name.replace("_", "-")) for name in names), reverse=True)))
+    what = re.sub(rf" \(({flag.pattern})\)", "", error.what)
+    remedy = error.remedy
+    if flag.search(remedy):
+        remedy = remedy.removeprefix("mend it, or ").removeprefix("mend the file, or ")
+        remedy = f"mend the file, or train the run anew: {remedy}"
+    return DataError(what, path=error.path, line=error.line, column=error.column, remedy=remedy)
 
 
 def _listed(tasks: tuple[str, ...]) -> str:

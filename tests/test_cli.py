@@ -145,7 +145,7 @@ def test_fit_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         (["fit", "--resume", "absent"], "nothing to continue"),
         (["fit", "--resume", "run", "--hidden", "3"], "--hidden"),
         (["fit", "load.csv", "--target", "laod"], "load"),
-        (["compare", "load.csv", "--cells", "lstn"], "lstm"),
+        (["compare", "load.csv", "--cells", "lstn"], "--cells: no cell is named 'lstn'"),
         (["evaluate", "absent"], "no such run"),
         (["predict", "absent", "load.csv"], "no such run"),
         (["cells", "lstn"], "lstm"),
@@ -161,6 +161,35 @@ def test_mistake_is_one_line_and_status_two(
     assert message in one_line(output.err)
     assert output.out == ""
     assert [entry.name for entry in tmp_path.iterdir()] == ["load.csv"]
+
+
+def test_advice_names_options_that_the_command_has(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    import re
+
+    import typer
+
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert fitted() == 0
+    lines = (tmp_path / "load.csv").read_text().splitlines()
+    broken = {
+        "an empty cell": [*lines[:9], lines[9].split(",")[0] + ",", *lines[10:20]],
+        "not in order": [lines[0], *lines[10:20], lines[5]],
+        "two rows": [*lines[:10], lines[9], *lines[10:20]],
+        "a gap": [*lines[:10], *lines[12:20]],
+        "no such column": ["hour,lode", *lines[1:20]],
+    }
+    for says, rows in broken.items():
+        (tmp_path / "new.csv").write_text("\n".join(rows) + "\n")
+        for command in ("predict", "evaluate"):
+            assert run(command, "run", "new.csv") == 2
+            shown = one_line(capsys.readouterr().err)
+            assert says in shown
+            advice = shown.partition(" — ")[2].partition("train the run anew: ")
+            has = {flag for param in commands[command].params for flag in param.opts}
+            assert set(re.findall(r"--[a-z-]+", shown.replace(advice[2], ""))) <= has
+            # What follows is for fit.
+            fits = {flag for param in commands["fit"].params for flag in param.opts}
+            assert set(re.findall(r"--[a-z-]+", advice[2])) <= fits
 
 
 def test_cells_are_listed_and_printed(capsys: pytest.CaptureFixture[str]) -> None:

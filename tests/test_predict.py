@@ -95,6 +95,25 @@ def test_forecast_follows_the_last_row_of_a_new_file(run: Run, tmp_path: Path, r
     assert [answer["hour"] for answer in answers] == expected
 
 
+@pytest.mark.parametrize("loss", ["mae", "mse"])
+def test_a_median_lies_between_its_quantiles_and_a_mean_is_told(
+    loss: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "_report", lambda *_: None)
+    made = OPTIONS | {"quantiles": "0.1,0.5,0.9", "loss": loss, "steps": 2}
+    run = fit(load_csv(tmp_path / "load.csv"), out=tmp_path / "run", progress=False, beside=(), **made)
+    notes: list[str] = []
+    rows = list(run.predict(load_csv(tmp_path / "new.csv", 40), note=notes.append))
+    if loss == "mae":
+        assert all(row["load_q0.1"] <= row["load"] == row["load_q0.5"] <= row["load_q0.9"] for row in rows)
+        assert not notes
+    else:
+        assert any(row["load"] != row["load_q0.5"] for row in rows)
+        assert notes == [
+            "the point forecast is a mean, which may lie outside the quantiles; --loss mae learns the median"
+        ]
+
+
 def test_prediction_is_in_the_units_of_the_file(run: Run, tmp_path: Path) -> None:
     answers = list(run.predict(load_csv(tmp_path / "new.csv", 40)))
     assert all(5 < answer["load"] < 15 for answer in answers)

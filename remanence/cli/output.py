@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from remanence.errors import printable
 from remanence.table import table
 
-__all__ = ["metrics_table", "print_json", "print_json_rows"]
+__all__ = ["metrics_table", "print_json", "print_json_rows", "print_note"]
 
 
 def print_json(content: Any) -> None:
@@ -24,6 +25,11 @@ def print_json_rows(rows: Iterable[Mapping[str, Any]]) -> None:
         sys.stdout.write(",\n " if number else "\n ")
         sys.stdout.write(json.dumps(_plain(row), ensure_ascii=False, allow_nan=False))
     sys.stdout.write("\n]\n")
+
+
+def print_note(text: str) -> None:
+    """Print something a person should know, on standard error."""
+    print(f"note: {printable(text)}", file=sys.stderr)
 
 
 def metrics_table(rows: Sequence[tuple[str, Mapping[str, float | None]]]) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from remanence.cli.options import SAMPLING, Json, Overwrite, Quiet, with_settings
-from remanence.cli.output import metrics_table, print_json, print_json_rows
+from remanence.cli.output import metrics_table, print_json, print_json_rows, print_note
 from remanence.errors import SettingError, printable
 
 __all__ = ["add_to"]
@@ -58,7 +57,7 @@ def evaluate(
     from remanence.run import Run
 
     loaded = Run.load(run)
-    scores = loaded.evaluate(file, part=part, dynamic=dynamic, ensemble=ensemble)
+    scores = loaded.evaluate(file, part=part, dynamic=dynamic, ensemble=ensemble, note=print_note)
     where = (file or part) + ("" if dynamic is None else f", learning on by {dynamic:g}")
     where += f", {len(loaded.members)} seeds together" if ensemble else ""
     if json:
@@ -104,7 +103,8 @@ def predict(
     if out is not None and Path(out).exists() and not overwrite:
         raise SettingError(f"{out} exists already", name="out", remedy="--overwrite replaces it, or choose another")
     loaded = Run.load(run)
-    rows = loaded.predict(file, text=text, alignment=alignment, ensemble=ensemble)
+    note = None if quiet else print_note
+    rows = loaded.predict(file, text=text, alignment=alignment, ensemble=ensemble, note=note)
     if out is None and text is not None and alignment and not json:
         _show_alignment(next(rows))
         return
@@ -197,7 +197,7 @@ def generate(
         return
     text = text or ""
     if strange := loaded.unknown_in(text):
-        print(f"note: never seen in training: {strange}", file=sys.stderr)
+        print_note(f"never seen in training: {strange}")
     if json:
         print_json({"run": run, "text": text, "samples": loaded.generate(text, **sampling.model_dump())})
         return

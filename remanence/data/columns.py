@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from remanence.data import times as timing
 from remanence.data.arrow import compute
+from remanence.data.notation import Notation, one_zone, unit_of, zones_of
 from remanence.data.rows import MISSING, Kind, Table, as_number
 from remanence.data.tables import chunks
 from remanence.errors import printable
@@ -39,6 +40,7 @@ class _Seen:
     more: bool = False
     first: int | None = None
     last: int | None = None
+    zones: set[int] = field(default_factory=set)
 
 
 def survey(table: Table) -> dict[str, dict[str, Any]]:
@@ -118,6 +120,7 @@ def _see_texts(seen: _Seen, texts: pa.Array, room: int) -> None:
     seen.more |= len(seen.codes) >= room
     if seen.time_format:
         stamps, bad = timing.parse(there, seen.time_format)
+        seen.zones |= zones_of(there, seen.time_format)
         if bad < 0 and len(stamps):
             low, high = int(stamps.min()), int(stamps.max())
             seen.first = low if seen.first is None else min(low, seen.first)
@@ -138,7 +141,9 @@ def _facts(seen: _Seen) -> dict[str, Any]:
     if not there:
         return {"kind": "empty", "missing": seen.missing}
     if seen.time_format and seen.first is not None and seen.last is not None:
-        shown = (timing.show(stamp, seen.time_format) for stamp in (seen.first, seen.last))
+        zone = one_zone(seen.zones)
+        notation = Notation(seen.time_format, zone, unit_of(np.array([seen.first, seen.last]), zone))
+        shown = map(notation.show, (seen.first, seen.last))
         return {"kind": "time", "missing": seen.missing} | dict(zip(("least", "most"), shown, strict=True))
     if seen.numbers * 2 > there:
         facts = {"kind": "number", "missing": seen.missing}

@@ -149,9 +149,9 @@ def _describe_panel(path: str | Path, settings: DataSettings, found: _Findings) 
 
 
 def _tolerant(path: str | Path, settings: DataSettings, found: _Findings) -> Panel:
-    """Open a panel; report the first flaw of each kind, then ask for it to be mended."""
-    mends: tuple[dict[str, Any], ...] = ({"missing": "mask"}, {"sort": True}, {"duplicates": "first"}, {"gaps": "fill"})
-    for mend in mends:
+    """Open a panel; report the first flaw of each kind, then ask for it to be mended, unless it is said already how."""
+    mends = {"missing": "mask", "sort": True, "duplicates": "first", "gaps": "fill"}
+    for mend in ({name: how} for name, how in mends.items() if getattr(settings, name) in ("refuse", False)):
         try:
             return open_panel(path, settings)
         except DataError as error:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from remanence.data.rows import MISSING, Kind, Table, as_number, raw_rows, refuse_bytes
 from remanence.errors import DataError
 
-__all__ = ["check_cells", "first_flaw", "line_of_row", "number_remedy"]
+__all__ = ["check_cells", "first_flaw", "line_of_row", "number_remedy", "thousands_of"]
 
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
 _MISSING_REMEDY = "mend it, or use --missing mask or --missing fill"
 
 
@@ -99,11 +100,24 @@ def _shown(value: Any) -> str:
     return " ".join(str(value)[:40].split())
 
 
+def thousands_of(values: Sequence[Any]) -> str:
+    """The first cell with thousands separators, of numbers with and without them; "" where some are anything else.
+
+    Example:
+        >>> thousands_of(["998.5", "1,047.5"]), thousands_of(["1,5"]), thousands_of(["1,047", "none"])
+        ('1,047.5', '', '')
+    """
+    separated = [str(value) for value in values if as_number(value) is None]
+    return separated[0] if separated and all(_THOUSANDS.fullmatch(text.strip()) for text in separated) else ""
+
+
 def number_remedy(text: str) -> str:
     """What to do about a text where a number belongs."""
     plain = unicodedata.normalize("NFKC", text).strip()
     if "\n" in text:
         return "is a quotation mark left open here? close it, or double it within a quoted cell"
+    if _THOUSANDS.fullmatch(plain) and (plain.count(",") > 1 or "." in plain):
+        return f"remove the commas, which separate thousands: {plain.replace(',', '')}"
     if re.fullmatch(r"[+-]?\d+,\d+", plain, re.ASCII):
         return f"write it with a decimal point, {plain.replace(',', '.')}, or without separators"
     if "_" in plain and as_number(plain.replace("_", "")) is not None:

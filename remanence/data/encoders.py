@@ -10,6 +10,7 @@ from remanence.data.clips import Clip
 from remanence.data.media.sounds import SoundForm
 from remanence.data.motion import motion_names
 from remanence.data.runs import Runs
+from remanence.data.sample_times import SampleTimes
 from remanence.data.scalers import Scaler
 from remanence.data.schemes import Scheme
 from remanence.data.sound_source import SoundSide
@@ -164,6 +165,7 @@ class TagEncoders(Encoders):
         input: the column (or key) of tokens, or the number columns of a sample.
         label: column of the label of each step.
         sequence, time: columns that name and order the samples of a recording.
+        times: how the training file gives the times of samples; None where it does not.
         labels: names of the labels; a label's number points here.
         scheme: how labels spell spans, or `none`.
         tokens: what a token of the file is, or None for numbers.
@@ -187,6 +189,7 @@ class TagEncoders(Encoders):
     label: str
     sequence: Names = ()
     time: str | None = None
+    times: SampleTimes | None = None
     labels: Names
     scheme: Scheme = "none"
     tokens: Literal["characters", "words"] | None = None

@@ -87,6 +87,8 @@ class Part(ABC):
     """Steps read at once without learning: fewer where the answer to a step is large."""
     held_at_once: int = 4096
     """Examples whose answers are held at once to be put in order: fewer where an answer is large."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of a file that was opened to be answered, before reading the answers."""
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -120,7 +120,9 @@ def reopen_classify(
     every = Share(records, np.arange(len(records)))
     if answers and encoders.answer is None:
         refuse_unknown(every, encoders.labels, settings)
-    return ClassifyPart(_store(records, encoders), encoders, every.places, answers=answers)
+    part = ClassifyPart(_store(records, encoders), encoders, every.places, answers=answers)
+    part.notes = records.notes
+    return part
 
 
 def _read(path: str | Path, settings: DataSettings, *, answers: bool = True) -> Records:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow as pa
 from remanence.data import times as timing
 from remanence.data.arrow import compute
 from remanence.data.diagnose import first_flaw, line_of_row
+from remanence.data.notation import Notation, one_zone, unit_of, zones_of
 from remanence.data.rows import Kind, Table
 from remanence.data.spills import Spill, drop_pages, slabs
 from remanence.data.tables import chunks, open_table
@@ -33,7 +35,7 @@ class Panel:
         times: int64 `[row]` (see `times`).
         starts: first row of each series, and the number of rows: int64 `[series + 1]`.
         names: of the series; one empty name where there is one series.
-        time_format, frequency: how times are written, and the step between rows.
+        notation, frequency: how times are written, and the step between rows.
         marks: code of `split_column` for each row, or None; `mark_names` are what they stand for.
         notes: what was mended.
     """
@@ -44,7 +46,7 @@ class Panel:
     times: np.ndarray
     starts: np.ndarray
     names: tuple[str, ...]
-    time_format: str
+    notation: Notation
     frequency: Frequency
     marks: np.ndarray | None = None
     mark_names: tuple[str, ...] = ()
@@ -53,9 +55,19 @@ class Panel:
     def __len__(self) -> int:
         return len(self.times)
 
+    @property
+    def time_format(self) -> str:
+        """How the file writes times."""
+        return self.notation.time_format
+
+    @cached_property
+    def _alike(self) -> Notation:
+        """How to write all times alike, midnight too where others are not at midnight."""
+        return replace(self.notation, unit=unit_of(self.times, self.notation.zone))
+
     def shown(self, row: int) -> str:
         """The time of a row, for people."""
-        return timing.show(int(self.times[row]), self.time_format)
+        return self._alike.show(int(self.times[row]))
 
 
 class Codes:
@@ -108,12 +120,12 @@ def open_panel(
     columns = settings.target + settings.observed + settings.known
     _need(table, settings)
     time_format = time_format or _time_format(table, settings.time)
-    rows, names, mark_names = _read(table, settings, columns, time_format)
     notes: list[str] = []
+    rows, names, mark_names, notation = _read(table, settings, columns, time_format, notes)
     if settings.missing == "refuse":
         _refuse_missing(table, rows, columns)
-    rows = _sorted(table, rows, names, settings, time_format, notes)
-    rows = _unique(table, rows, settings, time_format, notes)
+    rows = _sorted(table, rows, names, settings, notation, notes)
+    rows = _unique(table, rows, settings, notation, notes)
     starts = _starts(rows.series)
     order = rows.series[starts[:-1]]
     panel = Panel(
@@ -123,8 +135,8 @@ def open_panel(
         rows.times,
         starts,
         tuple(names[code] for code in order),
-        time_format,
-        frequency or _frequency(table, rows, starts, time_format),
+        notation,
+        frequency or _frequency(table, rows, starts, notation),
         rows.marks if settings.split_column else None,
         mark_names,
     )
@@ -163,13 +175,14 @@ def _bad_time(table: Table, row: int, column: str, text: str, expected: str | No
         path=table.path,
         line=line_of_row(table, row),
         column=column,
-        remedy="write all times alike, such as 2024-01-31 or 2024-01-31 13:00:00",
+        remedy="write all times alike, such as 2024-01-31 or 2024-01-31 13:00:00; without the column rows are taken in "
+        "order",
     )
 
 
 def _read(
-    table: Table, settings: DataSettings, columns: tuple[str, ...], time_format: str
-) -> tuple[_Rows, list[str], tuple[str, ...]]:
+    table: Table, settings: DataSettings, columns: tuple[str, ...], time_format: str, notes: list[str]
+) -> tuple[_Rows, list[str], tuple[str, ...], Notation]:
     time, split = settings.time, settings.split_column
     wanted: dict[str, Kind] = dict.fromkeys(columns, "number")
     wanted |= dict.fromkeys([*settings.series, *([split] if split else [])], "text")
@@ -177,12 +190,13 @@ def _read(
         wanted[time] = "time"
     values, times = Spill(np.float64, len(columns)), Spill(np.int64)
     series, marks = Spill(np.int32), Spill(np.int8)
-    codes, mark_codes = Codes(), Codes()
+    codes, mark_codes, zones = Codes(), Codes(), set[int]()
     for chunk in chunks(table, wanted):
         if time:
             stamps, bad = timing.parse(chunk[time], time_format)
             if bad >= 0:
                 raise _bad_time(table, times.rows + bad, time, str(chunk[time][bad].as_py()), time_format)
+            zones |= zones_of(chunk[time], time_format)
         else:
             stamps = np.arange(times.rows, times.rows + len(chunk[columns[0]]))
         times.append(stamps)
@@ -199,7 +213,10 @@ def _read(
         series.finish() if settings.series else blank,
         marks.finish() if split else blank,
     )
-    return rows, list(codes.names) or [""], tuple(mark_codes.names)
+    if len(zones) > 1:
+        notes.append(f"times of '{time}' have several offsets from UTC: they are told in UTC")
+    notation = Notation(time_format, one_zone(zones))
+    return rows, list(codes.names) or [""], tuple(mark_codes.names), notation
 
 
 def _refuse_missing(table: Table, rows: _Rows, columns: tuple[str, ...]) -> None:
@@ -211,7 +228,7 @@ def _refuse_missing(table: Table, rows: _Rows, columns: tuple[str, ...]) -> None
 
 
 def _sorted(
-    table: Table, rows: _Rows, names: list[str], settings: DataSettings, time_format: str, notes: list[str]
+    table: Table, rows: _Rows, names: list[str], settings: DataSettings, notation: Notation, notes: list[str]
 ) -> _Rows:
     if settings.series and (np.diff(rows.series) < 0).any():
         rows = rows.take(np.argsort(rows.series, kind="stable"))
@@ -225,7 +242,7 @@ def _sorted(
         return rows.take(np.lexsort((rows.times, rows.series)))
     at = int(np.argmax(back)) + 1
     of = f" of series {names[int(rows.series[at])]}" if settings.series else ""
-    now, before = (timing.show(int(rows.times[place]), time_format) for place in (at, at - 1))
+    now, before = (notation.show(int(rows.times[place])) for place in (at, at - 1))
     raise DataError(
         f"times{of} are not in order: {now} comes after {before}",
         path=table.path,
@@ -235,13 +252,13 @@ def _sorted(
     )
 
 
-def _unique(table: Table, rows: _Rows, settings: DataSettings, time_format: str, notes: list[str]) -> _Rows:
+def _unique(table: Table, rows: _Rows, settings: DataSettings, notation: Notation, notes: list[str]) -> _Rows:
     if 0 not in timing.gap_sizes(rows.times, _starts(rows.series))[0]:
         return rows
     again = (np.diff(rows.times) == 0) & (np.diff(rows.series) == 0)
     if settings.duplicates == "refuse":
         at = int(np.argmax(again)) + 1
-        shown = timing.show(int(rows.times[at]), time_format)
+        shown = notation.show(int(rows.times[at]))
         raise DataError(
             f"two rows at {shown}",
             path=table.path,
@@ -269,8 +286,8 @@ def _starts(series: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], edges, [len(series)]]).astype(np.int64)
 
 
-def _frequency(table: Table, rows: _Rows, starts: np.ndarray, time_format: str) -> Frequency:
-    found = timing.detect(rows.times, starts[:-1].tolist(), time_format)
+def _frequency(table: Table, rows: _Rows, starts: np.ndarray, notation: Notation) -> Frequency:
+    found = timing.detect(rows.times, starts[:-1].tolist(), notation.time_format)
     if found:
         return found
     gaps = np.diff(rows.times)
@@ -278,8 +295,8 @@ def _frequency(table: Table, rows: _Rows, starts: np.ndarray, time_format: str) 
     sizes, counts = np.unique(gaps[gaps > 0], return_counts=True)
     usual = int(sizes[counts.argmax()])
     at = int(np.flatnonzero((gaps > 0) & (gaps % usual != 0))[0]) + 1
-    before, now = (timing.show(int(rows.times[place]), time_format) for place in (at - 1, at))
-    unit = "microsecond" if timing.is_date(time_format) else "integer"
+    before, now = (notation.show(int(rows.times[place])) for place in (at - 1, at))
+    unit = "microsecond" if timing.is_date(notation.time_format) else "integer"
     name = Frequency(unit=unit, step=usual).name
     raise DataError(
         f"mixed frequency: most steps are {name}, but {now} follows {before}",
@@ -312,7 +329,7 @@ def _even(table: Table, panel: Panel, rows: _Rows, settings: DataSettings, notes
             path=panel.path,
             line=line_of_row(table, rows.place(at)),
             column=settings.time or "",
-            remedy="use --gaps fill (with --missing mask or --missing fill), or mend the file",
+            remedy="mend the file, or use --gaps fill (with --missing mask or --missing fill)",
         )
     how = ", masked" if settings.missing == "mask" else ", filled with the value before; never scored"
     notes.append(f"{int(step[holes].sum() - holes.sum())} missing steps inserted in {int(holes.sum())} gaps{how}")

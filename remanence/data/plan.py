@@ -15,6 +15,10 @@ from remanence.settings import DataSettings
 __all__ = ["Plan", "plan"]
 
 
+_LONG, _SHORT = 480, 96
+"""Steps of a context from which on another one is suggested, and those of that."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """Numbers of a forecast.
@@ -121,6 +125,10 @@ def _context(sizes: np.ndarray, season: int, horizon: int, notes: list[str]) -> 
     rows = int(sizes[:, 0].max())
     context = max(1, min(max(season, horizon, min(4 * horizon, rows // 4)), rows - horizon))
     notes.append(f"context: {context} steps (--context)")
+    if context > _LONG:
+        notes.append(
+            f"so long a context takes long to train: --context {_SHORT} is quicker, see whether it does as well"
+        )
     return context
 
 

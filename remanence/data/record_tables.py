@@ -20,6 +20,9 @@ from remanence.settings import DataSettings
 
 __all__ = ["number_records", "row_records"]
 
+_SEQUENCE = "see --sequence: do these columns name one sequence?"
+_LABEL_A_ROW = f"--task tag learns a label for each row; for one of a whole sequence {_SEQUENCE}"
+
 
 def row_records(table: Table, settings: DataSettings, answers: bool) -> Records:
     """Rows are sequences: read what stands beside each; what it holds stays in the file."""
@@ -86,7 +89,7 @@ def _stamps(table: Table, column: str, values: pa.Array, time_format: str, row: 
             path=table.path,
             line=line_of_row(table, row + bad),
             column=column,
-            remedy="write all times alike",
+            remedy="write all times alike, such as 2024-01-31 13:00:00",
         )
     return stamps
 
@@ -116,7 +119,7 @@ def _gathered(table: Table, settings: DataSettings, read: StepColumns, label: st
                 path=table.path,
                 line=line_of_row(table, at if order is None else int(order[at])),
                 column=name,
-                remedy="see --sequence: do these columns name one sequence?",
+                remedy=_LABEL_A_ROW if name == label and settings.task != "regress" else _SEQUENCE,
             )
         fixed[name] = sorted_codes[starts]
     labels = fixed[label] if label else np.full(len(starts), -1, np.int32)

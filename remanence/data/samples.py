@@ -104,12 +104,15 @@ def read_samples(path: str | Path, settings: DataSettings, *, answers: bool = Tr
         read = _columns(table, settings, answers)
         _refuse_missing(table, settings, read)
         order, notes = _order(table, settings, read)
+        _refuse_torn(table, settings, read, order)
+        dated = settings.time is not None and _time_format(table, settings.time) != "number"
 
     def line_of_step(step: int) -> int:
         with sample_table(path, settings) as (again, before):
             return line_of_row(again, step if order is None else int(order[step])) + before
 
-    return replace(_by_recording(settings, read, order), path=Path(path), line_of_step=line_of_step, notes=notes)
+    records = _by_recording(settings, read, order)
+    return replace(records, path=Path(path), line_of_step=line_of_step, notes=notes, dated=dated)
 
 
 def _columns(table: Table, settings: DataSettings, answers: bool) -> StepColumns:
@@ -142,7 +145,7 @@ def _seconds(table: Table, column: str, values: np.ndarray | pa.Array, time_form
     if bad >= 0:
         raise DataError(
             f"not a time: '{values[bad].as_py()}'", path=table.path, line=line_of_row(table, row + bad), column=column,
-            remedy="write all times alike",
+            remedy="write all times alike, such as 2024-01-31 13:00:00",
         )  # fmt: skip
     return stamps / _SECOND
 
@@ -164,6 +167,22 @@ def _refuse_missing(table: Table, settings: DataSettings, read: StepColumns) -> 
             "the label is missing", path=table.path, line=line_of_row(table, at), column=settings.label or "",
             remedy="label every sample, or remove the row",
         )  # fmt: skip
+
+
+def _refuse_torn(table: Table, settings: DataSettings, read: StepColumns, order: np.ndarray | None) -> None:
+    """Refuse a recording that is of two groups, or of two parts."""
+    for name in (settings.group, settings.split_column):
+        codes, sequence = read.texts[name][0] if name in read.texts else read.sequence, read.sequence
+        if order is not None:
+            codes, sequence = codes[order], sequence[order]
+        if (torn := (np.diff(codes) != 0) & (np.diff(sequence) == 0)).any():
+            at = int(np.argmax(torn)) + 1
+            of = read.names[sequence[at]] or "1"
+            raise DataError(
+                f"'{name}' changes within recording {of}: expected one for a whole recording",
+                path=table.path, line=line_of_row(table, at if order is None else int(order[at])), column=name or "",
+                remedy="see --sequence: do these columns name one recording?",
+            )  # fmt: skip
 
 
 def _by_recording(settings: DataSettings, read: StepColumns, order: np.ndarray | None) -> StepRecords:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from remanence.data.diagnose import number_remedy
+from remanence.data.diagnose import line_of_row, number_remedy, thousands_of
 from remanence.data.frames import is_notes
 from remanence.data.media.listing import SOUNDS, VECTORS, VIDEOS, names_files
 from remanence.data.rows import Table, as_number
@@ -112,6 +112,7 @@ def guess(path: str | Path, settings: DataSettings, *, task: str | None = None) 
         return Guess(settings.model_copy(update={"task": "tag"} | stretches), ("task: tag (--task)", *notes))
     if not any(column.number for column in columns):
         _refuse_other_digits(table, columns)
+    _note_separated(columns, notes)
     chosen = settings.task or task or _task(table, columns, settings, notes)
     update = {"task": chosen}
     update |= (
@@ -149,18 +150,29 @@ def _skeletons(path: Path, settings: DataSettings, wanted: str | None) -> Guess:
 
 
 def _refuse_other_digits(table: Table, columns: list[Column]) -> None:
-    """Numbers that no program reads as such (`１２`, `1,5`) are told, where nothing else is a number."""
+    """Numbers that no program reads as such (`１２`, `1,5`, `1,047.5`) are told, where nothing else is a number."""
     for column in columns:
         plain = [unicodedata.normalize("NFKC", str(value)).replace(",", ".") for value in column.values]
         readable = any(as_number(value) is not None for value in column.values)
+        first = thousands_of(column.values)
         if plain and not readable and all(as_number(value) is not None for value in plain):
             first = str(column.values[0])
+        if first:
             raise DataError(
                 f"numbers written as '{first[:30]}'",
                 path=table.path,
-                line=2 if table.header else 1,
+                line=line_of_row(table, [str(row.get(column.name)) for row in table.head].index(first)),
                 column=column.name,
                 remedy=number_remedy(first),
+            )
+
+
+def _note_separated(columns: list[Column], notes: list[str]) -> None:
+    for column in columns:
+        if first := thousands_of(column.values):
+            notes.append(
+                f"column '{column.name}': numbers with thousands separators, such as '{first}', are read as words: "
+                "remove the commas"
             )
 
 
@@ -181,7 +193,7 @@ def _task(table: Table, columns: list[Column], settings: DataSettings, notes: li
         return "forecast"
     if settings.input or settings.label or settings.sequence or table.format == "text":
         return "classify"
-    texts = [column for column in columns if not column.number and column.time_format is None]
+    texts = [column for column in columns if not column.number and column.time_format is None and not column.unread]
     dated = any(column.time_format not in (None, "integer") for column in columns)
     numbers = [column for column in columns if column.number]
     label, sequence = named(columns, _ONLY_LABEL), named(columns, SEQUENCE)
@@ -227,12 +239,14 @@ def _forecast(table: Table, columns: list[Column], settings: DataSettings, notes
 def _refuse_category(table: Table, column: Column, flag: str) -> None:
     """A column of words cannot be scaled; a column where only some cells are words is found with its line later."""
     if column.values and not any(as_number(value) is not None for value in column.values):
+        first, separated = str(column.values[0])[:30], thousands_of(column.values)
+        what = "numbers with thousands separators" if separated else "words"
         raise DataError(
-            f"--{flag} needs numbers, this column holds words such as '{str(column.values[0])[:30]}'",
+            f"--{flag} needs numbers, this column holds {what} such as '{first}'",
             path=table.path,
             column=column.name,
             line=2 if table.header and table.format != "parquet" else 1,
-            remedy="leave it out, or add a column of 0 and 1 for each word",
+            remedy=number_remedy(first) if separated else "leave it out, or add a column of 0 and 1 for each word",
         )
 
 
@@ -242,13 +256,11 @@ def _guess_time(columns: list[Column], settings: DataSettings) -> str | None:
     best = named(dated, TIME) or next(iter(dated), None)
     if best:
         return best.name
-    whole = [column for column in free if column.time_format == "integer"]
-    for names in (TIME, _COUNTER):
-        for name in names:
-            column = named(whole, (name,))
-            if column and _rises(column.values):
-                return column.name
-    return None
+    whole = [column for column in free if column.time_format == "integer" and _rises(column.values)]
+    # One that looks like times is refused later, with the cell that cannot be read.
+    unread = [column for column in free if column.unread]
+    best = named(whole, TIME) or named(unread, TIME) or next(iter(unread), None) or named(whole, _COUNTER)
+    return best.name if best else None
 
 
 def _rises(values: tuple[Any, ...]) -> bool:
@@ -302,13 +314,21 @@ def _classify(table: Table, columns: list[Column], settings: DataSettings, notes
         if not numeric:
             return {"label": label}
         chosen = settings.input
-    elif texts and not settings.sequence and not (named(free, SEQUENCE) and _repeats(named(free, SEQUENCE))):
+    elif texts and not settings.sequence and not _repeats(named(free, SEQUENCE) or _grouped(columns, free, settings)):
         best = named(texts, _TEXT) or max(texts, key=lambda column: sum(len(str(value)) for value in column.values))
         notes.append(f"input: text '{best.name}' (--input)")
         return {"label": label, "input": (best.name,)}
     else:
         chosen = ()
     return {"label": label} | _guess_sequences(table, free, settings, chosen, notes)
+
+
+def _grouped(columns: list[Column], free: list[Column], settings: DataSettings) -> Column | None:
+    """The column of groups where it tells sequences apart, too: named as such, beside numbers and no text to read."""
+    steps = [column for column in free if column.number and named([column], TIME) is None]
+    if not steps or named(free, _TEXT):
+        return None
+    return named([column for column in columns if column.name == settings.group], SEQUENCE)
 
 
 def _repeats(column: Column | None) -> bool:
@@ -320,7 +340,9 @@ def _guess_sequences(
 ) -> dict[str, Any]:
     sequence = settings.sequence
     if not sequence:
-        candidates = [column for column in free if column.name not in chosen and column.name.lower() in SEQUENCE]
+        candidates = [column.name for column in free if column.name not in chosen and column.name.lower() in SEQUENCE]
+        # No sequence crosses groups: where nothing else tells sequences apart, these do.
+        candidates += [settings.group] if settings.group else []
         if not candidates:
             raise DataError(
                 "no column says which rows form one sequence",
@@ -328,7 +350,7 @@ def _guess_sequences(
                 line=1,
                 remedy="name it with --sequence, or give one text column as --input",
             )
-        sequence = (candidates[0].name,)
+        sequence = (candidates[0],)
         notes.append(f"sequence: '{sequence[0]}' (--sequence)")
     rest = [column for column in free if column.name not in (*sequence, *chosen)]
     time = settings.time
@@ -346,7 +368,9 @@ def _guess_sequences(
 def _guess_label(table: Table, columns: list[Column], settings: DataSettings) -> str:
     taken = (*settings.input, *settings.sequence, settings.time, settings.group, settings.split_column)
     free = [column for column in columns if column.name not in taken]
-    told = named(free, _LABEL)
+    # Beside an x, a y is no answer.
+    names = tuple(name for name in _LABEL if name != "y" or not named(columns, ("x",)))
+    told = named(free, names)
     few = [column for column in free if column.distinct * 2 <= len(column.values) and column.distinct <= 100]
     best = told or min(few, key=lambda column: column.distinct, default=None)
     if best is None:

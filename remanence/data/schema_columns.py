@@ -12,7 +12,7 @@ import pyarrow as pa
 from remanence.data import times as timing
 from remanence.data.rows import MISSING, Table, as_number
 
-__all__ = ["RECORDING", "SEQUENCE", "TIME", "Column", "columns_of", "named"]
+__all__ = ["RECORDING", "SEQUENCE", "TIME", "Column", "columns_of", "named", "plain_name"]
 
 TIME = (
     "time",
@@ -30,6 +30,8 @@ TIME = (
     "月份",
     "年份",
 )
+_LIKE_TIMES = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d).*\d|\d.*(?<!\d)(?:19|20)\d\d(?!\d)|(?<!\d)\d{1,2}:\d\d")
+"""A year and another number, or a time of the day."""
 _NOTE = re.compile(r"[(（\[]")
 """What begins a unit or a remark behind a name: 销量（件）, load (MW)."""
 RECORDING = ("recording", "file", "trial", "session", "录制", "记录")
@@ -38,12 +40,16 @@ SEQUENCE = ("sequence", "sequence_id", "seq", "series", "sample", "recording", "
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the head: whether it holds numbers, how its times are written, and its values but the empty ones."""
+    """A column of the head: whether it holds numbers, how its times are written, and its values but the empty ones.
+
+    `unread` says that they look like times, and not like any that can be read.
+    """
 
     name: str
     number: bool
     time_format: str | None
     values: tuple[Any, ...]
+    unread: bool = False
 
     @property
     def distinct(self) -> int:
@@ -57,7 +63,15 @@ def columns_of(table: Table) -> list[Column]:
 
 def _column(name: str, values: Iterable[Any]) -> Column:
     there = tuple(value for value in values if value is not None and not (isinstance(value, str) and value in MISSING))
-    return Column(name, bool(there) and all(_is_number(value) for value in there), _time(there), there)
+    number, time_format = bool(there) and all(_is_number(value) for value in there), _time(there)
+    return Column(name, number, time_format, there, not number and time_format is None and _like_times(name, there))
+
+
+def _like_times(name: str, values: tuple[Any, ...]) -> bool:
+    """Whether a column is one of times by its name and the digits in its cells, or by most of its cells."""
+    texts = [value for value in values if isinstance(value, str) and len(value) <= 40]
+    pattern = re.compile(r"\d") if plain_name(name) in TIME else _LIKE_TIMES
+    return bool(values) and sum(pattern.search(text) is not None for text in texts) >= 0.8 * len(values)
 
 
 def _is_number(value: Any) -> bool:
@@ -91,5 +105,15 @@ def _mostly(values: tuple[Any, ...]) -> str | None:
 
 def named(columns: Iterable[Column], names: tuple[str, ...]) -> Column | None:
     """The column with the first of these names that there is; a unit behind a name does not matter."""
-    found = {_NOTE.split(column.name)[0].strip().lower(): column for column in reversed(list(columns))}
+    found = {plain_name(column.name): column for column in reversed(list(columns))}
     return next((found[name] for name in names if name in found), None)
+
+
+def plain_name(name: str) -> str:
+    """A name in lower case, without a unit behind it.
+
+    Example:
+        >>> plain_name("Load (MW)"), plain_name("销量（件）")
+        ('load', '销量')
+    """
+    return _NOTE.split(name)[0].strip().lower()

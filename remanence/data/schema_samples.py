@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from remanence.data.motion import MOTIONS
 from remanence.data.rows import Table
-from remanence.data.schema_columns import RECORDING, SEQUENCE, TIME, Column, columns_of, named
+from remanence.data.schema_columns import RECORDING, SEQUENCE, TIME, Column, columns_of, named, plain_name
 from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings
 
 __all__ = ["guess_samples"]
 
 _LABEL = ("label", "event", "evt", "pattern", "class", "tag", "activity", "state", "标签", "类别", "事件", "状态")
-_POINTS = (("x", "y"), ("x_coord", "y_coord"), ("gaze_x", "gaze_y"), ("x_degrees", "y_degrees"))
+_POINTS = (
+    ("x", "y"), ("xcoord", "ycoord"), ("gazex", "gazey"), ("xdegrees", "ydegrees"),
+    ("x坐标", "y坐标"), ("坐标x", "坐标y"), ("横坐标", "纵坐标"),
+)  # fmt: skip
+_BETWEEN = re.compile(r"[\s_-]+")
 _MOST_LABELS = 100
 _WORDS = ("word", "token", "form", "character", "char", "词", "字", "单词")
 _SENTENCES = ("sentence", "sentence_id", "sent_id", "sentence #", "document", "句子", "句")
@@ -33,9 +38,8 @@ def guess_samples(table: Table, settings: DataSettings, notes: list[str]) -> dic
     label = settings.label or _label(table, [column for column in rest if column.name not in spoken], notes)
     rest = [column for column in rest if column.name != label]
     words = _words(rest, settings, notes)
-    sequence = settings.sequence or _sequence(
-        [column for column in rest if column.name not in {*spoken, *words}], notes
-    )
+    keys = [column for column in rest if column.name not in {*spoken, *words}]
+    sequence = settings.sequence or _sequence(keys, settings.group, notes)
     if words:
         if not sequence:
             raise DataError(
@@ -79,13 +83,15 @@ def _label(table: Table, free: list[Column], notes: list[str]) -> str:
     return best.name
 
 
-def _sequence(free: list[Column], notes: list[str]) -> tuple[str, ...]:
+def _sequence(free: list[Column], group: str | None, notes: list[str]) -> tuple[str, ...]:
     found = named(free, (*_SENTENCES, *RECORDING, *SEQUENCE))
-    if found is None:
+    # No recording crosses groups: where nothing else tells recordings apart, these do.
+    name = found.name if found else group
+    if name is None:
         notes.append("no column names a recording: the file is one (--sequence)")
         return ()
-    notes.append(f"recording: '{found.name}' (--sequence)")
-    return (found.name,)
+    notes.append(f"recording: '{name}' (--sequence)")
+    return (name,)
 
 
 def _words(free: list[Column], settings: DataSettings, notes: list[str]) -> tuple[str, ...]:
@@ -103,7 +109,7 @@ def _words(free: list[Column], settings: DataSettings, notes: list[str]) -> tupl
 
 def _position(free: list[Column], settings: DataSettings) -> tuple[str, ...]:
     """Columns x and y by their usual names, unless they are inputs already."""
-    numbers = {column.name.lower(): column.name for column in free if column.number}
+    numbers = {_BETWEEN.sub("", plain_name(column.name)): column.name for column in reversed(free) if column.number}
     for x, y in _POINTS:
         if x in numbers and y in numbers and not {numbers[x], numbers[y]} & set(settings.input):
             return numbers[x], numbers[y]

@@ -35,7 +35,7 @@ class StepRecords:
         names: of the sequences, or empty.
         forms: code of each token, int32 `[step]`, or None for numbers; `form_names` are the distinct tokens.
         values: float64 `[step, column]`, NaN where missing, or None for tokens; `columns` are their names.
-        times: when each sample was taken, float64 `[step]`, or None.
+        times: when each sample was taken, float64 `[step]`, or None; `dated` where the file gives dates.
         groups, marks: code of `group` and `split_column` of each sequence, or None; `mark_names` say what marks mean.
         notes: what was guessed or mended.
         form: how frames were taken of sounds or videos, or None; `values` are then theirs (of videos uint8).
@@ -54,6 +54,7 @@ class StepRecords:
     values: np.ndarray | None = None
     columns: tuple[str, ...] = ()
     times: np.ndarray | None = None
+    dated: bool = False
     groups: np.ndarray | None = None
     marks: np.ndarray | None = None
     mark_names: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from remanence.data.media.films import fit_clip
 from remanence.data.media.sounds import SoundForm
 from remanence.data.motion import compressed, motion, motion_names, sized
 from remanence.data.runs import learn_runs
+from remanence.data.sample_times import times_of
 from remanence.data.scalers import Moments
 from remanence.data.schemes import Scheme, allowed, parts, spans, spelled
 from remanence.data.shares import Share
@@ -189,6 +190,7 @@ def fit_numbers(
         label=settings.label or "label",
         sequence=named[0],
         time=named[1],
+        times=times_of(records, train.places) if records.form is None else None,
         labels=labels,
         scheme=scheme,
         **columns,

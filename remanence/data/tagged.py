@@ -10,6 +10,7 @@ from remanence.data.conll import read_tokens
 from remanence.data.encoders import TagEncoders
 from remanence.data.examples import SCORED_STEPS
 from remanence.data.parts import DataParts
+from remanence.data.sample_times import compare_times
 from remanence.data.samples import read_samples
 from remanence.data.schema import guess
 from remanence.data.schemes import OUTSIDE, Scheme, guess_scheme, parts
@@ -57,6 +58,8 @@ def prepare_tag(path: str | Path, settings: DataSettings) -> DataParts[TagEncode
     encoders = fit(shares[0], settings, labels, scheme, notes)
     notes += [form.note] if (form := encoders.clip or encoders.sound) else []
     files = {share.records.path: share.records for share in shares}
+    for records in files.values():
+        notes += compare_times(records, encoders.time or "", encoders.times)
     stores = {file: store_of(records, encoders) for file, records in files.items()}
     notes += [note for store in stores.values() if (note := _mended_note(store))]
     encoders = with_runs(encoders, stores[main.path], shares[0], settings, notes)
@@ -87,7 +90,8 @@ def reopen_tag(path: str | Path, settings: DataSettings, encoders: TagEncoders, 
     """Read a new file through fitted encoders; without `answers` its labels may be absent.
 
     Raises:
-        DataError: a column is missing, or (with `answers`) many labels are not in training; a few count as wrong.
+        DataError: a column is missing, times are dates where training had numbers (or the other way round), or (with
+            `answers`) many labels are not in training; a few count as wrong.
     """
     path = Path(path)
     names = ("sequence", "time", "position", "missing", "tokens")
@@ -106,9 +110,12 @@ def reopen_tag(path: str | Path, settings: DataSettings, encoders: TagEncoders, 
         raise DataError(
             f"expected {encoders.reads}, came {records.reads}", path=path, remedy="give a file like the training file"
         )
-    if answers:
-        _look_for_unknown(every, encoders.labels, settings)
-    return _part(store_of(records, encoders), encoders, every.places, answers=answers)
+    notes = [*records.notes, *compare_times(records, encoders.time or "", encoders.times)]
+    if answers and (unknown := _look_for_unknown(every, encoders.labels, settings)):
+        notes.append(unknown)
+    part = _part(store_of(records, encoders), encoders, every.places, answers=answers)
+    part.notes = tuple(notes)
+    return part
 
 
 def read_steps(path: str | Path, settings: DataSettings, *, answers: bool = True) -> StepRecords:

@@ -27,7 +27,6 @@ __all__ = [
     "guess_format",
     "is_date",
     "parse",
-    "show",
 ]
 
 SECOND = 1_000_000
@@ -44,6 +43,12 @@ PATTERNS = (
     "%d/%m/%Y %H:%M",
     "%m/%d/%Y %H:%M:%S",
     "%d/%m/%Y %H:%M:%S",
+    "%m/%d/%Y %I:%M %p",
+    "%d/%m/%Y %I:%M %p",
+    "%m/%d/%Y %I:%M:%S %p",
+    "%d/%m/%Y %I:%M:%S %p",
+    "%Y-%m-%d %I:%M %p",
+    "%Y-%m-%d %I:%M:%S %p",
     "%d.%m.%Y",
     "%d.%m.%Y %H:%M",
     "%d.%m.%Y %H:%M:%S",
@@ -57,6 +62,11 @@ PATTERNS = (
     "%Y/%m",
     "%b %Y",
     "%Y年%m月%d日",
+    "%Y年%m月%d日 %H时",
+    "%Y年%m月%d日 %H时%M分",
+    "%Y年%m月%d日 %H时%M分%S秒",
+    "%Y年%m月%d日 %H:%M",
+    "%Y年%m月%d日 %H:%M:%S",
     "%Y年%m月",
     "%Y%m%d",
 )
@@ -223,18 +233,6 @@ def _filled(stamps: pa.Array) -> tuple[np.ndarray, int]:
     if pa.types.is_timestamp(stamps.type):
         stamps = stamps.view(pa.int64())
     return compute.fill_null(stamps, 0).to_numpy(zero_copy_only=False).astype(np.int64), bad
-
-
-def show(time: int, time_format: str) -> str:
-    """Write a time for people: a date, a date and an hour, or the number."""
-    if not is_date(time_format):
-        return str(time)
-    text = str(np.datetime64(int(time), "us")).replace("T", " ")
-    if text.endswith(".000000"):
-        text = text[:-7]
-    if text.endswith(" 00:00:00"):
-        return text[:10]
-    return text[:-3] if text.endswith(":00") and len(text) == 19 else text
 
 
 def detect(times: np.ndarray, starts: Sequence[int], time_format: str) -> Frequency | None:

@@ -186,14 +186,29 @@ def reopen_forecast(
         part = ForecastPart(steps, encoders, _scored(steps, encoders, origins))
         if not len(part):
             raise _too_few(panel, encoders.context, encoders.horizon)
+        part.notes = panel.notes
         return part
     ends = [_end(panel, start, stop, encoders) for start, stop in _spans(panel)]
-    panel, origins = _lengthened(panel, ends, encoders)
-    return ForecastPart(scaled_steps(panel, encoders), encoders, origins, answers=False)
+    longer, origins = _lengthened(panel, ends, encoders)
+    part = ForecastPart(scaled_steps(longer, encoders), encoders, origins, answers=False)
+    part.notes = (*panel.notes, *_short(panel, ends, encoders.context))
+    return part
 
 
 def _spans(panel: Panel) -> list[tuple[int, int]]:
     return list(zip(panel.starts[:-1].tolist(), panel.starts[1:].tolist(), strict=True))
+
+
+def _short(panel: Panel, ends: Sequence[int], context: int) -> tuple[str, ...]:
+    """A note where a forecast reads fewer rows than the windows that were learnt from."""
+    rows = {name: end - int(start) for name, start, end in zip(panel.names, panel.starts, ends, strict=False)}
+    few = {name: count for name, count in rows.items() if count < context}
+    if not few:
+        return ()
+    shown = ", ".join(f"{name} {count}" if name else str(count) for name, count in list(few.items())[:3])
+    which = f"{len(few)} of {len(rows)} series have" if len(rows) > 1 else "the file has"
+    more = ", …" if len(few) > 3 else ""
+    return (f"{which} fewer rows ({shown}{more}) than the {context} that the model reads before a forecast",)
 
 
 def _end(panel: Panel, start: int, stop: int, encoders: ForecastEncoders) -> int:

@@ -12,7 +12,10 @@ from remanence.sequences import Sequences
 
 __all__ = ["ClassifyHead", "ForecastHead", "StepHead", "TagHead"]
 
+Between = tuple[int | None, int | None]
+"""The quantiles, from 0, that a point forecast lies between once it is learnt; None: open to that side."""
 _READ = "pool.read."
+_OPEN: Between = (None, None)
 
 
 class ClassifyHead(nn.Module):
@@ -103,10 +106,16 @@ class _Values(nn.Module):
         return self.linear(vector).reshape(len(vector), *self.shape)
 
 
-def _finish(values: Tensor) -> Tensor:
+def _finish(values: Tensor, between: Between) -> Tensor:
     if values.shape[-1] == 1:
         return values[..., 0]
-    return torch.cat([values[..., :1], values[..., 1:].sort(dim=-1).values], dim=-1)
+    point, quantiles = values[..., :1], values[..., 1:].sort(dim=-1).values
+    low, high = between
+    if low is not None:
+        point = torch.maximum(point, quantiles[..., low : low + 1])
+    if high is not None:
+        point = torch.minimum(point, quantiles[..., high : high + 1])
+    return torch.cat([point, quantiles], dim=-1)
 
 
 class ForecastHead(nn.Module):
@@ -120,6 +129,7 @@ class ForecastHead(nn.Module):
         known: features known ahead of time.
         dropout: rate before the linear layers.
         backward: features, at the end, of the backward direction.
+        between: in evaluation mode the point forecast is moved to the nearest of these quantiles where it lies outside.
 
     What is known of a future step enters through a layer shared by all steps, so a holiday acts alike on each of them.
     """
@@ -134,10 +144,12 @@ class ForecastHead(nn.Module):
         known: int = 0,
         dropout: float = 0.0,
         backward: int = 0,
+        between: Between = _OPEN,
     ) -> None:
         super().__init__()
         self.pool = Pool("last", size, backward=backward)
         self.dropout = Dropout(dropout)
+        self.between = between
         self.values = _Values(size, horizon, targets, quantiles)
         self.mix = nn.Linear(size + known, max(16, size // 2)) if known else None
         self.step_values = _Values(max(16, size // 2), 1, targets, quantiles) if known else None
@@ -151,7 +163,7 @@ class ForecastHead(nn.Module):
             joined = torch.cat([vector[:, None].expand(-1, future.shape[1], -1), future], dim=-1)
             hidden = torch.relu(self.mix(joined))
             values = values + self.step_values(hidden.flatten(0, 1)).reshape(values.shape)
-        return _finish(values), state
+        return _finish(values, _OPEN if self.training else self.between), state
 
 
 class StepHead(nn.Module):
@@ -161,10 +173,18 @@ class StepHead(nn.Module):
     """
 
     def __init__(
-        self, size: int, horizon: int, targets: int, *, quantiles: int = 0, known: int = 0, dropout: float = 0.0
+        self,
+        size: int,
+        horizon: int,
+        targets: int,
+        *,
+        quantiles: int = 0,
+        known: int = 0,
+        dropout: float = 0.0,
+        between: Between = _OPEN,
     ) -> None:
         super().__init__()
-        self.horizon = horizon
+        self.horizon, self.between = horizon, between
         self.pool = Pool("last", size)
         self.dropout = Dropout(dropout)
         self.values = _Values(size + known, 1, targets, quantiles)
@@ -172,4 +192,5 @@ class StepHead(nn.Module):
     def forward(self, vector: Tensor, future: Tensor | None) -> Tensor:
         """A vector `[batch, size]` and the known features of one step `[batch, known]` → one step."""
         vector = self.dropout(vector)
-        return _finish(self.values(vector if future is None else torch.cat([vector, future], dim=-1)))[:, 0]
+        values = self.values(vector if future is None else torch.cat([vector, future], dim=-1))
+        return _finish(values, _OPEN if self.training else self.between)[:, 0]

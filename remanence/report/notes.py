@@ -18,9 +18,17 @@ _NOTES = (
     ("time: '{column}' (--time)", "时间：“{column}”（--time）"),
     ("time: no such column found, rows are taken in order (--time)", "时间：没有这样的列，按行的顺序读（--time）"),
     ("time within a sequence: '{column}' (--time)", "序列内的时间：“{column}”（--time）"),
+    (
+        "times of '{column}' have several offsets from UTC: they are told in UTC",
+        "“{column}”的时间与 UTC 的差不一：一律写成 UTC 时间",
+    ),
     ("series: '{column}' (--series)", "序列名：“{column}”（--series）"),
     ("target: '{column}' (--target)", "预测目标：“{column}”（--target）"),
     ("number columns not used: {columns} (--observed, --known)", "没有用到的数字列：{columns}（--observed、--known）"),
+    (
+        "column '{column}': numbers with thousands separators, such as '{cell}', are read as words: remove the commas",
+        "列“{column}”的数字带千位分隔符，如“{cell}”，只能当作文字读：请去掉逗号",
+    ),
     ("label: '{column}' (--label)", "标签：“{column}”（--label）"),
     ("input: text '{column}' (--input)", "输入：文本“{column}”（--input）"),
     ("input: {columns} (--input)", "输入：{columns}（--input）"),
@@ -81,6 +89,10 @@ _NOTES = (
     ("season: {season} steps ({frequency})", "季节：{season} 步（{frequency}）"),
     ("horizon: {steps} steps (--horizon)", "预测步数：{steps}（--horizon）"),
     ("context: {steps} steps (--context)", "回看步数：{steps}（--context）"),
+    (
+        "so long a context takes long to train: --context {steps} is quicker, see whether it does as well",
+        "回看这么多步，训练会很久：--context {steps} 快些，可以看看是否一样好",
+    ),
     ("calendar inputs: {calendar} (--no-calendar leaves them out)", "日历输入：{calendar}（--no-calendar 不用它们）"),
     (
         "column '{column}' is constant in the training part: it tells a model nothing",
@@ -179,6 +191,16 @@ _NOTES = (
     ("recording: '{column}' (--sequence)", "记录：“{column}”（--sequence）"),
     ("no column names a recording: the file is one (--sequence)", "没有标明记录的列：整个文件算一段（--sequence）"),
     ("time within a recording: '{column}' (--time)", "记录内的时间：“{column}”（--time）"),
+    (
+        "time: a step of '{column}' is usually {step} in {file}, {other} in training, {times} times as long{unit}: "
+        "are they in one unit?",
+        "时间：“{column}”的一步在 {file} 中通常是 {step}，在训练文件中是 {other}，是其 {times} 倍{unit}：单位相同吗？",
+    ),
+    (
+        "time: a step of '{column}' is usually {step} in {file}, {other} in training, {times} times as short{unit}: "
+        "are they in one unit?",
+        "时间：“{column}”的一步在 {file} 中通常是 {step}，在训练文件中是 {other}，只有其 1/{times}{unit}：单位相同吗？",
+    ),
     ("interval: {columns} (--interval)", "起止：{columns}（--interval）"),
     ("position: {columns} (--position)", "位置：{columns}（--position）"),
     (
@@ -208,7 +230,9 @@ _OWN_WORDS = {
     "blanks": {"tabs": "制表符", "blanks": "空格"},
     "motion": {"speed": "速度", "direction": "方向", "acceleration": "加速度"},
     "per": {"second": "秒", "step": "步"},
-    "unit": {"in windows": "按窗口", "in sequences": "按序列"},
+    "unit": {
+        "in windows": "按窗口", "in sequences": "按序列", " (milliseconds beside seconds?)": "（毫秒与秒之别？）",
+    },
     "which": {"first": "第一行", "last": "最后一行", "mean": "平均值"},
     "calendar": {"hour": "小时", "weekday": "星期", "monthday": "日期", "yearday": "一年中的日子", "month": "月份"},
     "frequency": {

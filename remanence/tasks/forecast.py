@@ -56,12 +56,23 @@ class Forecast(Task):
         recurrent = recurrent_stack(encoder.output_size, settings)
         sizes = recurrent.output_size, encoders.horizon, layout.targets
         known, quantiles = len(layout.known), len(chosen.quantiles)
+        between = _around_median(chosen.quantiles) if settings.train.loss == "mae" else (None, None)
+        shared: Any = {"quantiles": quantiles, "known": known, "dropout": dropout, "between": between}
         if chosen.strategy == "recursive":
-            head = StepHead(*sizes, quantiles=quantiles, known=known, dropout=dropout)
+            head = StepHead(*sizes, **shared)
         else:
             backward = recurrent.output_size // 2 if bidirectional else 0
-            head = ForecastHead(*sizes, quantiles=quantiles, known=known, dropout=dropout, backward=backward)
+            head = ForecastHead(*sizes, backward=backward, **shared)
         return SequenceModel(encoder, recurrent, head, layout=layout, normalise=chosen.normalise or "none")
+
+    def remarks(self, settings: Settings) -> tuple[str, ...]:
+        """A mean may lie outside quantiles, however well both are learnt; a median does not."""
+        kind = {"mae": "", "huber": "lies between the median and the mean"}.get(
+            settings.train.loss or "mse", "is a mean"
+        )
+        if not settings.model.quantiles or not kind:
+            return ()
+        return (f"the point forecast {kind}, which may lie outside the quantiles; --loss mae learns the median",)
 
     def loss(self, output: Tensor, batch: Batch, settings: Settings) -> Tensor:
         """Mean over the values that are there: the point forecast's loss, plus the quantiles' mean pinball loss."""
@@ -107,3 +118,15 @@ class Forecast(Task):
     def baselines(self, prepared: Prepared, settings: Settings) -> tuple[Baseline, ...]:
         assert isinstance(prepared.encoders, ForecastEncoders)
         return forecast_baselines(prepared.encoders, settings)
+
+
+def _around_median(levels: tuple[float, ...]) -> tuple[int | None, int | None]:
+    """Places of the nearest quantiles that are no higher, and no lower, than the median.
+
+    Example:
+        >>> _around_median((0.1, 0.5, 0.9)), _around_median((0.1, 0.2)), _around_median((0.2, 0.8))
+        ((1, 1), (1, None), (0, 1))
+    """
+    below = [place for place, level in enumerate(levels) if level <= 0.5]
+    above = [place for place, level in enumerate(levels) if level >= 0.5]
+    return below[-1] if below else None, above[0] if above else None

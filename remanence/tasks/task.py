@@ -113,6 +113,10 @@ class Task(ABC):
         longest = max(int(prepared.train.lengths.max(initial=0)), 2)
         return complete.model_copy(update={"model": complete.model.model_copy(update={"reach": longest})})
 
+    def remarks(self, settings: Settings) -> tuple[str, ...]:
+        """What a person should know of answers under these complete settings; by default nothing."""
+        return ()
+
     @abstractmethod
     def reopen(self, path: Path, data: DataSettings, encoders: BaseModel, *, answers: bool) -> Part:
         """A new file through encoders fitted before: every example of it, as one part.

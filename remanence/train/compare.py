@@ -105,7 +105,10 @@ def compare(
         TrainingError: a loss that is not finite.
         MachineError: the disk is full, or the folder may not be written.
     """
-    names = tuple(dict.fromkeys(trainable(name) for name in cells))
+    try:
+        names = tuple(dict.fromkeys(trainable(name) for name in cells))
+    except SettingError as error:
+        raise SettingError(error.message.removeprefix("--cell: "), name="cells", remedy=error.remedy) from None
     if not names:
         raise SettingError("no cell to compare", name="cells", remedy="such as rnn,lstm,gru")
     if budget not in ("parameters", "hidden"):

@@ -38,9 +38,10 @@ class Opened:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know before training begins."""
+        notes = (*self.prepared.notes, *self.task.remarks(self.settings))
         if self.settings.train.figures and (remedy := font_remedy()):
-            return *self.prepared.notes, f"--figures: those that hold Chinese are left out, no font has it: {remedy}"
-        return self.prepared.notes
+            return *notes, f"--figures: those that hold Chinese are left out, no font has it: {remedy}"
+        return notes
 
 
 def open_data(path: Path, settings: Settings) -> Opened:

@@ -14,6 +14,10 @@ from remanence.errors import printable
 __all__ = ["Notes", "Progress", "Terminal", "progress_for"]
 
 
+_TELLING, _LONG = 10.0, 60.0
+"""Seconds of training after which it can be told how long it takes, and seconds that are worth telling."""
+
+
 class Progress:
     """Told of what happens; this one keeps silent.
 
@@ -40,8 +44,19 @@ class Progress:
 class Notes(Progress):
     """Notes alone, a line each on stderr: where stderr is a file or a pipe."""
 
+    def __init__(self) -> None:
+        self._title, self._told = "", False
+
     def begin(self, title: str) -> None:
+        self._title, self._told = title, False
         self.note(f"training {title}")
+
+    def step(self, used: float, loss: float, seconds: float) -> None:
+        if self._told or seconds < _TELLING or used <= 0:
+            return
+        self._told = True
+        if (left := seconds * (1 - used) / used) > _LONG:
+            self.note(f"{self._title}: {_clock(left)} left at most (--minutes or --steps end it earlier)")
 
     def note(self, text: str) -> None:
         print(printable(text), file=sys.stderr, flush=True)

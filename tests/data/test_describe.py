@@ -11,6 +11,7 @@ import pytest
 
 from remanence.data.describe import describe
 from remanence.data.schema import guess
+from remanence.errors import DataError
 from remanence.settings import DataSettings, settings_from
 
 
@@ -49,6 +50,64 @@ def test_columns_are_guessed_and_each_guess_is_noted(text: str, expected: dict[s
             assert any(f"--{name}" in note for note in found.notes)
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "cell"),
+    [
+        ("time,load\n{}~03~2024 00h,1\n", 2, "11~03~2024 00h"),
+        ("when,load\nFriday {} March 2024 at 7,1\n", 2, "Friday 11 March 2024 at 7"),
+        ("no,when,load\n{0},2024-03-{0},1\n{0},{0}.03.2024,2\n", 3, "11.03.2024"),
+    ],
+)
+def test_times_that_cannot_be_read_are_refused_with_their_cell(text: str, line: int, cell: str, tmp_path: Path) -> None:
+    head, *rows = text.splitlines()
+    lines = [head, *(row.format(day) for day in range(11, 20) for row in rows)]
+    path = write(tmp_path, "\n".join(lines) + "\n")
+    for options in ({}, {"target": "load"}):
+        column = head.split(",")[-2]
+        with pytest.raises(DataError, match=f":{line}, column '{column}': not a time: '{cell}'") as error:
+            describe(path, settings_from(options).data)
+        assert "2024-01-31 13:00:00" in error.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"), [("day", "Monday Tuesday"), ("host", "10.0.0.1 10.0.0.2"), ("film", "Clue1985 Diva1981")]
+)
+def test_words_and_addresses_do_not_look_like_times(name: str, cells: str, tmp_path: Path) -> None:
+    rows = "".join(f"{cell},{place}\n" for place, cell in enumerate(cells.split() * 4))
+    found = guess(write(tmp_path, f"{name},load\n" + rows), settings_from({"task": "forecast"}).data)
+    assert found.settings.time is None
+
+
+STEPS = "".join(f"r{seq},{t},{seq + t},{t * 2},{'AB'[t % 2]},{'ab'[seq % 2]}\n" for seq in range(8) for t in range(6))
+
+
+@pytest.mark.parametrize("column", ["trial", "person"])
+def test_groups_that_alone_tell_sequences_apart_do_so(column: str, tmp_path: Path) -> None:
+    path = write(tmp_path, f"{column},t,x,y,device,label\n" + STEPS)
+    options = {"task": "classify", "label": "label", "group": column}
+    # A column of that name is one without --group, too; of another name it takes inputs that are told.
+    options |= {} if column == "trial" else {"input": "x,y"}
+    found = guess(path, settings_from(options).data)
+    assert (found.settings.sequence, found.settings.input) == ((column,), ("x", "y"))
+    assert f"sequence: '{column}' (--sequence)" in found.notes
+
+
+def test_a_text_with_groups_is_still_read(tmp_path: Path) -> None:
+    rows = "".join(f"film number {row},{row % 3},{row},{row % 2}\n" for row in range(20))
+    path = write(tmp_path, "text,id,length,label\n" + rows)
+    found = guess(path, settings_from({"task": "classify", "label": "label", "group": "id"}).data)
+    assert found.settings.input == ("text",)
+
+
+@pytest.mark.parametrize("options", [{}, {"task": "classify", "label": "activity"}])
+def test_a_label_that_changes_within_a_sequence_suggests_to_tag(options: dict[str, str], tmp_path: Path) -> None:
+    rows = "".join(f"r{seq},{t},{seq + t},{t * 2},{'ab'[t // 3]}\n" for seq in range(8) for t in range(6))
+    path = write(tmp_path, "trial,t,x,y,activity\n" + rows)
+    with pytest.raises(DataError, match=":5, column 'activity': 'activity' changes within sequence r0") as error:
+        describe(path, settings_from(options).data)
+    assert "--task tag" in error.value.remedy
+
+
 def test_what_is_given_is_not_guessed(tmp_path: Path) -> None:
     path = write(tmp_path, "date,load,wind\n2024-01-01,1,2\n2024-01-02,2,3\n")
     found = guess(path, DataSettings(target=("wind",), time="date"))
@@ -63,6 +122,20 @@ def test_flaws_are_shown_with_their_line(tmp_path: Path) -> None:
     assert any("a gap" in line for line in found.suspicious)
     assert found.facts["rows"] == 6
     assert found.facts["frequency"] == "daily"
+
+
+@pytest.mark.parametrize("given", ["first", "last", "mean"])
+@pytest.mark.parametrize("gaps", [{}, {"gaps": "fill", "missing": "fill"}])
+def test_what_is_mended_is_told_as_it_was_asked_for(given: str, gaps: dict[str, str], tmp_path: Path) -> None:
+    days = (1, 2, 2, 2, 3, 7, 8)
+    path = write(tmp_path, "date,load\n" + "".join(f"2024-01-{day:02d},{row}\n" for row, day in enumerate(days)))
+    found = describe(path, settings_from({"duplicates": given, **gaps}).data)
+    assert f"2 rows at a time already seen: kept the {given}" in found.suspicious
+    how = "filled with the value before; never scored" if gaps else "masked"
+    assert f"3 missing steps inserted in 1 gaps, {how}" in found.suspicious
+    assert not any("two rows" in line for line in found.suspicious)
+    # Days 1, 2, 3, 7, 8 and the three that are inserted.
+    assert found.facts["rows"] == 8
 
 
 def test_series_are_described(tmp_path: Path) -> None:
@@ -94,6 +167,20 @@ def test_every_column_has_a_line_used_or_not(tmp_path: Path) -> None:
     }
     lines = found.text().splitlines()
     assert all(any(line.split()[:1] == [name] for line in lines) for name in found.columns)
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_thousands_separators_are_told(other: bool, tmp_path: Path) -> None:
+    rows = "".join(f'2024-01-{day:02d},"{980 + day:,}.5"{",7.5" * other}\n' for day in range(10, 29))
+    path = write(tmp_path, "date,load" + ",temp" * other + "\n" + rows)
+    if not other:
+        with pytest.raises(
+            DataError, match=r"a.csv:12, column 'load': numbers written as '1,000\.5' — remove the commas"
+        ):
+            describe(path)
+        return
+    told = "column 'load': numbers with thousands separators, such as '1,000.5', are read as words: remove the commas"
+    assert told in describe(path).notes
 
 
 def test_words_in_an_unused_number_column_are_counted(tmp_path: Path) -> None:

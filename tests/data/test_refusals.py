@@ -115,6 +115,21 @@ FORECAST = {
     "short row": Case(daily(changes={7: "2024-01-06"}), "expected 2 cells, came 1", "quote", 7),
     "late ragged row": Case(daily(3000, {2900: "2031-12-08,1,2"}), "expected 2 cells, came 3", "quote", 2900),
     "text in numbers": Case(daily(changes={6: "2024-01-05,cloudy"}), "came 'cloudy'", "mend", 6, "load"),
+    "thousands in numbers": Case(
+        daily(changes={6: '2024-01-05,"1,047.5"'}),
+        "numbers written as '1,047.5'",
+        "commas, which separate thousands: 1047.5",
+        6,
+        "load",
+    ),
+    "thousands": Case(
+        "date,load,sky\n" + "\n".join(f'2024-01-{day:02d},{day},"1,0{day}.5"' for day in range(10, 29)) + "\n",
+        "--target needs numbers, this column holds numbers with thousands separators such as '1,010.5'",
+        "commas, which separate thousands: 1010.5",
+        2,
+        "sky",
+        options={**LOAD, "target": ("sky",)},
+    ),
     "late text in numbers": Case(daily(3000, {2900: "2031-12-08,cloudy"}), "came 'cloudy'", "mend", 2900, "load"),
     "column of words": Case(
         "date,load,sky\n" + "\n".join(f"2024-01-{day:02d},{day % 5},sun" for day in range(1, 29)) + "\n",

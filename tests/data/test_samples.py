@@ -15,6 +15,7 @@ from remanence.data.schema import guess
 from remanence.data.tag_part import cut
 from remanence.data.tagged import prepare_tag, reopen_tag
 from remanence.errors import DataError, SettingError
+from remanence.report.notes import note_words
 from remanence.settings import DataSettings, settings_from
 
 HEADER = "recording,time,x,y,event\n"
@@ -179,6 +180,81 @@ def test_missing_samples_are_filled_or_masked(tmp_path: Path) -> None:
         assert np.isfinite(whole.numpy()).all()
         assert whole[0, 3, 0] == (whole[0, 2, 0] if missing == "fill" else 0)
         assert missing == "fill" or whole[..., -1].sum() == whole[0, 3, -1] == 1
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "x,y",
+        "X,Y",
+        "gaze_x,gaze_y",
+        "x坐标,y坐标",
+        "X 坐标,Y 坐标",
+        "坐标x,坐标y",
+        "横坐标,纵坐标",
+        "x坐标（像素）,y坐标（像素）",
+    ],
+)
+def test_a_position_is_known_by_its_names(names: str, tmp_path: Path) -> None:
+    path = _file(tmp_path, HEADER.replace("x,y", names) + "\n".join(_recordings(2, 9)))
+    assert _settings(path).position == tuple(names.split(","))
+
+
+def test_groups_that_alone_tell_recordings_apart_do_so(tmp_path: Path) -> None:
+    rows = "\n".join(_recordings(6, 20))
+    for name, column in (("own.csv", "recording"), ("person.csv", "person")):
+        path = _file(tmp_path, HEADER.replace("recording", column) + rows, name)
+        data = prepare_tag(path, settings_from({"task": "tag", "group": column}).data)
+        assert data.data.sequence == (column,)
+        assert f"recording: '{column}' (--sequence)" in data.notes
+        assert [len(part) for part in (data.train, data.valid, data.test)] == [3, 2, 1]
+
+
+def test_a_recording_of_two_groups_is_refused(tmp_path: Path) -> None:
+    path = _file(tmp_path, "person," + HEADER + "P,a,0,1,1,F\nP,a,1,1,1,S\nP,b,0,1,1,F\nQ,b,1,1,1,S\n")
+    with pytest.raises(DataError, match=":5, column 'person': 'person' changes within recording b"):
+        _read(path, group="person")
+
+
+def _dated(rows: list[str]) -> list[str]:
+    """The same rows with dates in place of seconds."""
+    cells = [row.split(",") for row in rows]
+    moments = [np.datetime64("2024-03-01T10:00:00.000") + round(float(time) * 1000) for _, time, *_ in cells]
+    return [",".join([one[0], str(moment), *one[2:]]) for one, moment in zip(cells, moments, strict=True)]
+
+
+@pytest.mark.parametrize("dated", [False, True])
+def test_times_of_another_kind_than_those_of_training_are_refused(dated: bool, tmp_path: Path) -> None:
+    rows = _recordings(6, 20)
+    numbers = _file(tmp_path, HEADER + "\n".join(rows), "numbers.csv")
+    dates = _file(tmp_path, HEADER + "\n".join(_dated(rows)), "dates.csv")
+    train, other, came = (dates, numbers, "numbers") if dated else (numbers, dates, "dates")
+    settings = settings_from({"task": "tag", "position": "x,y"}).data
+    data = prepare_tag(train, settings)
+    assert not reopen_tag(train, data.data, data.encoders, answers=False).notes
+    with pytest.raises(DataError, match=rf"{other.name}, column 'time': {came}, where the training file has") as error:
+        reopen_tag(other, data.data, data.encoders, answers=False)
+    assert error.value.remedy
+    with pytest.raises(DataError, match=rf"{other.name}, column 'time': {came}"):
+        prepare_tag(train, settings.model_copy(update={"test_file": str(other)}))
+
+
+@pytest.mark.parametrize("scale", [1, 2, 1000, 0.001])
+def test_steps_of_another_unit_are_noted(scale: float, tmp_path: Path) -> None:
+    rows = _recordings(6, 20)
+    cells = [row.split(",") for row in rows]
+    scaled = [",".join([one[0], f"{float(one[1]) * scale:.6f}", *one[2:]]) for one in cells]
+    data = prepare_tag(
+        _file(tmp_path, HEADER + "\n".join(rows)), settings_from({"task": "tag", "position": "x,y"}).data
+    )
+    found = reopen_tag(_file(tmp_path, HEADER + "\n".join(scaled), "new.csv"), data.data, data.encoders, answers=False)
+    if scale in (1, 2):
+        assert not found.notes
+        return
+    (note,) = found.notes
+    assert f"a step of 'time' is usually {0.01 * scale:g} in new.csv, 0.01 in training" in note
+    assert "1000 times as" in note and "milliseconds" in note
+    assert "单位相同吗" in note_words(note).zh and "毫秒" in note_words(note).zh
 
 
 def test_options_that_do_not_fit_are_refused(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from remanence.data.times import DAY, Frequency, calendar_names, calendar_values, detect, guess_format, parse, show
+from remanence.data.notation import Notation, one_zone, unit_of, zones_of
+from remanence.data.times import DAY, Frequency, calendar_names, calendar_values, detect, guess_format, parse
 
 
 def stamps(*texts: str) -> np.ndarray:
@@ -29,6 +30,11 @@ def stamps(*texts: str) -> np.ndarray:
         (["1700000000000"], "epoch-ms", "2023-11-14 22:13:20"),
         (["2020年1月31日"], "%Y年%m月%d日", "2020-01-31"),
         (["2020-01", "2020-02"], "%Y-%m", "2020-01-01"),
+        (["03/01/2024 12:00 AM", "03/01/2024 1:30 PM"], "%m/%d/%Y %I:%M %p", "2024-03-01"),
+        (["31/01/2024 12:00:30 pm"], "%d/%m/%Y %I:%M:%S %p", "2024-01-31 12:00:30"),
+        (["2024-03-01 01:05 PM"], "%Y-%m-%d %I:%M %p", "2024-03-01 13:05"),
+        (["2024年3月1日 00时00分", "2024年3月1日13时05分"], "%Y年%m月%d日 %H时%M分", "2024-03-01"),
+        (["2024年3月1日 7:05"], "%Y年%m月%d日 %H:%M", "2024-03-01 07:05"),
         (["7", "8"], "integer", "7"),
     ],
 )
@@ -36,7 +42,7 @@ def test_format_is_found_and_read(texts: list[str], expected: str, first: str) -
     assert guess_format(texts) == expected
     times, bad = parse(pa.array(texts), expected)
     assert bad == -1
-    assert show(int(times[0]), expected) == first
+    assert Notation(expected).show(int(times[0])) == first
 
 
 @pytest.mark.parametrize("texts", [["x"], ["2020-01-01", "2020/01/02"], ["1.5"], [], ["2020-13-01"]])
@@ -78,7 +84,46 @@ def test_weekdays_are_a_frequency() -> None:
     found = detect(days.astype("M8[us]").astype(np.int64), [0], "iso")
     assert found == Frequency(unit="business", step=1)
     friday = int(stamps("2024-01-05")[0])
-    assert show(int(found.later(friday, np.array([1]))[0]), "iso") == "2024-01-08"
+    assert Notation("iso").show(int(found.later(friday, np.array([1]))[0])) == "2024-01-08"
+
+
+@pytest.mark.parametrize(
+    ("texts", "zone", "shown"),
+    [
+        (["2024-01-01T08:00:00+08:00", "2024-01-01T09:00:00+08:00"], 8 * 60, "2024-01-01 08:00+08:00"),
+        (["2024-01-01 00:00:30-0330"], -(3 * 60 + 30), "2024-01-01 00:00:30-03:30"),
+        (["2024-01-01T00:00Z", "2024-01-02T00:00Z"], 0, "2024-01-01 00:00+00:00"),
+        (["2024-01-01T08:00+08:00", "2024-01-01T02:00+01:00"], 0, "2024-01-01 00:00+00:00"),
+    ],
+)
+def test_times_with_an_offset_are_told_by_their_own_clock(texts: list[str], zone: int, shown: str) -> None:
+    cells = pa.array(texts)
+    found = one_zone(zones_of(cells, "iso-zone"))
+    assert found == zone * 60_000_000
+    assert Notation("iso-zone", found).show(int(parse(cells, "iso-zone")[0][0])) == shown
+    assert one_zone(zones_of(pa.array(["2024-01-01"]), "iso")) is None
+
+
+def test_zones_of_typed_times_are_those_of_their_seasons() -> None:
+    berlin = pa.array(stamps("2024-01-01T12", "2024-07-01T12")).cast(pa.timestamp("us", "Europe/Berlin"))
+    assert {size // 60_000_000 for size in zones_of(berlin, "native")} == {60, 120}
+
+
+@pytest.mark.parametrize(
+    ("texts", "unit"),
+    [
+        (["2024-03-08", "2024-03-09"], "D"),
+        (["2024-03-08", "2024-03-08T00:01"], "m"),
+        (["2024-03-08T00:00:01", "2024-03-08"], "s"),
+        (["2024-03-08T00:00:00.5"], "us"),
+    ],
+)
+def test_times_of_one_file_are_written_alike(texts: list[str], unit: str) -> None:
+    times = stamps(*texts)
+    assert unit_of(times) == unit
+    shown = [Notation("iso", unit=unit_of(times)).show(int(time)) for time in times]
+    assert len({len(text) for text in shown}) == 1
+    assert stamps(*shown).tolist() == times.tolist()
 
 
 def test_series_edges_are_no_steps() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from remanence.data.encoders import ForecastEncoders
-from remanence.data.windows import prepare_forecast, reopen_forecast
+from remanence.data.windows import ForecastPart, prepare_forecast, reopen_forecast
 from remanence.errors import DataError, SettingError
 from remanence.settings import DataSettings
 
@@ -196,6 +196,62 @@ def test_forecast_after_the_end_follows_the_last_row(tmp_path: Path) -> None:
         assert batch.target is None
         assert batch.inputs.lengths.tolist() == [length]
         assert part.times(0)[0] == first
+
+
+def ahead(folder: Path, times: list[object], name: str = "new.csv", **options: object) -> ForecastPart:
+    """What follows a file with these times, for a model that was trained on one like it."""
+    path = table(folder, {"time": times, "y": [row % 5 for row in range(len(times))]}, name)
+    settings = DataSettings(time="time", target=("y",), horizon=3, context=4, calendar=False)
+    parts = prepare_forecast(path, settings)
+    return reopen_forecast(path, parts.data.model_copy(update=options), parts.encoders, answers=False)
+
+
+def minutes(rows: int, zone: str = "", first: str = "2024-03-07T23:30") -> list[object]:
+    return [f"{np.datetime64(first) + row}{zone}" for row in range(rows)]
+
+
+def test_midnight_is_written_as_the_other_times_are(tmp_path: Path) -> None:
+    assert ahead(tmp_path, minutes(29)).times(0) == ["2024-03-07 23:59", "2024-03-08 00:00", "2024-03-08 00:01"]
+    days: list[object] = [str(np.datetime64("2024-03-01") + row) for row in range(29)]
+    assert ahead(tmp_path, days).times(0) == ["2024-03-30", "2024-03-31", "2024-04-01"]
+
+
+def test_times_are_answered_by_the_clock_of_the_file(tmp_path: Path) -> None:
+    found = ahead(tmp_path, minutes(29, "+08:00"))
+    assert found.times(0) == [f"2024-03-{end}+08:00" for end in ("07 23:59", "08 00:00", "08 00:01")]
+    assert not found.notes
+    mixed = ahead(tmp_path, [*minutes(14, "+08:00"), *minutes(15, "Z", "2024-03-07T15:44")])
+    assert mixed.times(0) == [f"2024-03-07 {end}+00:00" for end in ("15:59", "16:00", "16:01")]
+    assert mixed.notes == ("times of 'time' have several offsets from UTC: they are told in UTC",)
+
+
+@pytest.mark.parametrize(("rows", "given", "noted"), [(12000, None, True), (12000, 600, False), (600, None, False)])
+def test_a_long_context_that_nobody_asked_for_is_told_with_a_shorter_one(
+    rows: int, given: int | None, noted: bool, tmp_path: Path
+) -> None:
+    path = table(tmp_path, {"time": minutes(rows), "y": [row % 7 for row in range(rows)]})
+    notes = prepare_forecast(path, DataSettings(time="time", target=("y",), context=given)).notes
+    assert any("--context 96 is quicker" in note for note in notes) == noted
+
+
+def test_fewer_rows_than_the_context_are_noted(tmp_path: Path) -> None:
+    parts = prepare_forecast(counting(tmp_path), SETTINGS.model_copy(update={"known": ()}))
+    columns = {"time": hours(9), "y": list(range(9)), "seen": list(range(9))}
+    for rows in (1, 2, 3):
+        short = table(tmp_path, {name: cells[:rows] for name, cells in columns.items()}, "short.csv")
+        notes = reopen_forecast(short, parts.data, parts.encoders, answers=False).notes
+        told = (f"the file has fewer rows ({rows}) than the 3 that the model reads before a forecast",)
+        assert notes == (told if rows < 3 else ())
+
+
+def test_series_with_few_rows_are_named(tmp_path: Path) -> None:
+    names = ["A"] * 20 + ["B"] * 20
+    columns = {"name": names, "time": hours(20) * 2, "y": list(range(40))}
+    settings = DataSettings(time="time", series=("name",), target=("y",), horizon=2, context=3)
+    parts = prepare_forecast(table(tmp_path, columns), settings)
+    short = table(tmp_path, {name: cells[:22] for name, cells in columns.items()}, "short.csv")
+    (note,) = reopen_forecast(short, parts.data, parts.encoders, answers=False).notes
+    assert note.startswith("1 of 2 series have fewer rows (B 2) than the 3 that")
 
 
 def test_known_columns_must_reach_ahead(tmp_path: Path) -> None:

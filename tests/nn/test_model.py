@@ -172,6 +172,22 @@ def test_quantiles_never_cross() -> None:
         assert (answer[..., 1:].diff(dim=-1) >= 0).all()
 
 
+def test_a_point_lies_between_the_quantiles_it_is_told_to() -> None:
+    torch.manual_seed(1)
+    batch = _batch(_numbers(3), torch.randn(4, 3, 1))
+    outside = 0
+    for kind in (ForecastHead, StepHead):
+        for between in ((0, 2), (1, 1), (None, 0), (2, None)):
+            model = _forecaster(kind(5, 3, 1, quantiles=3, known=1, between=between))
+            point, quantiles = model(batch)[0].split([1, 3], dim=-1)
+            low, high = between
+            assert low is None or (point >= quantiles[..., low : low + 1]).all()
+            assert high is None or (point <= quantiles[..., high : high + 1]).all()
+            free, quantiles = model.train()(batch)[0].split([1, 3], dim=-1)
+            outside += int((free < quantiles[..., :1]).sum() + (free > quantiles[..., -1:]).sum())
+    assert outside
+
+
 def test_recursive_forecast_matches_a_loop_by_hand() -> None:
     torch.manual_seed(3)
     model = _forecaster(StepHead(5, 3, 1, known=1), kind="none")
