@@ -15,6 +15,7 @@ from remanence.explain.words import Words
 from remanence.prediction.outputs import forward
 from remanence.report.names import number
 from remanence.report.page import Block, Figure, Section, Table, Text
+from remanence.report.places import place_words
 from remanence.settings import SamplingSettings
 
 __all__ = ["next_words", "writings_section"]
@@ -76,7 +77,7 @@ def _expected(run: Any, part: Part) -> Section | None:
     figure = Figure(
         "piano-roll",
         lambda language: piano_roll(chances, truth, language=language),
-        Words(part.name(index), part.name(index)),
+        place_words(part.name(index)),
         ROLL,
     )
     return Section(Words("What it expects of a piece", "它对一首乐曲的预期"), (figure,))
