@@ -24,8 +24,8 @@ def _war_and_peace(
     """The novel, by two layers of some kind."""
 
     def unpack(source: Path, folder: Path) -> dict[str, Any]:
-        # With both signs of a line end it has the 87 symbols of the paper. Readers take both for one, so that a sign of
-        # its own stands for the first.
+        # Its bytes, with both of a line end, are the 87 symbols of the paper. Readers take both for one, so that a sign
+        # of its own stands for the first.
         text = lzma.decompress(source.read_bytes()).decode().replace("\r\n", "\r").replace("\n", "\r")
         path = folder / "war-and-peace.txt"
         path.write_text(text.replace("\r", "␍\n"), encoding="utf-8")

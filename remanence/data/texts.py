@@ -30,8 +30,8 @@ class LongText:
     """One text, as long as its file.
 
     Args:
-        path: a UTF-8 file; a mark of byte order at its start is left out, every line end (`\\r\\n`, `\\r`) is read as `\\n`,
-            all else is kept.
+        path: a UTF-8 file; a mark of byte order at its start is left out, every line end is read as a line feed, all
+            else is kept.
     """
 
     path: Path
