@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import command
 
 from remanence import fit
 from remanence.data.tagged import prepare_tag
@@ -15,7 +16,7 @@ from remanence.errors import DataError, SettingError
 from remanence.explain.example import example_of, typical
 from remanence.explain.inside import half_left, memory_heatmaps
 from remanence.explain.memory import Memory
-from remanence.report import choose_example, explain_run, write_run_report
+from remanence.report import choose_example, explain_run, explained_answers, write_run_report
 from remanence.report.answers import answers_section
 from remanence.report.sections import _shown
 from remanence.run import Run
@@ -153,6 +154,21 @@ def test_an_example_of_a_file_is_read_like_those_of_the_training(text_run: Run, 
     path = tmp_path / "new.jsonl"
     path.write_text('{"text": "老鼠"}\n{"text": "很快的猫"}\n', encoding="utf-8")
     assert choose_example(text_run, file=path, row=1).labels[0] == "很"
+
+
+def test_answers_for_scripts_are_those_of_predict(text_run: Run, forecast_run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "new.jsonl"
+    path.write_text('{"text": "老鼠"}\n{"text": "很快的猫"}\n', encoding="utf-8")
+    out = ("--out", tmp_path / "page.html", "--overwrite", "--json")
+    for options, row in (
+        (("--file", path, "--row", 1), list(text_run.predict(path))[1]),
+        (("--text", "很快的猫"), next(iter(text_run.predict(text="很快的猫")))),
+    ):
+        (answer,) = json.loads(command("explain", text_run.path, *options, *out).out)["answers"]
+        assert list(answer) == ["example", "kind", "p_animal", "p_money"]
+        assert [answer["example"], answer["kind"]] == [row["example"], row["kind"]]
+        assert answer["p_money"] == pytest.approx(row["p_money"])
+    assert len(explained_answers(forecast_run, row=0)) == 3
 
 
 def test_a_hostile_column_is_harmless_in_a_run_page(forecast_run: Run) -> None:
