@@ -16,6 +16,6 @@ from remanence.report.run_page import run_page, write_run_report
 
 __all__ = [
     "Details", "Figure", "Page", "Section", "Table", "Text", "choose_example", "comparison_page", "explain_run",
-    "explained_answers", "explanation_page", "page_html", "run_page", "save_figures", "write_comparison_report", "write_explanation",
-    "write_page", "write_run_report",
+    "explained_answers", "explanation_page", "page_html", "run_page", "save_figures", "write_comparison_report",
+    "write_explanation", "write_page", "write_run_report",
 ]  # fmt: skip
