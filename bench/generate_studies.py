@@ -24,10 +24,11 @@ def _war_and_peace(
     """The novel, by two layers of some kind."""
 
     def unpack(source: Path, folder: Path) -> dict[str, Any]:
-        # Its line ends are bare carriage returns; with both signs it has the 87 symbols of the paper.
-        text = lzma.decompress(source.read_bytes()).replace(b"\r\n", b"\r").replace(b"\n", b"\r")
+        # Its bytes, with both of a line end, are the 87 symbols of the paper. Readers take both for one, so that a sign
+        # of its own stands for the first.
+        text = lzma.decompress(source.read_bytes()).decode().replace("\r\n", "\r").replace("\n", "\r")
         path = folder / "war-and-peace.txt"
-        path.write_bytes(text.replace(b"\r", b"\r\n"))
+        path.write_text(text.replace("\r", "␍\n"), encoding="utf-8")
         return {
             "path": path, "task": "generate", "split": "0.8,0.1,0.1", "layers": 2, "context": 100, "batch_size": 20,
         } | options  # fmt: skip

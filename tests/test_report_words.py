@@ -5,14 +5,22 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from datetime import date, timedelta
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import remanence
 import remanence.data
+import remanence.tasks
 from remanence.data.media.sounds import SoundForm
-from remanence.explain.words import has_chinese
+from remanence.explain.words import Words, has_chinese
+from remanence.report.names import MODELS
 from remanence.report.notes import note_words
+from remanence.report.page import Details, Figure, Page, Table, Text
+from remanence.report.run_page import run_page
 from remanence.report.settings_words import setting_words
 from remanence.settings import DataSettings, ModelSettings, TrainSettings
 
@@ -27,7 +35,14 @@ def spoken(node: ast.expr) -> Iterator[str]:
     elif isinstance(node, ast.Constant):
         yield str(node.value)
     elif isinstance(node, ast.JoinedStr):
-        yield "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in node.values)
+        parts = [[str(part.value)] if isinstance(part, ast.Constant) else ["7", *_named(part)] for part in node.values]
+        yield from map("".join, product(*parts))
+
+
+def _named(part: ast.expr) -> Iterator[str]:
+    """What a value in a text is where there is none of the user's: `{columns or 'the motion alone'}`."""
+    if isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.BoolOp):
+        yield from (str(one.value) for one in part.value.values if isinstance(one, ast.Constant))
 
 
 def notes() -> Iterator[tuple[str, str]]:
@@ -96,3 +111,102 @@ def test_names_of_users_are_not_translated() -> None:
 )
 def test_words_of_the_program_are_translated(note: str, chinese: str) -> None:
     assert note_words(note).zh == chinese
+
+
+def test_every_simple_model_has_its_chinese() -> None:
+    names = {
+        node.value.value
+        for path in Path(remanence.tasks.__file__).parent.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.AnnAssign)
+        and ast.unparse(node.target) == "name"
+        and isinstance(node.value, ast.Constant)
+    }
+    assert len(names) > 20 and names - set(MODELS) <= set(remanence.tasks.TASKS)
+    assert all(has_chinese(words.zh) for words in MODELS.values() if words.en.isascii())
+
+
+# What Chinese readers call so, too: names of models, scores, files, and signs of equations.
+LATIN = {
+    "LSTM", "RNN", "MAE", "MSE", "MASE", "sMAPE", "BLEU", "chrF", "IoU", "VT", "sigmoid", "tanh", "csv", "nat",
+    "Kneser", "Ney",
+}  # fmt: skip
+
+
+def _texts(page: Page) -> Iterator[str]:
+    """Every text of the Chinese page but the settings, which go by the names of their flags, too."""
+    yield page.title.zh
+    yield page.verdict.zh
+    for section in page.sections:
+        yield section.title.zh
+        for block in section.blocks:
+            if isinstance(block, Text):
+                yield from (line.zh for line in block.lines)
+            elif isinstance(block, Table):
+                yield from (
+                    str(cell.zh if isinstance(cell, Words) else cell)
+                    for row in (block.header, *block.rows)
+                    for cell in row
+                )
+            elif isinstance(block, Figure):
+                yield from (words.zh for words in (block.title, block.how) if words)
+                yield from _drawn(block.draw("zh").to_dict())
+            else:
+                assert isinstance(block, Details)
+
+
+def _drawn(part: Any) -> Iterator[str]:
+    """What a figure says: titles, legends, and what is shown where the mouse rests, by a field where it has no name."""
+    if isinstance(part, list):
+        for one in part:
+            yield from _drawn(one)
+    if not isinstance(part, dict):
+        return
+    for name, value in part.items():
+        if name == "tooltip":
+            for one in value if isinstance(value, list) else [value]:
+                yield one.get("title") or one["field"]
+        elif name in ("title", "subtitle", "text") and isinstance(value, str | list):
+            yield from [value] if isinstance(value, str) else value
+        elif name == "domain" and isinstance(value, list):
+            yield from (one for one in value if isinstance(one, str))
+        else:
+            yield from _drawn(value)
+
+
+def _made(folder: Path, task: str) -> dict[str, Any]:
+    """A file whose own words are Chinese, and how it is read."""
+    if task == "tag":
+        rows = [f"甲{n},{s / 8},{s % 5},{s % 3},{'停' if s % 5 else '动'}" for n in range(6) for s in range(40)]
+        (folder / "数据.csv").write_text("记录,时刻,横,纵,标签\n" + "\n".join(rows) + "\n", encoding="utf-8")
+        return {
+            "sequence": "记录", "time": "时刻", "position": "横,纵", "label": "标签", "window": 16, "margin": 4,
+        }  # fmt: skip
+    if task == "forecast":
+        rows = [f"{date(2024, 1, 1) + timedelta(day)},{day % 7 + day % 3}" for day in range(200)]
+        (folder / "数据.csv").write_text("日期,销量\n" + "\n".join(rows) + "\n", encoding="utf-8")
+        return {
+            "time": "日期",
+            "target": "销量",
+            "horizon": 3,
+            "context": 14,
+            "season": 7,
+            "quantiles": (0.1, 0.5, 0.9),
+        }
+    rows = [f"第{n}句{'好坏'[n % 2] * (n % 5 + 1)},{'好坏'[n % 2]}" for n in range(60)]
+    (folder / "数据.csv").write_text("文本,类别\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    if task == "generate":
+        return {"input": "文本"}
+    return {"input": "文本", "label": "类别"} if task == "classify" else {"input": "文本", "answer": "类别"}
+
+
+@pytest.mark.parametrize("task", ["forecast", "classify", "tag", "generate", "translate"])
+def test_no_english_is_left_on_a_page(task: str, tmp_path: Path) -> None:
+    options = _made(tmp_path, task)
+    tiny = {"hidden": 3, "steps": 3, "cell": "lstm", "beside": ("rnn",), "threads": 1, "progress": False}
+    run = remanence.fit(tmp_path / "数据.csv", out=tmp_path / "run", task=task, **options, **tiny)
+    left: dict[str, str] = {}
+    for text in _texts(run_page(run)):
+        own = re.sub(r"--[a-z-]+( [a-z]+)?|“remanence[^”]*”", "", text)
+        left |= {word: text[:90] for word in re.findall(r"[A-Za-z]{2,}", own) if word not in LATIN}
+    assert not left

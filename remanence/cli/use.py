@@ -148,14 +148,16 @@ def explain(
 
       remanence explain runs/reviews --file new.tsv --row 0
     """
-    from remanence.report import explain_run
+    from remanence.report import explain_run, explained_answers
     from remanence.run import Run
 
     if out is not None and Path(out).exists() and not overwrite:
         raise SettingError(f"{out} exists already", name="out", remedy="--overwrite replaces it, or choose another")
-    page = explain_run(Run.load(run), Path(out or "explain.html"), text=text, row=row, file=file)
+    loaded = Run.load(run)
+    page = explain_run(loaded, Path(out or "explain.html"), text=text, row=row, file=file)
     if json:
-        print_json({"run": run, "page": str(page)})
+        answers = explained_answers(loaded, text=text, row=row, file=file)
+        print_json({"run": run, "page": str(page), "answers": answers})
     else:
         print(f"page  {page}")
 

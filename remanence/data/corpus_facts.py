@@ -51,14 +51,11 @@ def _music(path: Path, settings: DataSettings) -> dict[str, Any]:
 
 def _long_text(path: Path, settings: DataSettings) -> tuple[dict[str, Any], list[str]]:
     text = LongText(path)
-    codes, lines, blank, bare, last = np.zeros(_CODES, np.int64), 0, 0, 0, ""
+    codes, lines, blank = np.zeros(_CODES, np.int64), 0, 0
     for piece in text.pieces(0, text.characters):
         codes += np.bincount(np.frombuffer(piece.encode("utf-32-le"), np.uint32), minlength=_CODES)
         lines += piece.count("\n")
-        blank += piece.count("\n\n") + piece.count("\n\r\n")
-        # A line end may lie across two pieces.
-        bare += piece.count("\r") - (last + piece).count("\r\n")
-        last = piece[-1:]
+        blank += piece.count("\n\n")
     facts = {
         "a step is": f"one of the {settings.tokens or 'characters'}",
         "a sequence is": "the whole file, read in windows that go on from each other (--context)",
@@ -66,7 +63,7 @@ def _long_text(path: Path, settings: DataSettings) -> tuple[dict[str, Any], list
         "different": int((codes > 0).sum()),
         "lines": lines,
     }
-    suspicious = [f"{bare} carriage returns without a line feed: are they line ends?"] if bare else []
+    suspicious = []
     if lines > 20 and text.characters / lines < 200 and not blank:
         suspicious.append("many short lines: if each is a text of its own, say --document line")
     return facts, suspicious

@@ -117,6 +117,10 @@ class Part(ABC):
         """Which tokens of an example training has not seen: to a model they are all alike; empty for numbers."""
         return []
 
+    def first(self, index: int) -> int:
+        """Where in its sequence an example begins to be read, from 0."""
+        return 0
+
     def clock(self, index: int) -> Clock | None:
         """When the steps of an example are; None where they are not of time, or their rate is not known."""
         return None

@@ -51,6 +51,9 @@ def read_records(path: str | Path, settings: DataSettings, *, answers: bool = Tr
     if kind == "video":
         return one_film(path, form_of(settings), settings, answers)
     table = open_table(path, settings)
+    if table.columns == ("text",) and table.format == "text" and not answers and is_text(table, settings):
+        # Lines of texts, without a name: they stand for the column that the model reads.
+        table = open_table(path, settings.model_copy(update={"columns": settings.input}))
     table.need(settings.input, "input")
     table.need(settings.sequence, "sequence")
     if answers or (settings.label in table.columns and not is_text(table, settings)):

@@ -168,9 +168,14 @@ def open_native(path: Path) -> Iterator[pa.NativeFile]:
             yield file
 
 
-def open_text(path: Path) -> io.TextIOWrapper:
-    """Open a file as UTF-8 lines; bytes that are not UTF-8 come as surrogates, for a caller to find."""
-    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", errors="surrogateescape", newline="")
+def open_text(path: Path, newline: str | None = "") -> io.TextIOWrapper:
+    """Open a file as UTF-8 lines; bytes that are not UTF-8 come as surrogates, for a caller to find.
+
+    Args:
+        path: the file.
+        newline: line ends are kept as they are; None makes each a `\\n`.
+    """
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", errors="surrogateescape", newline=newline)
 
 
 @contextmanager

@@ -153,7 +153,7 @@ class TagPart(Part):
         return TagPart(self._store, self.encoders, self.windows.at(index), answers=self._answers)
 
     def name(self, index: int) -> str:
-        """Where a window stands: `data.conllu:812`, or `data.csv, sequence A, samples 257–512`."""
+        """Where a window stands: `data.conllu:812`, or `data.csv, sequence A, steps 257–512`."""
         sequence = int(self.windows.sequence[index])
         where = self._store.records.where(sequence)
         start, stop = int(self.windows.start[index]), int(self.windows.stop[index])
@@ -171,11 +171,15 @@ class TagPart(Part):
         codes = self._store.flat[first : first + int(self.lengths[index])]
         return [records.form_names[int(code)] for code in codes]
 
+    def first(self, index: int) -> int:
+        """The first step of a window, its margin included."""
+        return int(self.windows.low[index])
+
     def clock(self, index: int) -> Clock | None:
         """When the frames of a window of a sound or a video are."""
         form = self.encoders.sound or self.encoders.clip
         clock = None if form is None else form.clock
-        return clock and clock._replace(first=clock.apart * int(self.windows.low[index]))
+        return clock and clock._replace(first=clock.apart * self.first(index))
 
     def heads(self, index: int) -> list[dict[str, Any]]:
         """What leads each row of a prediction, for the steps of a window that are its own."""

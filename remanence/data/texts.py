@@ -30,7 +30,8 @@ class LongText:
     """One text, as long as its file.
 
     Args:
-        path: a UTF-8 file; a mark of byte order at its start is left out, all else is kept, line ends as they are.
+        path: a UTF-8 file; a mark of byte order at its start is left out, every line end is read as a line feed, all
+            else is kept.
     """
 
     path: Path
@@ -62,7 +63,7 @@ class LongText:
 
     def _blocks(self) -> Iterator[str]:
         line = 1
-        with reading(self.path), open_text(self.path) as file:
+        with reading(self.path), open_text(self.path, newline=None) as file:
             while block := file.read(_BLOCK):
                 _check(block, self.path, line)
                 line += block.count("\n")

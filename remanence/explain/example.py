@@ -66,7 +66,8 @@ def example_of(part: Part, index: int) -> Example:
     """Take one example out of a part.
 
     The steps of a text are named by its tokens; those of a sound or a video by their seconds; those of a forecast by
-    how many steps they lie before its origin (`−1` is the last one seen); others are counted from 1.
+    how many steps they lie before its origin (`−1` is the last one seen); others are counted from 1, by their place in
+    the recording where an example is a window of one.
 
     Raises:
         SettingError: there is no such example.

@@ -13,7 +13,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from remanence.explain.style import COLOURS, GREY, INK, axis_of_steps, columns, styled
+from remanence.explain.style import COLOURS, GREY, INK, axis_of_steps, columns, styled, tips
 from remanence.explain.words import Language, Words
 
 __all__ = ["Curve", "ForecastExample", "comparison", "confusion", "forecasts", "learning_curves", "numbers"]
@@ -48,6 +48,9 @@ class Curve:
     best: float | None = None
 
 
+NAIVE = Words("naive", "朴素预测")
+
+
 @dataclass(frozen=True)
 class ForecastExample:
     """One forecast, with what came before and what came true, in the user's units.
@@ -58,10 +61,11 @@ class ForecastExample:
         history: what the model saw last, `[history]`.
         truth: what came, `[horizon]`; NaN where unknown.
         forecast: the point forecast, `[horizon]`.
-        naive: what the naive model says, `[horizon]`, or None.
+        naive: what the simple model says that repeats the past, `[horizon]`, or None.
         lower: bound of the interval, `[horizon]`, or None.
         upper: its other bound, or None.
         coverage: share of values that the interval should hold, such as 0.8.
+        naive_name: which simple model that is.
     """
 
     title: str
@@ -73,6 +77,7 @@ class ForecastExample:
     lower: np.ndarray | None = None
     upper: np.ndarray | None = None
     coverage: float = 0.8
+    naive_name: Words = NAIVE
 
 
 UNITS = {"epoch": Words("epoch", "轮次"), "step": Words("step of training", "训练步")}
@@ -123,12 +128,7 @@ def _learning_panel(curves: list[Curve], seeds: list[str], measure: str, languag
                 scale=alt.Scale(domain=seeds),
                 legend=None if len(seeds) == 1 else alt.Legend(orient="bottom"),
             ),
-            tooltip=[
-                alt.Tooltip("line:N"),
-                alt.Tooltip("seed:N"),
-                alt.Tooltip("step:Q"),
-                alt.Tooltip("value:Q", format=".4g"),
-            ],
+            tooltip=tips(language, "line:N", "seed:N", "step:Q", "value:Q .4g"),
         )
     )
     lines = base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=18)).encode(
@@ -151,7 +151,7 @@ def _forecast_panel(example: ForecastExample, language: Language) -> Any:
     truth, model, naive, span = (
         Words("truth", "真值").pick(language),
         Words("forecast", "预测").pick(language),
-        Words("naive", "朴素预测").pick(language),
+        example.naive_name.pick(language),
         Words(f"{example.coverage:.0%} interval", f"{example.coverage:.0%} 区间").pick(language),
     )
     seen = len(example.history)
@@ -190,7 +190,7 @@ def _forecast_panel(example: ForecastExample, language: Language) -> Any:
         .mark_rule(color=GREY, strokeDash=[2, 3])
         .encode(x=x)
     )
-    tooltip = [alt.Tooltip("line:N"), alt.Tooltip("value:Q", format=".4g")]
+    tooltip = tips(language, "line:N", "value:Q .4g")
     layers.append(
         alt.Chart(columns(**parts))
         .transform_flatten(list(parts))
@@ -258,8 +258,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str], *, language: Language 
             tooltip=[
                 alt.Tooltip("true:N", title=side),
                 alt.Tooltip("said:N", title=said),
-                alt.Tooltip("count:Q"),
-                alt.Tooltip("share:Q", format=".1%"),
+                *tips(language, "count:Q", "share:Q .1%"),
             ],
         )
     )
@@ -314,12 +313,7 @@ def comparison(rows: Sequence[Mapping[str, Any]], *, metric: str, title: str = "
         legend=alt.Legend(orient="bottom"),
         scale=alt.Scale(domain=domain, range=[COLOURS[4], COLOURS[1], COLOURS[0]]),
     )
-    tooltip = [
-        alt.Tooltip("model:N"),
-        alt.Tooltip("value:Q", format=".4g"),
-        alt.Tooltip("low:Q", format=".4g"),
-        alt.Tooltip("high:Q", format=".4g"),
-    ]
+    tooltip = tips(language, "model:N", "value:Q .4g", "low:Q .4g", "high:Q .4g")
     x = alt.X("low:Q", title=title or metric, scale=alt.Scale(zero=False))
     bars = base.mark_rule(strokeWidth=3, opacity=0.55).encode(x=x, x2="high:Q", y=y, color=colour, tooltip=tooltip)
     dots = base.mark_point(filled=True, size=90, opacity=1).encode(x="value:Q", y=y, color=colour, tooltip=tooltip)

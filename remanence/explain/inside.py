@@ -11,7 +11,7 @@ import numpy as np
 from remanence.errors import SettingError
 from remanence.explain.gates import Gates
 from remanence.explain.memory import Memory, shown_steps
-from remanence.explain.style import COLOURS, GREY, LEFT_RANGE, axis_of_steps, columns, styled
+from remanence.explain.style import COLOURS, GREY, LEFT_RANGE, axis_of_steps, columns, styled, tips
 from remanence.explain.words import Language, Words
 
 __all__ = ["activations", "first_input", "gate_heatmaps", "half_left", "memory_heatmaps"]
@@ -72,7 +72,7 @@ def _gate_panel(name: str, values: np.ndarray, gates: Gates, steps: np.ndarray, 
                 title=None,
                 legend=alt.Legend(gradientLength=90, gradientThickness=9, tickCount=3, format=".2~g"),
             ),
-            tooltip=[place, alt.Tooltip("unit:O"), alt.Tooltip("value:Q", format=".3f")],
+            tooltip=[place, *tips(language, "unit:O", "value:Q .3f")],
         )
     )
     notes = []
@@ -158,10 +158,9 @@ def _memory_panel(memory: Memory, reading: str, language: Language) -> Any:
             color=colour,
             tooltip=[
                 alt.Tooltip("input:N", title=Words("input", "输入").pick(language)),
-                alt.Tooltip("s:O"),
+                *tips(language, "s:O"),
                 alt.Tooltip("at:N", title=Words("at", "在").pick(language)),
-                alt.Tooltip("t:O"),
-                alt.Tooltip("left:Q", format=".1%", title=Words("left", "留存").pick(language)),
+                *tips(language, "t:O", "left:Q .1%"),
             ],
         )
     )
@@ -249,7 +248,7 @@ def first_input(memories: Sequence[Memory], *, reading: str = "reach", language:
                 scale=alt.Scale(domain=list(dict.fromkeys(parts["model"]))),
                 legend=alt.Legend(orient="bottom"),
             ),
-            tooltip=[alt.Tooltip("model:N"), alt.Tooltip("step:O"), alt.Tooltip("left:Q", format=".2%")],
+            tooltip=tips(language, "model:N", "step:O", "left:Q .2%"),
         )
     )
     half = (

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 
 from remanence.data.frames import LOWEST
-from remanence.explain.style import INK, columns, styled
+from remanence.explain.style import INK, columns, styled, tips
 from remanence.explain.words import Language, Words
 
 __all__ = ["piano_roll"]
@@ -42,7 +42,7 @@ def piano_roll(chances: np.ndarray, truth: np.ndarray, *, language: Language = "
             y=alt.Y("key:O", title=names[0].pick(language), axis=octaves, scale=alt.Scale(domain=keys)),
             tooltip=[
                 alt.Tooltip("frame:O", title=names[2].pick(language)),
-                alt.Tooltip("key:O"),
+                *tips(language, "key:O"),
                 alt.Tooltip("chance:Q", format=".1%", title=names[1].pick(language)),
                 alt.Tooltip("sounded:N", title=Words("sounded", "响了").pick(language)),
             ],

@@ -9,7 +9,9 @@ from zlib import crc32
 import altair as alt
 import numpy as np
 
-__all__ = ["COLOURS", "FONT", "GREY", "INK", "LEFT_RANGE", "axis_of_steps", "columns", "styled", "token_text"]
+from remanence.explain.words import Language, Words
+
+__all__ = ["COLOURS", "FONT", "GREY", "INK", "LEFT_RANGE", "axis_of_steps", "columns", "styled", "tips", "token_text"]
 
 FONT = (
     '"Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "PingFang SC", "Hiragino Sans GB", '
@@ -79,6 +81,43 @@ def axis_of_steps(
         **options,
     )
     return axis, parameter
+
+
+_TIPS = {
+    "count": Words("count", "次数"),
+    "high": Words("interval to", "区间上限"),
+    "key": Words("key", "琴键"),
+    "left": Words("left", "留存"),
+    "line": Words("line", "曲线"),
+    "low": Words("interval from", "区间下限"),
+    "model": Words("model", "模型"),
+    "s": Words("s, counted from 0", "s（从 0 数起）"),
+    "seed": Words("seed", "种子"),
+    "share": Words("share of its row", "占该行"),
+    "step": Words("step", "步"),
+    "t": Words("t, counted from 0", "t（从 0 数起）"),
+    "unit": Words("unit", "单元"),
+    "value": Words("value", "值"),
+}
+
+
+def tips(language: Language, *shown: str) -> list[alt.Tooltip]:
+    """Name what is shown where the mouse rests on a mark.
+
+    Args:
+        language: of the names.
+        shown: fields with their types, and a format behind a blank where they have one: `value:Q .4g`.
+
+    Example:
+        >>> [one.to_dict()["title"] for one in tips("zh", "seed:N", "value:Q .4g")]
+        ['种子', '值']
+    """
+    found = []
+    for one in shown:
+        field, _, form = one.partition(" ")
+        title = _TIPS[field.partition(":")[0]].pick(language)
+        found.append(alt.Tooltip(field, title=title, **({"format": form} if form else {})))
+    return found
 
 
 def styled(chart: Any, *, config: Mapping[str, Any] | None = None) -> Any:

@@ -37,7 +37,8 @@ class Stepper:
         batch: sequences that advance together.
 
     Raises:
-        SettingError: the layer reads backwards, joins its layers by more than a stack, or reads given inputs.
+        SettingError: not such a layer (a run's is `run.model.recurrent`), or it reads backwards, joins its layers by
+            more than a stack, or reads given inputs.
 
     Numerics: as the layer itself over the whole sequence, within 1e-5 in float32.
 
@@ -141,7 +142,7 @@ def _levels(layer: nn.Module) -> Iterator[_Level]:
     """The layers of a stack, from below."""
     refused = _refusal(layer)
     if refused:
-        raise SettingError(f"a Stepper {refused}", name="layer")
+        raise SettingError(f"a Stepper {refused}", remedy=_remedy(layer))
     if isinstance(layer, Recurrent):
         cell = layer.masked.evaluation
         for index in range(layer.layers):
@@ -163,7 +164,7 @@ def _levels(layer: nn.Module) -> Iterator[_Level]:
 def _refusal(layer: nn.Module) -> str:
     """Why a layer cannot be run step by step here; "" where it can."""
     if not isinstance(layer, Recurrent | RNN | LSTM | GRU):
-        return f"runs recurrent layers of remanence.nn, came {type(layer).__name__}; convert() makes torch.nn's such"
+        return f"runs recurrent layers of remanence.nn, came {type(layer).__name__}"
     if layer.bidirectional:
         return "reads as steps come, the layer reads backwards too"
     weight = next(layer.parameters(), None)
@@ -179,3 +180,12 @@ def _refusal(layer: nn.Module) -> str:
     if layer.masked.evaluation.step.given:
         return f"reads x alone, the cell reads {', '.join(layer.masked.evaluation.step.given)} too"
     return ""
+
+
+def _remedy(layer: Any) -> str:
+    """Which layer to give instead of what was given."""
+    if hasattr(layer, "model"):
+        return "give it those of the run, Stepper(run.model.recurrent)"
+    if hasattr(layer, "recurrent"):
+        return "give it those of the model, Stepper(model.recurrent)"
+    return "convert() makes torch.nn's such" if isinstance(layer, nn.RNNBase) else ""

@@ -14,6 +14,7 @@ from remanence.explain.words import Words
 from remanence.prediction.outputs import forward, measure
 from remanence.report.captions import HOW
 from remanence.report.films import film_blocks
+from remanence.report.names import model_words
 from remanence.report.page import Block, Figure, Section, Text
 from remanence.report.tagged import tagged_blocks
 from remanence.report.writings import writings_section
@@ -160,6 +161,7 @@ def _forecast(run: Any, part: Any, index: int, spread: np.ndarray | None) -> fig
     seen = min(encoders.context, max(HISTORY * horizon, 8))
     past = unscaled(part.past(np.array([index]), max(seen, season))[0, :, 0])
     naive = past[-season:][np.arange(horizon) % season] if season > 1 else np.full(horizon, past[-1])
+    name = model_words("seasonal-naive" if season > 1 else "naive", recurrent=False)
     low, high = None, None
     coverage = COVERAGE
     if len(levels) > 1:
@@ -172,5 +174,5 @@ def _forecast(run: Any, part: Any, index: int, spread: np.ndarray | None) -> fig
     title = ", ".join(filter(None, (encoders.target[0], series, times[0])))
     labels = (*(f"−{seen - step}" for step in range(seen)), *times)
     return figures.ForecastExample(
-        title, labels, past[-seen:], truth, unscaled(answer[:, 0]), naive, low, high, coverage
+        title, labels, past[-seen:], truth, unscaled(answer[:, 0]), naive, low, high, coverage, name
     )

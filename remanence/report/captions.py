@@ -17,9 +17,9 @@ HOW = {
     "forecasts": Words(
         "Windows spread evenly over the test part, none of which was seen in training. Left of the "
         "dotted line is what the model saw; right of it the forecast (blue) beside what came (black) "
-        "and the naive forecast, which repeats the past (orange).",
+        "and the simple model that repeats the past (orange): its last season, or its last value.",
         "从测试部分均匀选取的窗口，训练时都没见过。虚线左边是模型看到的历史；右边是预测（蓝）、实际值"
-        "（黑）和只会重复过去的朴素预测（橙）。",
+        "（黑）和只会重复过去的简单模型（橙）：重复上一季，或最后一个值。",
     ),
     "numbers": Words(
         "Each dot is a sequence of the test part: what the model answered over what was true. On the dashed line it "

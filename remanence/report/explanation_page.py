@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from remanence.report.writings import next_words
 from remanence.report.written import alignment_section, written_words
 from remanence.run import Run
 
-__all__ = ["choose_example", "explain_run", "explanation_page", "write_explanation"]
+__all__ = ["choose_example", "explain_run", "explained_answers", "explanation_page", "write_explanation"]
 
 
 def write_explanation(run: Run | str | Path, example: Example, out: str | Path) -> Path:
@@ -65,13 +67,40 @@ def choose_example(
         SettingError: a text for a run that reads numbers; a text and a file or row; no such row.
         DataError: the file cannot be read, or the part is empty.
     """
+    with _chosen(run, text, row, file) as (part, place):
+        example = example_of(part, place)
+    return example if text is None else replace(example, title=text)
+
+
+def explained_answers(
+    run: Run, *, text: str | None = None, row: int | None = None, file: str | Path | None = None
+) -> list[dict[str, Any]]:
+    """What the model answers to the example that `choose_example` finds: the rows that `Run.predict` gives of it.
+
+    Of a class there is one row, with the probability of every class.
+
+    Raises:
+        SettingError, DataError: as `choose_example`.
+    """
+    with _chosen(run, text, row, file) as (part, place):
+        example = example_of(part, place)
+        output = forward(run.model, example.batch, run.settings.train.truncate).cpu()
+        rows = list(run.task.rows(output, example.batch, part, run.encoders, run.settings))
+    named = {} if text is None else {"example": text}
+    return [{name: named.get(name, value) for name, value in row.items()} for row in rows]
+
+
+@contextmanager
+def _chosen(run: Run, text: str | None, row: int | None, file: str | Path | None) -> Iterator[tuple[Part, int]]:
+    """The part that holds an example, and its place there."""
+    if text is not None and (row is not None or file is not None):
+        raise SettingError("goes without --row and --file", name="text", remedy="give one or the other")
     if text is not None:
-        if row is not None or file is not None:
-            raise SettingError("goes without --row and --file", name="text", remedy="give one or the other")
         with run.reading_text(text) as part:
-            return replace(example_of(part, 0), title=text)
+            yield part, 0
+        return
     part = run.open(file) if file is not None else _scored_part(run)
-    return example_of(part, typical(part) if row is None else row)
+    yield part, typical(part) if row is None else row
 
 
 def _scored_part(run: Run) -> Part:

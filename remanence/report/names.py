@@ -81,9 +81,19 @@ MODELS = {
 
 
 def metric_title(name: str) -> Words:
-    """What people call a metric."""
-    plain = name.replace("_", " ")
-    return METRICS.get(name, Words(plain, plain))
+    """What people call a metric, that of a quantile or a column among them.
+
+    Example:
+        >>> metric_title("pinball_0.1").zh, metric_title("mae_units_temp_max").en
+        ('分位损失 0.1', 'MAE, own units temp_max')
+    """
+    if name in METRICS:
+        return METRICS[name]
+    kind = max((known for known in METRICS if name.startswith(f"{known}_")), key=len, default="")
+    if not kind:
+        return Words(name.replace("_", " "), name.replace("_", " "))
+    rest = name.removeprefix(f"{kind}_")
+    return Words(f"{METRICS[kind].en} {rest}", f"{METRICS[kind].zh} {rest}")
 
 
 def model_title(name: str) -> str:

@@ -32,6 +32,7 @@ _NOTES = (
     ("label: '{column}' (--label)", "标签：“{column}”（--label）"),
     ("input: text '{column}' (--input)", "输入：文本“{column}”（--input）"),
     ("input: {columns} (--input)", "输入：{columns}（--input）"),
+    ("input: the motion alone (--input)", "输入：只有运动特征（--input）"),
     ("sequence: '{column}' (--sequence)", "序列：“{column}”（--sequence）"),
     (
         "split: {parts} as the file gives them (--split-column)",
@@ -273,6 +274,8 @@ def _pattern(english: str) -> re.Pattern[str]:
 
 def _own_word(name: str, value: str) -> str:
     """A word of this program in Chinese; what a user called something stays."""
+    if name == "per" and (unit := re.fullmatch("unit of '(.*)'", value)):
+        return f"单位“{unit[1]}”"
     known = _OWN_WORDS.get(name)
     if known is None:
         return value

@@ -17,6 +17,7 @@ from remanence.report.captions import HOW
 from remanence.report.names import model_title
 from remanence.report.notes import note_words
 from remanence.report.page import Block, Details, Figure, Section, Table, Text
+from remanence.report.places import place_words
 from remanence.report.settings_words import setting_words
 
 __all__ = ["curves_of", "learning_section", "memory_section", "notes_section", "settings_section", "shorten"]
@@ -118,10 +119,17 @@ def _unknown_note(unknown: Sequence[str]) -> Words:
     )
 
 
+_MARGIN = Words(
+    "Steps before and after those named are read, too; they are answered in the windows that they belong to.",
+    "前后的若干步也另读进来，它们在各自所属的窗口中作答。",
+)
+
+
 def _shown(example: Example) -> tuple[Text, ...]:
-    title = Text((Words(example.title, example.title),))
+    title = Text((place_words(example.title),))
+    own = example.batch.scored
     if not example.tokens:
-        return (title,)
+        return (title,) if own is None or bool(own.all()) else (title, Text((_MARGIN,), "how"))
     # Signs of Chinese stand close, words apart.
     joint = "" if sum(len(label) <= 1 for label in example.labels) > 0.8 * len(example.labels) else " "
     text = shorten(joint.join(example.labels))

@@ -16,6 +16,7 @@ from remanence.explain.example import Example, example_of
 from remanence.explain.words import Words
 from remanence.prediction.outputs import forward
 from remanence.report.page import Block, Table, Text
+from remanence.report.places import place_words
 from remanence.tasks.metrics_tag import decoded
 
 __all__ = ["found_words", "tagged_blocks"]
@@ -33,8 +34,7 @@ def tagged_blocks(run: Any, part: Part) -> tuple[Block, ...]:
     blocks: list[Block] = [Text((_HOW,), "how")]
     chosen = np.unique(np.linspace(0, len(part) - 1, SENTENCES).round().astype(np.int64))
     for index in chosen:
-        name = part.name(int(index))
-        blocks += [Text((Words(name, name),)), _example(run, part, int(index))]
+        blocks += [Text((place_words(part.name(int(index))),)), _example(run, part, int(index))]
     return tuple(blocks)
 
 

@@ -11,10 +11,12 @@ from remanence.data.examples import Part
 from remanence.data.symbols import END, PADDING
 from remanence.explain.example import typical
 from remanence.explain.music import piano_roll
+from remanence.explain.style import token_text
 from remanence.explain.words import Words
 from remanence.prediction.outputs import forward
 from remanence.report.names import number
 from remanence.report.page import Block, Figure, Section, Table, Text
+from remanence.report.places import place_words
 from remanence.settings import SamplingSettings
 
 __all__ = ["next_words", "writings_section"]
@@ -28,6 +30,8 @@ HOW = Words(
     "留出的文本：给模型的开头、原文的续文，以及模型写的续文（总取最可能的一个；温度 0.7 采样，种子 0）。"
     "用“remanence generate”可以写更多。",
 )
+
+BEGINNING, ENDED = Words("(its beginning)", "（文本开头）"), Words("(ends here)", "（到此结束）")
 
 FRAMES = 96
 """Frames of a piece that are drawn."""
@@ -47,21 +51,27 @@ def writings_section(run: Any, part: Part) -> Section | None:
     for index in np.unique(np.linspace(0, len(part) - 1, SHOWN).round().astype(np.int64)):
         batch = part.batch(np.array([index]))
         length = int(batch.inputs.lengths[0])
-        came = [] if batch.target is None else batch.target[0, :length].tolist()
-        truth = [token for token in came if token not in (PADDING, END)]
+        target = [] if batch.target is None else batch.target[0, :length].tolist()
+        truth = [token for token in target if token not in (PADDING, END)]
         given = min(GIVEN, len(truth) // 2)
         text = symbols.decode(truth[:given])
         written = [
             "".join(run.completion(text, SamplingSettings(length=WRITTEN, temperature=temperature)))
             for temperature in TEMPERATURES
         ]
-        rows.append((text, symbols.decode(truth[given : given + WRITTEN]), *written))
+        came = symbols.decode(truth[given : given + WRITTEN])
+        rows.append((_visible(text, BEGINNING), *map(_visible, (came, *written))))
     header = (
         Words("given", "给定"), Words("how it went on", "原文"), Words("likeliest", "最可能"),
         Words("drawn at 0.7", "温度 0.7"),
     )  # fmt: skip
     blocks: tuple[Block, ...] = (Table(header, tuple(rows)), Text((HOW,), "how"))
     return Section(Words("What it writes", "它写的东西"), blocks)
+
+
+def _visible(text: str, empty: Words = ENDED) -> str | Words:
+    """A text that may hold blanks alone, or nothing."""
+    return (text if text.strip() else token_text(text)) if text else empty
 
 
 def _expected(run: Any, part: Part) -> Section | None:
@@ -76,7 +86,7 @@ def _expected(run: Any, part: Part) -> Section | None:
     figure = Figure(
         "piano-roll",
         lambda language: piano_roll(chances, truth, language=language),
-        Words(part.name(index), part.name(index)),
+        place_words(part.name(index)),
         ROLL,
     )
     return Section(Words("What it expects of a piece", "它对一首乐曲的预期"), (figure,))

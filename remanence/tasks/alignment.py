@@ -99,7 +99,9 @@ def answered(output: Tensor, steps: Sequence[Sequence[str]], encoders: PairEncod
 
 
 def step_names(part: Part, index: int, length: int) -> tuple[str, ...]:
-    """What the steps of an example are called: their tokens, their seconds, or numbers from 1 where they have neither.
+    """What the steps of an example are called: their tokens, their seconds, or where they have neither their numbers.
+
+    A sequence counts its steps from 1, whichever window of it is an example.
 
     Args:
         part: holds it.
@@ -108,5 +110,5 @@ def step_names(part: Part, index: int, length: int) -> tuple[str, ...]:
     """
     if tokens := part.tokens(index)[:length]:
         return tuple(tokens)
-    clock = part.clock(index)
-    return tuple(str(step + 1) for step in range(length)) if clock is None else clock.names(length)
+    clock, first = part.clock(index), part.first(index) + 1
+    return tuple(map(str, range(first, first + length))) if clock is None else clock.names(length)

@@ -15,10 +15,11 @@ from remanence.data.corpus import prepare_generate, reopen_generate
 from remanence.data.describe import describe
 from remanence.data.streams import PAST, parallel
 from remanence.data.symbols import END
+from remanence.data.texts import LongText
 from remanence.errors import DataError, SettingError
 from remanence.settings import settings_from
 
-TEXT = "从前有座山，山里有座庙。\nOnce upon a time, there was a hill.\r\n" * 9
+TEXT = "从前有座山，山里有座庙。\nOnce upon a time, there was a hill.\n" * 9
 
 
 def prepare(path: Path, **options):
@@ -47,6 +48,15 @@ def test_windows_of_a_stream_are_the_text(tmp_path: Path, context: int, kind: st
     assert answered(found.train, symbols) == TEXT[: ends[0]]
     assert answered(found.valid, symbols).replace("�", "?") == TEXT[ends[0] : ends[1]]
     assert answered(found.test, symbols) == TEXT[ends[1] : ends[2]]
+
+
+def test_every_line_end_of_a_long_text_is_one_symbol(tmp_path: Path) -> None:
+    found = [prepare(written(tmp_path, "t.txt", TEXT.replace("\n", end))) for end in ("\n", "\r\n", "\r")]
+    assert all(one.encoders == found[0].encoders for one in found)
+    assert answered(found[1].test, found[1].encoders.symbols) == answered(found[0].test, found[0].encoders.symbols)
+    # Half of a line end may stand at the end of what is read at once.
+    long = LongText(written(tmp_path, "long.txt", "x" * ((1 << 20) - 1) + "\r\ny"))
+    assert "".join(long.pieces(0, long.characters)) == "x" * ((1 << 20) - 1) + "\ny"
 
 
 def test_every_step_reads_what_stands_before_its_answer(tmp_path: Path) -> None:

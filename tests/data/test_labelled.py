@@ -144,6 +144,22 @@ def test_quotes_in_tab_separated_texts_are_letters(tmp_path: Path) -> None:
     assert sum(len(part) for part in (parts.train, parts.valid, parts.test)) == 6
 
 
+def test_lines_of_a_text_file_stand_for_the_column_that_is_read(tmp_path: Path) -> None:
+    old = texts(tmp_path, reviews())
+    old.write_text(old.read_text().replace("text,label", "review,label"))
+    data = prepare_classify(old, TEXT.model_copy(update={"input": ("review",)}))
+    lines, rows = tmp_path / "new.txt", tmp_path / "new.csv"
+    lines.write_text("good, new \n\nvery bad\n", encoding="utf-8")
+    rows.write_text('review\n"good, new"\nvery bad\n', encoding="utf-8")
+    found = [reopen_classify(path, data.data, data.encoders, answers=False) for path in (lines, rows)]
+    first, second = (part.batch(np.arange(2)).inputs.data for part in found)
+    assert len(found[0]) == 2 and torch.equal(first, second) and found[0].name(1) == "new.txt:3"
+    for text, says in (("good\n \n", "new.txt:2, column 'review': an empty text"), ("a\tb\n", "no such column")):
+        lines.write_text(text, encoding="utf-8")
+        with pytest.raises(DataError, match=says):
+            reopen_classify(lines, data.data, data.encoders, answers=False)
+
+
 def test_reopened_texts_need_no_label_to_predict(tmp_path: Path) -> None:
     parts = prepare_classify(texts(tmp_path, reviews()), TEXT)
     (tmp_path / "new.csv").write_text("text\ngood new film\nx\n")

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import command
 
 from remanence import fit
+from remanence.data.tagged import prepare_tag
 from remanence.errors import DataError, SettingError
 from remanence.explain.example import example_of, typical
 from remanence.explain.inside import half_left, memory_heatmaps
 from remanence.explain.memory import Memory
-from remanence.report import choose_example, explain_run, write_run_report
+from remanence.report import choose_example, explain_run, explained_answers, write_run_report
 from remanence.report.answers import answers_section
+from remanence.report.sections import _shown
 from remanence.run import Run
+from remanence.settings import settings_from
 from tests.tasks.made import made_captions, made_sounds
 from tests.tasks.made_media import made_seen
 
@@ -75,6 +79,20 @@ def test_seconds_of_a_window_count_from_the_beginning_of_its_file() -> None:
     later = int(np.flatnonzero(part.windows.low)[0])  # type: ignore[attr-defined]
     first = 0.2 * int(part.windows.low[later])  # type: ignore[attr-defined]
     assert example_of(part, later).labels[:2] == (f"{first:.2f}", f"{first + 0.2:.2f}")
+
+
+def test_samples_of_a_window_are_counted_from_the_beginning_of_their_recording(tmp_path: Path) -> None:
+    rows = [f"r{name},{step / 8},{'F' if step % 5 else 'S'}" for name in range(6) for step in range(40)]
+    (tmp_path / "a.csv").write_text("recording,x,event\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    settings = settings_from({"task": "tag", "window": 16, "margin": 5, "input": "x"})
+    part = prepare_tag(tmp_path / "a.csv", settings.data).train
+    example = example_of(part, 1)
+    assert part.name(1).endswith(", steps 14–26")
+    # Five more are read on either side.
+    assert example.labels == tuple(map(str, range(9, 32)))
+    read = [text.lines[0].zh for text in _shown(example)]
+    assert read[0].endswith("，第 14–26 步") and "另读" in read[1]
+    assert len(_shown(example_of(made_sounds().train, 0))) == 1
 
 
 def test_features_whose_rate_is_not_known_are_counted() -> None:
@@ -136,6 +154,21 @@ def test_an_example_of_a_file_is_read_like_those_of_the_training(text_run: Run, 
     path = tmp_path / "new.jsonl"
     path.write_text('{"text": "老鼠"}\n{"text": "很快的猫"}\n', encoding="utf-8")
     assert choose_example(text_run, file=path, row=1).labels[0] == "很"
+
+
+def test_answers_for_scripts_are_those_of_predict(text_run: Run, forecast_run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "new.jsonl"
+    path.write_text('{"text": "老鼠"}\n{"text": "很快的猫"}\n', encoding="utf-8")
+    out = ("--out", tmp_path / "page.html", "--overwrite", "--json")
+    for options, row in (
+        (("--file", path, "--row", 1), list(text_run.predict(path))[1]),
+        (("--text", "很快的猫"), next(iter(text_run.predict(text="很快的猫")))),
+    ):
+        (answer,) = json.loads(command("explain", text_run.path, *options, *out).out)["answers"]
+        assert list(answer) == ["example", "kind", "p_animal", "p_money"]
+        assert [answer["example"], answer["kind"]] == [row["example"], row["kind"]]
+        assert answer["p_money"] == pytest.approx(row["p_money"])
+    assert len(explained_answers(forecast_run, row=0)) == 3
 
 
 def test_a_hostile_column_is_harmless_in_a_run_page(forecast_run: Run) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,14 @@ import torch
 from remanence.cells import CELLS
 from remanence.errors import SettingError, ShapeError
 from remanence.nn import GRU, LSTM, Recurrent, RecurrentOptions, Stepper
+from tests.explain.helpers import text_model
+
+
+class Finished(NamedTuple):
+    """As much of a run as matters here."""
+
+    model: Any
+
 
 CHOSEN = ("lstm", "gru-before", "sru", "lstmp")
 
@@ -88,12 +98,19 @@ def test_threads_change_nothing() -> None:
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+def test_a_model_and_a_run_are_told_where_their_layers_are() -> None:
+    model: Any = text_model("lstm")
+    for given, says in ((model, r"Stepper\(model.recurrent\)"), (Finished(model), r"Stepper\(run.model.recurrent\)")):
+        with pytest.raises(SettingError, match=f"^a Stepper runs recurrent layers of remanence.nn, came .*{says}$"):
+            Stepper(given)
+
+
 def test_bad_use_is_refused() -> None:
     with pytest.raises(SettingError, match="backwards"):
         Stepper(Recurrent("gru", 3, 5, bidirectional=True))
     with pytest.raises(SettingError, match="residual"):
         Stepper(Recurrent("gru", 3, 5, layers=2, options=RecurrentOptions(residual=True)))
-    with pytest.raises(SettingError, match="convert"):
+    with pytest.raises(SettingError, match=r"^a Stepper runs .* came LSTM — convert"):
         Stepper(torch.nn.LSTM(3, 5))  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="at least 1"):
         Stepper(Recurrent("gru", 3, 5), 0)

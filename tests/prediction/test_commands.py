@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from helpers import command
 
+from remanence.explain.words import Words
+from remanence.report.page import Table
+from remanence.report.writings import writings_section
+from remanence.run import Run
 from remanence.train import fit as fitting
 
 FIT = ["--task", "generate", "--hidden", "8", "--threads", "1", "--beside", "none", "--split", "0.6,0.2,0.2"]
@@ -47,6 +51,19 @@ def test_a_text_is_gone_on_with(text_run: Path) -> None:
 def test_the_report_shows_what_it_writes(text_run: Path) -> None:
     page = (text_run / "report.html").read_text(encoding="utf-8")
     assert "What it writes" in page and "它写的东西" in page
+
+
+def test_a_text_that_ends_at_once_is_shown_as_such(text_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run.load(text_run)
+    monkeypatch.setattr(Run, "completion", lambda *_: iter(()))
+    section = writings_section(run, run.part("test"))
+    assert section is not None and isinstance(section.blocks[0], Table)
+    for *_, likeliest, drawn in section.blocks[0].rows:
+        assert likeliest == drawn == Words("(ends here)", "（到此结束）")
+    monkeypatch.setattr(Run, "completion", lambda *_: iter((" ", "\n")))
+    section = writings_section(run, run.part("test"))
+    assert section is not None and isinstance(section.blocks[0], Table)
+    assert {row[2] for row in section.blocks[0].rows} == {"␣↵"}
 
 
 def test_a_run_is_scored_explained_and_answers_with_surprisals(text_run: Path, tmp_path: Path) -> None:
