@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,12 @@ def test_comparison_of_samples_has_every_simple_model(tmp_path: Path) -> None:
     assert evaluated == pytest.approx(
         sum(a["event"] == b["event"] for a, b in zip(rows, table, strict=True)) / len(table)
     )
-    assert command("explain", out / "lstm", "--out", tmp_path / "page.html").status == 0
+    assert command("explain", out / "lstm", "--row", 3, "--out", tmp_path / "page.html").status == 0
+    # Stretches follow each other from the first step of the window that is its own to its last.
+    ends = re.findall(
+        r"[a-z]+ \((\d+)(?:–(\d+))?\)", (tmp_path / "page.html").read_text(encoding="utf-8").split("Of an")[0]
+    )
+    assert ends[0][0] == "751" and all(int(b[0]) == int(a[1] or a[0]) + 1 for a, b in pairwise(ends))
 
 
 def test_recordings_may_be_read_in_chunks_with_the_state_carried(tmp_path: Path) -> None:

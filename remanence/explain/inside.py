@@ -224,10 +224,12 @@ def first_input(memories: Sequence[Memory], *, reading: str = "reach", language:
         parts["left"] += list(left[0][known])
         parts["model"] += [_title(memory)] * int(known.sum())
     one = memories[0]
+    # Of a long example where all is forgotten soon, what lies behind is left out.
+    shown = min(len(one.steps), max([8, *(step + 2 for step in parts["step"])]))
     title = (SECOND_OF if one.apart else STEP_OF).pick(language)
     if len(one.steps) < one.length:
         title += f" ({_thinned(len(one.steps), one.length).pick(language)})"
-    axis, labels = _step_axis(one.labels, title, 40)
+    axis, labels = _step_axis(one.labels[:shown], title, 40)
     most = max([1.0, *parts["left"]])
     scale = alt.Scale(type="log", domain=[1e-4, most], nice=False)
     percent = alt.Axis(
@@ -240,7 +242,7 @@ def first_input(memories: Sequence[Memory], *, reading: str = "reach", language:
         .transform_flatten(list(parts))
         .mark_line(strokeWidth=2.5, point=alt.OverlayMarkDef(size=26))
         .encode(
-            x=alt.X("step:O", axis=axis),
+            x=alt.X("step:O", axis=axis, scale=alt.Scale(domain=list(range(shown)))),
             y=alt.Y("left:Q", axis=percent, scale=scale),
             color=alt.Color(
                 "model:N",

@@ -116,7 +116,7 @@ def tips(language: Language, *shown: str) -> list[alt.Tooltip]:
     for one in shown:
         field, _, form = one.partition(" ")
         title = _TIPS[field.partition(":")[0]].pick(language)
-        found.append(alt.Tooltip(field, title=title, **({"format": form} if form else {})))
+        found.append(alt.Tooltip(field, title=title, format=form) if form else alt.Tooltip(field, title=title))
     return found
 
 

@@ -59,7 +59,7 @@ def _example(run: Any, part: TagPart, index: int) -> Table:
         columns = list(zip(read, true, found, strict=True))
     else:
         stretches = _stretches(zip(true, found, strict=True), example_of(part, index), int(own.argmax()))
-        columns = [(when or str(steps), *said) for said, steps, when in stretches]
+        columns = [(when, *said) for said, when in stretches]
     columns = columns[:TOKENS]
     header = (Words("", ""), *(Words(one, one) for one, _, _ in columns))
     shown = [answer if answer == truth else f"[{answer}]" for _, truth, answer in columns]
@@ -73,10 +73,9 @@ def _example(run: Any, part: TagPart, index: int) -> Table:
 
 
 class _Stretch(NamedTuple):
-    """Neighbouring steps that are alike: what is said of them, how many, and when where steps are of time."""
+    """Neighbouring steps that are alike: what is said of them, and which they are, or when where steps are of time."""
 
     said: Any
-    steps: int
     when: str
 
 
@@ -84,12 +83,13 @@ def _stretches(said: Iterable[Any], example: Example, first: int) -> list[_Stret
     """Gather what is said of each step of an example, from the step `first` on."""
     found = []
     for one, group in groupby(said):
-        steps, when = len(list(group)), ""
+        steps = len(list(group))
+        when = f"{example.labels[first]}–{example.labels[first + steps - 1]}" if steps > 1 else example.labels[first]
         if example.apart:
             start = example.labels[first]
             (stop,) = Clock(float(start) + steps * example.apart, example.apart).names(1)
             when = f"{start}–{stop} s"
-        found.append(_Stretch(one, steps, when))
+        found.append(_Stretch(one, when))
         first += steps
     return found
 
@@ -110,7 +110,7 @@ def found_words(run: Any, example: Example) -> Words:
         pieces = [f"{token}/{label}" for token, label in zip(tokens, labels, strict=True)]
     else:
         stretches = _stretches(labels, example, places[0] if places else 0)
-        pieces = [f"{label} ({when})" if when else f"{steps} × {label}" for label, steps, when in stretches]
+        pieces = [f"{label} ({when})" for label, when in stretches]
     if not pieces:
         return Words("No span is found.", "没有找到片段。")
     more = len(pieces) > TOKENS

@@ -82,6 +82,9 @@ def test_first_input_ends_where_a_logarithm_would_be_lost() -> None:
     lines = max(data_of(first_input([found])), key=lambda columns: len(columns["left"]))
     assert min(lines["left"]) >= 1e-4
     assert len(lines["left"]) == 4
+    # The axis goes on a little behind the line's end, with a name for each of its steps.
+    axis = first_input([found]).to_dict()["layer"][1]["encoding"]["x"]
+    assert axis["scale"]["domain"] == axis["axis"]["values"] == list(range(8))
 
 
 def test_activations_put_a_model_back_where_its_gates_came_from() -> None:
