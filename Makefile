@@ -19,8 +19,8 @@ demo: .venv/run  ## does memory help? Asked of Beijing's air and of Tang couplet
 	.venv/bin/remanence compare examples/data/tang-couplets.csv --label order --group poem --pool last --no-bidirectional \
 	    --ngrams 1 --embedding 32 --hidden 64 --dropout 0.2 --epochs 10 --seeds 2 --threads 1 --out runs/demo-couplets --overwrite
 
-test: .venv/dev  ## run every test; the slowest files and what was skipped are shown at the end
-	@.venv/bin/python -m pytest $(ARGS)
+test: .venv/dev  ## run every test, two at a time (ARGS='-n 0 …' for one); the slowest files and what was skipped are shown at the end
+	@.venv/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: .venv/dev  ## lint, formatting, types
 	.venv/bin/ruff check .
