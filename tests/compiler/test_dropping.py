@@ -74,7 +74,7 @@ def test_gradient_is_the_mask_however_either_lies(lay: object) -> None:
     found = dropped(data, 0.4)
     torch.manual_seed(1)
     assert torch.equal(found, dropped(data, 0.4))
-    turned = torch.randn(tuple(reversed(found.shape)), dtype=found.dtype).permute(*reversed(range(found.ndim)))
+    turned = torch.randn(tuple(reversed(found.shape)), dtype=found.dtype).permute(tuple(reversed(range(found.ndim))))
     for weight in (torch.randn_like(found), turned):
         (gradient,) = torch.autograd.grad(found, data, weight, retain_graph=True)
         torch.testing.assert_close(gradient * data, weight * found)
