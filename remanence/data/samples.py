@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from remanence.data import times as timing
 from remanence.data.diagnose import first_flaw, line_of_row
+from remanence.data.notation import Notation, one_zone, unit_of, zones_of
 from remanence.data.rows import Kind, Table, as_number
 from remanence.data.sources import file_format, find, open_text
 from remanence.data.spills import full_disk, reordered, slabs
@@ -101,31 +102,33 @@ def read_samples(path: str | Path, settings: DataSettings, *, answers: bool = Tr
         if answers:
             table.need([settings.label or "label"], "label")
         table.need([settings.time] if settings.time else [], "time")
-        read = _columns(table, settings, answers)
+        zones: set[int] = set()
+        read = _columns(table, settings, answers, zones)
         _refuse_missing(table, settings, read)
-        order, notes = _order(table, settings, read)
+        notation = _notation(table, settings, read, zones)
+        order, notes = _order(table, settings, read, notation)
         _refuse_torn(table, settings, read, order)
-        dated = settings.time is not None and _time_format(table, settings.time) != "number"
 
     def line_of_step(step: int) -> int:
         with sample_table(path, settings) as (again, before):
             return line_of_row(again, step if order is None else int(order[step])) + before
 
     records = _by_recording(settings, read, order)
-    return replace(records, path=Path(path), line_of_step=line_of_step, notes=notes, dated=dated)
+    return replace(records, path=Path(path), line_of_step=line_of_step, notes=notes, notation=notation)
 
 
-def _columns(table: Table, settings: DataSettings, answers: bool) -> StepColumns:
+def _columns(table: Table, settings: DataSettings, answers: bool, zones: set[int]) -> StepColumns:
     texts = [name for name in (settings.label, settings.group, settings.split_column) if name and answers]
     times = None
     if column := settings.time:
         time_format = _time_format(table, column)
-        times = Times(
-            column,
-            "number" if time_format == "number" else "time",
-            np.float64,
-            lambda values, row: _seconds(table, column, values, time_format, row),
-        )
+
+        def seconds(values: np.ndarray | pa.Array, row: int) -> np.ndarray:
+            if isinstance(values, pa.Array):
+                zones.update(zones_of(values, time_format))
+            return _seconds(table, column, values, time_format, row)
+
+        times = Times(column, "number" if time_format == "number" else "time", np.float64, seconds)
     return step_columns(table, sample_columns(settings), settings.sequence, texts, times)
 
 
@@ -135,6 +138,14 @@ def _time_format(table: Table, time: str) -> str:
     if all(as_number(value) is not None for value in head):
         return "number"
     return timing.guess_format(head) or "iso"
+
+
+def _notation(table: Table, settings: DataSettings, read: StepColumns, zones: set[int]) -> Notation | None:
+    """How dates are written, all alike; None of numbers."""
+    if settings.time is None or read.times is None or (form := _time_format(table, settings.time)) == "number":
+        return None
+    stamps, zone = np.rint(read.times * _SECOND).astype(np.int64), one_zone(zones)
+    return Notation(form, zone, unit_of(stamps, zone))
 
 
 def _seconds(table: Table, column: str, values: np.ndarray | pa.Array, time_format: str, row: int) -> np.ndarray:
@@ -215,7 +226,9 @@ def _by_recording(settings: DataSettings, read: StepColumns, order: np.ndarray |
     )
 
 
-def _order(table: Table, settings: DataSettings, read: StepColumns) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def _order(
+    table: Table, settings: DataSettings, read: StepColumns, notation: Notation | None
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """The order that brings recordings together, None where the file has it; and a note of what was mended."""
     order, notes = None, []
     if len(np.flatnonzero(np.diff(read.sequence))) + 1 != len(read.names):
@@ -236,8 +249,9 @@ def _order(table: Table, settings: DataSettings, read: StepColumns) -> tuple[np.
     if wrong.any():
         at = int(np.argmax(wrong)) + 1
         falls = times[at] < times[at - 1]
+        now, before = (f"{t:g}" if notation is None else notation.show(round(t * _SECOND)) for t in times[[at, at - 1]])
         raise DataError(
-            f"the time of a sample {'falls' if falls else 'repeats'} ({times[at]:g} after {times[at - 1]:g})",
+            f"the time of a sample {'falls' if falls else 'repeats'} ({now} after {before})",
             path=table.path,
             line=line_of_row(table, at if order is None else int(order[at])),
             column=settings.time or "",

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from remanence.data.clips import ClipForm
 from remanence.data.media.sounds import SoundForm
+from remanence.data.notation import Notation
 from remanence.data.spills import Spill
+from remanence.data.times import SECOND
 from remanence.errors import DataError
 from remanence.settings_use import Read
 
@@ -35,7 +37,8 @@ class StepRecords:
         names: of the sequences, or empty.
         forms: code of each token, int32 `[step]`, or None for numbers; `form_names` are the distinct tokens.
         values: float64 `[step, column]`, NaN where missing, or None for tokens; `columns` are their names.
-        times: when each sample was taken, float64 `[step]`, or None; `dated` where the file gives dates.
+        times: when each sample was taken, float64 `[step]`, or None; of dates in seconds since 1970.
+        notation: how the file writes dates; None where times are numbers.
         groups, marks: code of `group` and `split_column` of each sequence, or None; `mark_names` say what marks mean.
         notes: what was guessed or mended.
         form: how frames were taken of sounds or videos, or None; `values` are then theirs (of videos uint8).
@@ -54,7 +57,7 @@ class StepRecords:
     values: np.ndarray | None = None
     columns: tuple[str, ...] = ()
     times: np.ndarray | None = None
-    dated: bool = False
+    notation: Notation | None = None
     groups: np.ndarray | None = None
     marks: np.ndarray | None = None
     mark_names: tuple[str, ...] = ()
@@ -64,6 +67,17 @@ class StepRecords:
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    @property
+    def dated(self) -> bool:
+        """Whether the file gives dates."""
+        return self.notation is not None
+
+    def shown_times(self, start: int, stop: int) -> list[Any]:
+        """The times of some steps as the file writes them: numbers, or dates."""
+        assert self.times is not None
+        times: list[float] = self.times[start:stop].tolist()
+        return times if self.notation is None else [self.notation.show(round(time * SECOND)) for time in times]
 
     @property
     def reads(self) -> Read:

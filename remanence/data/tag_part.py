@@ -6,7 +6,6 @@ scored in the windows they belong to. So every label counts once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -197,5 +196,4 @@ class TagPart(Part):
         if records.times is None or self.encoders.time is None:
             return [head | {"step": step + 1} for step in range(start, stop)]
         first = int(records.offsets[sequence])
-        times: Sequence[float] = records.times[first + start : first + stop].tolist()
-        return [head | {self.encoders.time: time} for time in times]
+        return [head | {self.encoders.time: time} for time in records.shown_times(first + start, first + stop)]

@@ -239,6 +239,31 @@ def test_times_of_another_kind_than_those_of_training_are_refused(dated: bool, t
         prepare_tag(train, settings.model_copy(update={"test_file": str(other)}))
 
 
+@pytest.mark.parametrize(
+    ("zones", "shown"),
+    [([""], ["2024-03-08 10:00", "2024-03-09 00:00"]),
+     (["+08:00"], ["2024-03-08 10:00+08:00", "2024-03-09 00:00+08:00"]),
+     (["+08:00", "+09:00"], ["2024-03-08 02:00+00:00", "2024-03-08 15:00+00:00"])],
+    ids=["no zone", "one zone", "two zones"],
+)  # fmt: skip
+def test_dates_of_samples_are_answered_as_dates(zones: list[str], shown: list[str], tmp_path: Path) -> None:
+    rows = [
+        f"r{r},{time}{zones[at % len(zones)]},{at},{r},{'F' if at else 'S'}"
+        for r in range(6)
+        for at, time in enumerate(("2024-03-08 10:00", "2024-03-09 00:00"))
+    ]
+    path = _file(tmp_path, HEADER + "\n".join(rows))
+    data = prepare_tag(path, settings_from({"task": "tag", "position": "x,y"}).data)
+    part = reopen_tag(path, data.data, data.encoders, answers=False)
+    assert [row["time"] for row in part.heads(0)] == shown
+
+
+def test_dates_that_repeat_are_named_as_dates(tmp_path: Path) -> None:
+    path = _file(tmp_path, HEADER + "a,2024-03-08 10:00,0,0,F\na,2024-03-08 10:00,1,1,S\na,2024-03-08 11:00,1,1,S\n")
+    with pytest.raises(DataError, match=r":3.*repeats \(2024-03-08 10:00 after 2024-03-08 10:00\)"):
+        _read(path)
+
+
 @pytest.mark.parametrize("scale", [1, 2, 1000, 0.001])
 def test_steps_of_another_unit_are_noted(scale: float, tmp_path: Path) -> None:
     rows = _recordings(6, 20)
