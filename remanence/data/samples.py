@@ -31,7 +31,6 @@ from remanence.settings import DataSettings
 
 __all__ = ["read_samples", "sample_columns", "sample_table"]
 
-_SECOND = 1e6
 _ATTRIBUTE = re.compile(r"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+(.*)", re.IGNORECASE)
 
 
@@ -144,7 +143,7 @@ def _notation(table: Table, settings: DataSettings, read: StepColumns, zones: se
     """How dates are written, all alike; None of numbers."""
     if settings.time is None or read.times is None or (form := _time_format(table, settings.time)) == "number":
         return None
-    stamps, zone = np.rint(read.times * _SECOND).astype(np.int64), one_zone(zones)
+    stamps, zone = np.rint(read.times * timing.SECOND).astype(np.int64), one_zone(zones)
     return Notation(form, zone, unit_of(stamps, zone))
 
 
@@ -158,7 +157,7 @@ def _seconds(table: Table, column: str, values: np.ndarray | pa.Array, time_form
             f"not a time: '{values[bad].as_py()}'", path=table.path, line=line_of_row(table, row + bad), column=column,
             remedy="write all times alike, such as 2024-01-31 13:00:00",
         )  # fmt: skip
-    return stamps / _SECOND
+    return stamps / timing.SECOND
 
 
 def _refuse_missing(table: Table, settings: DataSettings, read: StepColumns) -> None:
@@ -249,9 +248,12 @@ def _order(
     if wrong.any():
         at = int(np.argmax(wrong)) + 1
         falls = times[at] < times[at - 1]
-        now, before = (f"{t:g}" if notation is None else notation.show(round(t * _SECOND)) for t in times[[at, at - 1]])
+        told = [
+            f"{time:g}" if notation is None else notation.show(round(time * timing.SECOND))
+            for time in times[at - 1 : at + 1].tolist()
+        ]
         raise DataError(
-            f"the time of a sample {'falls' if falls else 'repeats'} ({now} after {before})",
+            f"the time of a sample {'falls' if falls else 'repeats'} ({told[1]} after {told[0]})",
             path=table.path,
             line=line_of_row(table, at if order is None else int(order[at])),
             column=settings.time or "",

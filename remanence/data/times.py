@@ -19,6 +19,7 @@ from remanence.data.arrow import compute
 
 __all__ = [
     "DAY",
+    "SECOND",
     "Frequency",
     "calendar_names",
     "calendar_values",
