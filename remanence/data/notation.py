@@ -11,13 +11,13 @@ import pyarrow as pa
 
 from remanence.data.arrow import compute
 from remanence.data.spills import slabs
-from remanence.data.times import DAY, is_date
+from remanence.data.times import DAY, SECOND, is_date
 
 __all__ = ["Notation", "Unit", "one_zone", "unit_of", "zones_of"]
 
 Unit = Literal["D", "m", "s", "us"]
-_MINUTE, _SECOND = 60_000_000, 1_000_000
-_SIZES: tuple[tuple[Unit, int], ...] = (("D", DAY), ("m", _MINUTE), ("s", _SECOND))
+_MINUTE = 60 * SECOND
+_SIZES: tuple[tuple[Unit, int], ...] = (("D", DAY), ("m", _MINUTE), ("s", SECOND))
 _ZONE = r"[0-9](?P<zone>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)\s*$"
 
 
@@ -52,6 +52,10 @@ class Notation:
         unit = "m" if unit == "D" and self.zone is not None else unit
         text = str(np.datetime_as_string(local.view("M8[us]"), unit=unit)).replace("T", " ")
         return text if self.zone is None else text + _offset(self.zone)
+
+    def show_seconds(self, seconds: float) -> str:
+        """The same of seconds since 1970, as samples have them."""
+        return self.show(round(seconds * SECOND))
 
 
 def unit_of(times: np.ndarray, zone: int | None = None) -> Unit:

@@ -248,12 +248,10 @@ def _order(
     if wrong.any():
         at = int(np.argmax(wrong)) + 1
         falls = times[at] < times[at - 1]
-        told = [
-            f"{time:g}" if notation is None else notation.show(round(time * timing.SECOND))
-            for time in times[at - 1 : at + 1].tolist()
-        ]
+        show = "{:g}".format if notation is None else notation.show_seconds
+        before, now = map(show, times[at - 1 : at + 1].tolist())
         raise DataError(
-            f"the time of a sample {'falls' if falls else 'repeats'} ({told[1]} after {told[0]})",
+            f"the time of a sample {'falls' if falls else 'repeats'} ({now} after {before})",
             path=table.path,
             line=line_of_row(table, at if order is None else int(order[at])),
             column=settings.time or "",

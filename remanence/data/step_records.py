@@ -13,7 +13,6 @@ from remanence.data.clips import ClipForm
 from remanence.data.media.sounds import SoundForm
 from remanence.data.notation import Notation
 from remanence.data.spills import Spill
-from remanence.data.times import SECOND
 from remanence.errors import DataError
 from remanence.settings_use import Read
 
@@ -77,7 +76,7 @@ class StepRecords:
         """The times of some steps as the file writes them: numbers, or dates."""
         assert self.times is not None
         times: list[float] = self.times[start:stop].tolist()
-        return times if self.notation is None else [self.notation.show(round(time * SECOND)) for time in times]
+        return times if self.notation is None else list(map(self.notation.show_seconds, times))
 
     @property
     def reads(self) -> Read:
