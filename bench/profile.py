@@ -9,9 +9,9 @@ small; so the seconds of the large ones are set against a step on the clock, and
 the rest as under the profiler.
 
     kernels     time loops of recurrent layers, compiled from their equations or of PyTorch (of fewer than four steps),
-                additive attention, dropout, and pools over steps
+                additive attention, dropout, pools over steps, sums over label sequences, and AdamW
     products    matrix products and convolutions, forward and backward, with what they need to lay their operands out
-    others      what else PyTorch computes: attention's softmax, losses, norms, the optimiser
+    others      what else PyTorch computes: attention's softmax, losses, norms
     python      what is left of the step: calls of operations, and the next batch, which comes on the same thread
 """
 
@@ -29,9 +29,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, profile
+from torch.profiler import ProfilerActivity, profile, record_function
 
 from bench.study import DATA, STUDIES
+from remanence.compiler.by_hand import ByHand
 from remanence.settings import settings_from
 from remanence.train.determinism import reproducible
 from remanence.train.job import Job
@@ -82,12 +83,12 @@ HEAD = """\
 # Where a training step spends its time
 
 Steps of each task on the example data, with the settings that the task chooses itself, on one thread (`make profile`).
-*Kernels* are the time loops of recurrent layers, additive attention, dropout, pools over steps and sums over label
-sequences, *products* matrix products and convolutions; *others* is what else PyTorch computes (softmax, losses, norms,
-the optimiser), *Python* what is left of the step: calls of operations, and the next batch, which is made on the same
-thread. Batches are those of training, of sequences of like length. The seconds of kernels and products, as PyTorch's
-profiler tells them, are set against a step on the clock without it; *others* and *Python* share what is left as they do
-under the profiler.
+*Kernels* are the engine's: the time loops of recurrent layers, additive attention, dropout, pools over steps, sums over
+label sequences, and AdamW; *products* matrix products and convolutions; *others* is what else PyTorch computes
+(softmax, losses, norms), *Python* what is left of the step: calls of operations, and the next batch, which is made on
+the same thread. Batches are those of training, of sequences of like length. The seconds of kernels and products, as
+PyTorch's profiler tells them, are set against a step on the clock without it; *others* and *Python* share what is left
+as they do under the profiler.
 
 The example data are small, and so are the models that are chosen for them; the studies stand below.
 
@@ -156,13 +157,29 @@ def _measured(name: str, opened: Opened) -> Shares:
     for _ in range(count):
         step()
     clock = (time.perf_counter() - began) / count
-    with profile(activities=[ProfilerActivity.CPU]) as found:
+    with profile(activities=[ProfilerActivity.CPU]) as found, _by_hand_told():
         began = time.perf_counter()
         for _ in range(count):
             step()
         whole = (time.perf_counter() - began) / count
     events = [(event.key, event.self_cpu_time_total / 1e6 / count) for event in found.key_averages()]
     return shares(events, whole, clock)
+
+
+@contextmanager
+def _by_hand_told() -> Iterator[None]:
+    """Let the profiler tell kernels that are called outside of operations: those of the optimiser."""
+    usual = ByHand.run
+
+    def run(kernels: ByHand, *arguments: Any) -> None:
+        with record_function(f"remanence::{kernels.module}"):
+            usual(kernels, *arguments)
+
+    ByHand.run = run  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        ByHand.run = usual  # type: ignore[method-assign]
 
 
 def shares(events: list[tuple[str, float]], profiled: float, clock: float) -> Shares:

@@ -21,7 +21,7 @@ from remanence.storage import read_sealed, read_tensors, sha256, write_sealed, w
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
-SCHEMA = 2
+SCHEMA = 3
 _REMEDY = "start again with --overwrite"
 
 

@@ -19,7 +19,6 @@ References:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -29,7 +28,7 @@ from torch import Tensor
 from remanence.errors import RunError
 from remanence.nn import fused
 from remanence.nn.model import SequenceModel, Table
-from remanence.train.weights import BETAS, EPSILON
+from remanence.train.weights import EPSILON, FIRST, SECOND, factors_of
 
 __all__ = ["Tables", "large_tables"]
 
@@ -65,19 +64,19 @@ class Tables:
         return name in self.each
 
     def gradients(self) -> list[Tensor]:
-        """Gradients of the rows that were read, `[row, feature]` each, to be clipped in place; of all backward passes
-        since the last update."""
+        """Gradients of the rows that were read, `[row, feature]` each; of all backward passes since the last update."""
         return [rows.gradient for rows in self.each.values() if rows.gradient is not None]
 
-    def learn(self, rate: float, kept: float = 0.0) -> None:
+    def learn(self, rate: float, kept: float = 0.0, scale: float = 1.0) -> None:
         """Update with the gradients, and forget them. Of rows that were not read the gradient is 0.
 
         Args:
             rate: learning rate η.
             kept: share d of the moving mean that stays.
+            scale: of the gradients.
         """
         for rows in self.each.values():
-            rows.learn(rate, kept)
+            rows.learn(rate, kept, scale)
 
     def forget(self) -> None:
         """Drop the gradients."""
@@ -188,40 +187,35 @@ class _Rows:
             values, torch.from_numpy(place), len(self.learnt), -1, False
         )
 
-    def learn(self, rate: float, kept: float) -> None:
+    def learn(self, rate: float, kept: float, scale: float) -> None:
         self.updates += 1
-        (one, two), shrunk = BETAS, 1 - rate * self.decay
-        step = rate / (1 - one**self.updates)
+        factors = factors_of(self.updates, rate, self.decay, kept, scale)
         if self.gradient is not None:
-            given = [shrunk, step, 1 / self._root(), EPSILON, one, 1 - one, two, 1 - two, kept, 1 - kept]
-            self.moments.learn(self.learnt, self.gradient, torch.tensor(given, dtype=self.gradient.dtype))
-        self._age(shrunk, step, BETAS, kept)
+            self.moments.learn(self.learnt, self.gradient, torch.tensor(factors, dtype=self.gradient.dtype))
+        shrunk, step, widened = factors[:3]
+        self._age(shrunk, step / widened, 1 / widened, kept)
         self.ages[self.learnt] = self.now
         self.forget()
         if self.now >= MOST_AGES:
             self.catch_up()
 
-    def _age(self, shrunk: float, step: float, betas: tuple[float, float], kept: float) -> None:
+    def _age(self, shrunk: float, step: float, root: float, kept: float) -> None:
         """What an update without a gradient does to rows of each age; then there is an age more."""
         of_weight, moved, floor, first, second, mean, weight_in_mean, moved_in_mean = self.factors.T
-        first *= betas[0]
-        second *= betas[1]
+        first *= FIRST
+        second *= SECOND
         # ε beside the root of the second moment as it was; its mean is that by the moves which are left in the weight.
         shorter = np.sqrt(second)
-        move = step * self._root() * first / shorter
+        move = step * first / shorter
         of_weight *= shrunk
         moved *= shrunk
         moved -= move
         share = np.divide(move, np.maximum(move, -moved), out=np.zeros_like(move), where=move > 0)
-        floor += share * (EPSILON * self._root() / shorter - floor)
+        floor += share * (EPSILON * root / shorter - floor)
         mean *= kept
         weight_in_mean += (1 - kept) * (of_weight - weight_in_mean)
         moved_in_mean += (1 - kept) * (moved - moved_in_mean)
         self.factors = np.concatenate([self.factors, FRESH])
-
-    def _root(self) -> float:
-        """√(1 − β₂ˢ)."""
-        return math.sqrt(1 - BETAS[1] ** self.updates)
 
     def tensors(self) -> dict[str, Tensor]:
         held = {"first": self.moments.first, "second": self.moments.second, "updates": torch.tensor(self.updates)}

@@ -10,6 +10,7 @@ one chunk while a batch means the same with and without truncation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -62,15 +63,17 @@ class Updater:
         self._forget_gradients()
         varied = self.job.task.vary(batch, self.job.settings)
         loss = self._backward(varied.to(self.device))
-        norm = self._clipped_norm() if np.isfinite(loss) else loss
+        norm = self._norm() if np.isfinite(loss) else loss
         if not (np.isfinite(loss) and np.isfinite(norm)):
             self._forget_gradients()
             raise self._not_finite(batch, step, "loss" if not np.isfinite(loss) else "gradient")
         self.updates += 1
         # A young average follows the weights closely, or it would remember how they began.
         kept = min(self.options.average or 0.0, (1 + self.updates) / (10 + self.updates))
-        self.rest.learn(learning_rate, kept)
-        self.tables.learn(learning_rate, kept)
+        clip = self.options.clip
+        scale = 1.0 if clip is None or norm <= clip else clip / (norm + 1e-6)
+        self.rest.learn(learning_rate, kept, scale)
+        self.tables.learn(learning_rate, kept, scale)
         for name in self.untrained:
             self.averaged[name].lerp_(self.floating[name], 1 - kept)
         return loss, norm
@@ -112,13 +115,10 @@ class Updater:
         if stream:
             self.carried.after(batch.index, state)
 
-    def _clipped_norm(self) -> float:
+    def _norm(self) -> float:
+        """Of the gradient of all weights."""
         gradients = [*self.tables.gradients(), *self.rest.gradients()]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        # A gradient that is short enough need not be read again.
-        if self.options.clip is not None and norm > self.options.clip:
-            torch._foreach_mul_(gradients, self.options.clip / (norm + 1e-6))  # pyright: ignore[reportPrivateImportUsage]
-        return float(norm)
+        return math.hypot(*(float(torch.linalg.vector_norm(gradient)) for gradient in gradients))
 
     def _not_finite(self, batch: Batch, step: int, what: str) -> TrainingError:
         """Find the examples that alone give a loss that is not finite."""

@@ -10,21 +10,40 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BETAS", "EPSILON", "Weights"]
+from remanence.nn import fused
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8
-"""Of AdamW, for tables as for other weights."""
+__all__ = ["EPSILON", "FIRST", "SECOND", "Weights", "factors_of"]
+
+FIRST, SECOND, EPSILON = 0.9, 0.999, 1e-8
+"""β₁, β₂ and ε of AdamW, for tables as for other weights."""
 SMALL = 2**16
 """A weight of fewer numbers shares a tensor: to move the gradient of a larger one costs more than a call."""
 ALIGNED = 16
 """Numbers to whose multiple a weight begins in a shared tensor: 64 bytes of float32."""
-_STATE = ("step", "exp_avg", "exp_avg_sq")
-"""What AdamW of PyTorch keeps of a tensor."""
+_SHARES = 64
+"""Parts, at most, that threads share a tensor out in."""
+
+
+def factors_of(update: int, rate: float, decay: float, kept: float, scale: float) -> list[float]:
+    """What `compiler.adam.Moments.learn` multiplies by.
+
+    Args:
+        update: its number s, from 1.
+        rate: learning rate η.
+        decay: weight decay λ.
+        kept: share d of the moving mean that stays.
+        scale: of the gradient.
+    """
+    root = math.sqrt(1 - SECOND**update)
+    moments = [FIRST, (1 - FIRST) * scale, SECOND, (1 - SECOND) * scale**2]
+    return [1 - rate * decay, rate / (1 - FIRST**update), 1 / root, EPSILON, *moments, kept, 1 - kept]
 
 
 class Weights:
@@ -50,44 +69,36 @@ class Weights:
     """
 
     def __init__(self, trained: Mapping[str, nn.Parameter], decay: float, *, averaged: bool) -> None:
-        groups = []
+        self.updates = 0
         self.blocks: list[_Block] = []
         for matrices in (True, False):
             kind = {name: weight for name, weight in trained.items() if (weight.ndim > 1) == matrices}
             small = {name: weight for name, weight in kind.items() if weight.numel() < SMALL}
-            blocks = [_Block({name: weight}) for name, weight in kind.items() if name not in small]
-            blocks += [_Block(small)] if small else []
-            if blocks:
-                groups.append({"params": [b.whole for b in blocks], "weight_decay": decay if matrices else 0.0})
-            self.blocks += blocks
-        self.optimiser = torch.optim.AdamW(groups, lr=0.0, betas=BETAS, eps=EPSILON, fused=True)
-        self.whole_means = [block.whole.detach().clone() for block in self.blocks if averaged]
+            together = [{name: weight} for name, weight in kind.items() if name not in small]
+            together += [small] if small else []
+            self.blocks += [_Block(each, decay if matrices else 0.0, averaged=averaged) for each in together]
         self.means = {
-            name: block.part(mean, name)
-            for block, mean in zip(self.blocks, self.whole_means, strict=False)
+            name: block.part(block.mean, name)
+            for block in self.blocks
+            if block.mean is not None
             for name in block.places
         }
 
     def gradients(self) -> list[Tensor]:
-        """Gradients of all backward passes since `forget`, to be clipped in place."""
+        """Gradients of all backward passes since `forget`."""
         return [block.whole.grad for block in self.blocks if block.whole.grad is not None]
 
-    def learn(self, rate: float, kept: float = 0.0) -> None:
+    def learn(self, rate: float, kept: float = 0.0, scale: float = 1.0) -> None:
         """Update with the gradients; of a weight that no backward pass came to it is 0.
 
         Args:
             rate: learning rate η.
             kept: share d of the moving means that stays.
+            scale: of the gradients.
         """
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        self.updates += 1
         for block in self.blocks:
-            if block.whole.grad is None:
-                block.whole.grad = torch.zeros_like(block.whole)
-        self.optimiser.step()
-        if self.whole_means:
-            weights = [block.whole.detach() for block in self.blocks]
-            torch._foreach_lerp_(self.whole_means, weights, 1 - kept)  # pyright: ignore[reportPrivateImportUsage]
+            block.learn(factors_of(self.updates, rate, block.decay, kept, scale))
 
     def forget(self) -> None:
         """Drop the gradients."""
@@ -101,34 +112,28 @@ class Weights:
 
     def tensors(self) -> dict[str, Tensor]:
         """All that must be held, beside weights and means, to go on as if nothing had happened."""
-        return {
-            f"{name}.{key}": block.part(value, name) if value.ndim else value
+        held = {
+            f"{name}.{moment}": block.part(value, name)
             for block in self.blocks
-            for key, value in self.optimiser.state.get(block.whole, {}).items()
+            for moment, value in block.moments.items()
             for name in block.places
         }
+        return held | {"updates": torch.tensor(self.updates)}
 
     def load(self, held: Mapping[str, Tensor]) -> None:
         """Take back what `tensors` gave."""
+        self.updates = int(held["updates"])
         for block in self.blocks:
-            state: dict[str, Tensor] = {}
-            for name in block.places:
-                for key in [key for key in _STATE if f"{name}.{key}" in held]:
-                    value = held[f"{name}.{key}"].to(block.whole.device)
-                    if value.ndim:
-                        state.setdefault(key, torch.zeros_like(block.whole))
-                        block.part(state[key], name).copy_(value)
-                    else:
-                        state[key] = value
-            if state:
-                self.optimiser.state[block.whole] = state
+            for moment, value in block.moments.items():
+                for name in block.places:
+                    block.part(value, name).copy_(held[f"{name}.{moment}"])
 
 
 class _Block:
-    """A weight, or several that lie side by side in one tensor."""
+    """A weight, or several that lie side by side in one tensor; with what AdamW remembers of it."""
 
-    def __init__(self, weights: Mapping[str, nn.Parameter]) -> None:
-        self.weights, self.shared = weights, len(weights) > 1
+    def __init__(self, weights: Mapping[str, nn.Parameter], decay: float, *, averaged: bool) -> None:
+        self.weights, self.decay, self.shared = weights, decay, len(weights) > 1
         self.places: dict[str, tuple[int, torch.Size]] = {}
         end = 0
         for name, weight in weights.items():
@@ -142,11 +147,35 @@ class _Block:
                 place = self.part(self.whole.detach(), name)
                 place.copy_(weight.detach())
                 weight.data, weight.grad = place, self.part(self.whole.grad, name)
+        weight = self.whole.detach()
+        self.moments = {"first": torch.zeros_like(weight), "second": torch.zeros_like(weight)}
+        self.mean = weight.clone() if averaged else None
+        self.rows = np.arange(math.gcd(weight.numel(), _SHARES)) if fused.learns_rows(weight) else None
 
     def part(self, whole: Tensor, name: str) -> Tensor:
         """The part of a tensor laid out like `whole` that is a weight's."""
         at, shape = self.places[name]
         return whole.view(-1)[at : at + shape.numel()].view(shape)
+
+    def learn(self, factors: list[float]) -> None:
+        """One update; factors as `compiler.adam.Moments.learn` takes them."""
+        weight, first, second = self.whole.detach(), self.moments["first"], self.moments["second"]
+        gradient = torch.zeros_like(weight) if self.whole.grad is None else self.whole.grad
+        if self.rows is not None:
+            from remanence.compiler.adam import Moments
+
+            rows = len(self.rows)
+            weight, first, second = weight.view(rows, -1), first.view(rows, -1), second.view(rows, -1)
+            mean = None if self.mean is None else self.mean.view(rows, -1)
+            given = torch.tensor(factors, dtype=weight.dtype)
+            Moments(weight, first, second, mean).learn(self.rows, gradient.contiguous(), given)
+            return
+        kept, rate, widened, floor, one_kept, one_new, two_kept, two_new, _, new_mean = factors
+        first.mul_(one_kept).add_(gradient, alpha=one_new)
+        second.mul_(two_kept).addcmul_(gradient, gradient, value=two_new)
+        weight.mul_(kept).addcdiv_(first, second.sqrt().mul_(widened).add_(floor), value=-rate)
+        if self.mean is not None:
+            self.mean.lerp_(weight, new_mean)
 
     def forget(self) -> None:
         if not self.shared:

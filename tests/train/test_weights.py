@@ -8,10 +8,19 @@ import pytest
 import torch
 from torch import nn
 
+from remanence.nn import fused
 from remanence.train import weights
-from remanence.train.weights import BETAS, EPSILON, Weights
+from remanence.train.weights import EPSILON, FIRST, SECOND, Weights
 
-DECAY, RATE, KEPT = 0.1, 1e-2, 0.9
+DECAY, RATE, KEPT, SCALE = 0.1, 1e-2, 0.9, 0.3
+
+
+@pytest.fixture(params=["kernel", "torch"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """By which AdamW is computed."""
+    if request.param == "torch":
+        monkeypatch.setattr(fused, "learns_rows", lambda _: False)
+    return request.param
 
 
 class Small(nn.Module):
@@ -42,14 +51,14 @@ class Twin:
             {"params": [p for p in self.model.parameters() if (p.ndim > 1) == matrix], "weight_decay": decay}
             for matrix, decay in ((True, DECAY), (False, 0.0))
         ]
-        self.optimiser = torch.optim.AdamW(groups, lr=RATE, betas=BETAS, eps=EPSILON)
+        self.optimiser = torch.optim.AdamW(groups, lr=RATE, betas=(FIRST, SECOND), eps=EPSILON)
         self.means = {name: value.detach().clone() for name, value in parameters(self.model).items()}
 
     def learn(self, update: int) -> None:
         self.optimiser.zero_grad(set_to_none=True)
         self.model.loss(update).backward()
         for value in self.model.parameters():
-            value.grad = torch.zeros_like(value) if value.grad is None else value.grad
+            value.grad = torch.zeros_like(value) if value.grad is None else SCALE * value.grad
         self.optimiser.step()
         for name, value in parameters(self.model).items():
             self.means[name].lerp_(value.detach(), 1 - KEPT)
@@ -58,7 +67,7 @@ class Twin:
 def learn(model: Small, learning: Weights, update: int) -> None:
     learning.forget()
     model.loss(update).backward()
-    learning.learn(RATE, KEPT)
+    learning.learn(RATE, KEPT, SCALE)
 
 
 @pytest.mark.parametrize("small", [0, 100, 2**16], ids=["each alone", "some", "all in one"])
@@ -71,7 +80,7 @@ def test_weights_and_means_are_those_of_pytorch(small: int, monkeypatch: pytest.
         twin.learn(update)
         expected = [value.grad for value in twin.model.parameters()]
         norms = [torch.nn.utils.get_total_norm(each) for each in (learning.gradients(), expected)]  # type: ignore[list-item]
-        torch.testing.assert_close(*norms)
+        torch.testing.assert_close(SCALE * norms[0], norms[1])
     for name, value in parameters(twin.model).items():
         torch.testing.assert_close(parameters(model)[name], value, rtol=0, atol=1e-6)
         torch.testing.assert_close(learning.means[name], twin.means[name], rtol=0, atol=1e-6)
@@ -118,3 +127,25 @@ def test_weights_that_are_released_are_each_on_their_own() -> None:
     assert len({value.untyped_storage().data_ptr() for value in model.parameters()}) == 5
     assert all(value.grad is None for value in model.parameters())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_kernels_are_the_way_taken_where_they_run(way: str) -> None:
+    learning = Weights(parameters(Small()), DECAY, averaged=False)
+    assert [block.rows is not None for block in learning.blocks] == [way == "kernel"] * 2
+
+
+@pytest.mark.parametrize("shape", [(1,), (7,), (70_001,), (331, 211), (4, 20_000), (256, 4, 64)], ids=str)
+def test_a_weight_of_any_shape_is_learnt(shape: tuple[int, ...]) -> None:
+    weight = nn.Parameter(torch.randn(shape, generator=torch.Generator().manual_seed(0)))
+    other = nn.Parameter(weight.detach().clone())
+    decay = DECAY if len(shape) > 1 else 0.0
+    twin = torch.optim.AdamW([other], lr=RATE, betas=(FIRST, SECOND), eps=EPSILON, weight_decay=decay)
+    learning = Weights({"weight": weight}, DECAY, averaged=True)
+    for update in range(3):
+        gradient = torch.randn(shape[::-1], generator=torch.Generator().manual_seed(1 + update))
+        # As products of matrices leave them at times: not one row behind the other.
+        weight.grad = other.grad = gradient.permute(*reversed(range(len(shape))))
+        learning.learn(RATE)
+        twin.step()
+    torch.testing.assert_close(weight, other, rtol=0, atol=1e-6)
+    torch.testing.assert_close(learning.means["weight"], weight.detach())
