@@ -6,11 +6,11 @@ The runtime is asked for by name among what is loaded: `GOMP_parallel` is GNU's,
 from __future__ import annotations
 
 import ctypes
+from array import array
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import torch
 
 from remanence.compiler.kernel import shared_by_all
@@ -68,8 +68,8 @@ def launch(kernel: int, numbers: int, arrays: int, parts: int) -> None:
         return
     pool = _pool()
     assert pool is not None
-    given = np.array([kernel, numbers, arrays, parts, pool.number, pool.count], np.int64)
-    pool.parallel(shared_by_all()["launch"], given.ctypes.data, parts, 0)
+    given = array("q", (kernel, numbers, arrays, parts, pool.number, pool.count))
+    pool.parallel(shared_by_all()["launch"], given.buffer_info()[0], parts, 0)
 
 
 def entrances() -> tuple[int, int, int, int]:

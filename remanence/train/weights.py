@@ -50,8 +50,7 @@ class Weights:
     """Weights with their gradients, their optimiser and, where asked for, their moving means.
 
     Args:
-        trained: by name, of one dtype on one device. Small ones become parts of another tensor, with their values, and
-            so do their gradients, which backward passes add to: `forget` alone may drop these.
+        trained: by name, of one dtype on one device. Small ones become parts of another tensor, with their values.
         decay: weight decay λ, of matrices alone.
         averaged: keep moving means.
 
@@ -85,11 +84,11 @@ class Weights:
         }
 
     def gradients(self) -> list[Tensor]:
-        """Gradients of all backward passes since `forget`."""
-        return [block.whole.grad for block in self.blocks if block.whole.grad is not None]
+        """Gradients of all backward passes since `forget`: what `learn` will take, so read them behind the last one."""
+        return [block.gathered() for block in self.blocks]
 
     def learn(self, rate: float, kept: float = 0.0, scale: float = 1.0) -> None:
-        """Update with the gradients; of a weight that no backward pass came to it is 0.
+        """Update with the gradients, and drop them; of a weight that no backward pass came to it is 0.
 
         Args:
             rate: learning rate η.
@@ -99,6 +98,7 @@ class Weights:
         self.updates += 1
         for block in self.blocks:
             block.learn(factors_of(self.updates, rate, block.decay, kept, scale))
+            block.forget()
 
     def forget(self) -> None:
         """Drop the gradients."""
@@ -140,27 +140,43 @@ class _Block:
             self.places[name] = (end, weight.shape)
             end += -(-weight.numel() // ALIGNED) * ALIGNED
         first = next(iter(weights.values()))
-        self.whole = nn.Parameter(first.detach().new_zeros(end)) if self.shared else first
+        self.whole = first.detach().new_zeros(end) if self.shared else first.detach()
+        self.gradient: Tensor | None = None
         if self.shared:
-            self.whole.grad = torch.zeros_like(self.whole)
+            self.room = torch.zeros_like(self.whole)
+            self.rooms = [self.part(self.room, name) for name in weights]
             for name, weight in weights.items():
-                place = self.part(self.whole.detach(), name)
+                place = self.part(self.whole, name)
                 place.copy_(weight.detach())
-                weight.data, weight.grad = place, self.part(self.whole.grad, name)
-        weight = self.whole.detach()
-        self.moments = {"first": torch.zeros_like(weight), "second": torch.zeros_like(weight)}
-        self.mean = weight.clone() if averaged else None
-        self.rows = np.arange(math.gcd(weight.numel(), _SHARES)) if fused.learns_rows(weight) else None
+                weight.data = place
+        self.moments = {"first": torch.zeros_like(self.whole), "second": torch.zeros_like(self.whole)}
+        self.mean = self.whole.clone() if averaged else None
+        self.rows = np.arange(math.gcd(self.whole.numel(), _SHARES)) if fused.learns_rows(self.whole) else None
 
     def part(self, whole: Tensor, name: str) -> Tensor:
         """The part of a tensor laid out like `whole` that is a weight's."""
         at, shape = self.places[name]
         return whole.view(-1)[at : at + shape.numel()].view(shape)
 
+    def gathered(self) -> Tensor:
+        """The gradient, laid out like the whole."""
+        if self.gradient is None:
+            given = [weight.grad for weight in self.weights.values()]
+            if self.shared:
+                come = [place for place, gradient in enumerate(given) if gradient is not None]
+                if len(come) < len(given):
+                    self.room.zero_()
+                rooms, found = [self.rooms[place] for place in come], [given[place] for place in come]
+                if come:
+                    torch._foreach_copy_(rooms, found)  # pyright: ignore
+                self.gradient = self.room
+            else:
+                self.gradient = torch.zeros_like(self.whole) if given[0] is None else given[0].contiguous()
+        return self.gradient
+
     def learn(self, factors: list[float]) -> None:
         """One update; factors as `compiler.adam.Moments.learn` takes them."""
-        weight, first, second = self.whole.detach(), self.moments["first"], self.moments["second"]
-        gradient = torch.zeros_like(weight) if self.whole.grad is None else self.whole.grad
+        weight, gradient, first, second = self.whole, self.gathered(), self.moments["first"], self.moments["second"]
         if self.rows is not None:
             from remanence.compiler.adam import Moments
 
@@ -168,7 +184,7 @@ class _Block:
             weight, first, second = weight.view(rows, -1), first.view(rows, -1), second.view(rows, -1)
             mean = None if self.mean is None else self.mean.view(rows, -1)
             given = torch.tensor(factors, dtype=weight.dtype)
-            Moments(weight, first, second, mean).learn(self.rows, gradient.contiguous(), given)
+            Moments(weight, first, second, mean).learn(self.rows, gradient, given)
             return
         kept, rate, widened, floor, one_kept, one_new, two_kept, two_new, _, new_mean = factors
         first.mul_(one_kept).add_(gradient, alpha=one_new)
@@ -178,10 +194,9 @@ class _Block:
             self.mean.lerp_(weight, new_mean)
 
     def forget(self) -> None:
-        if not self.shared:
-            self.whole.grad = None
-        elif self.whole.grad is not None:
-            self.whole.grad.zero_()
+        self.gradient = None
+        for weight in self.weights.values():
+            weight.grad = None
 
     def release(self) -> None:
         for weight in self.weights.values():
