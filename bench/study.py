@@ -82,6 +82,7 @@ def _snips(source: Path, folder: Path) -> dict[str, Any]:
         "label": "intent",
         "ngrams": 2,
         "epochs": 8,
+        "keep": "last",
     }
 
 
@@ -134,6 +135,9 @@ STUDIES: dict[str, Study] = {
         _snips,
         "Slot-Gated BiLSTM 97.0 (Goo et al. 2018)",
         {"accuracy": (0.975, "at least")},
+        remark="the weights of the last epoch are kept: on fifths of the training and validation parts that were held "
+        "out they had .9867 ± .0004, the best of all eight epochs .9879 chosen there, while the validation part of 700 "
+        "texts picks an epoch by one or two texts, at times the first (.983 on those fifths).",
     ),
     "japanesevowels": _uea("JapaneseVowels", "LSTM-FCN .99, MLSTM-FCN 1.00 (Karim et al. 2019)", 0.98),
     "italypowerdemand": _uea("ItalyPowerDemand", "LSTM-FCN .963", 0.95),
