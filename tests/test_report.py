@@ -19,7 +19,19 @@ import pytest
 from remanence.explain.figures import confusion
 from remanence.explain.render import chinese_font
 from remanence.explain.words import Words
-from remanence.report import Details, Figure, Page, Section, Table, Text, page_html, pictures, save_figures, write_page
+from remanence.report import (
+    Details,
+    Figure,
+    Page,
+    Section,
+    Table,
+    Text,
+    assets,
+    page_html,
+    pictures,
+    save_figures,
+    write_page,
+)  # fmt: skip
 from remanence.report.comparison_page import comparison_page
 from remanence.report.names import number
 from remanence.report.sections import learning_section, memory_section, notes_section, settings_section
@@ -27,6 +39,14 @@ from tests.explain.helpers import text_model, token_example
 
 ATTACK = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def test_the_drawing_library_is_put_together_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REMANENCE_CACHE", str(tmp_path))
+    made = assets.bundle.__wrapped__()
+    assert "vegaEmbed" in made and "http" not in made[:200]
+    monkeypatch.setattr(assets, "_bundled", lambda: pytest.fail("it is kept"))
+    assert assets.bundle.__wrapped__() == made
 
 
 def attacked() -> Page:

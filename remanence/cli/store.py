@@ -20,7 +20,8 @@ def add_to(app: typer.Typer) -> None:
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove every compiled kernel.")] = False, json: Json = False
 ) -> None:
-    """Say where compiled cells are kept and how much room they take; they are compiled anew when missing.
+    """Say where compiled cells (and the script that draws figures) are kept and how much room they take; they are made
+    anew when missing.
 
     Examples:
 

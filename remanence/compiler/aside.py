@@ -27,7 +27,7 @@ def code_of(path: Path) -> bytes:
 
         return object_file(cache.loaded(path), path.stem)
 
-    return cache.machine_code(path, make)
+    return cache.product(path, make)
 
 
 def compile_all(paths: Sequence[Path]) -> None:

@@ -1,6 +1,8 @@
 """The folder of compiled kernels: files named by what shaped them, written whole, never rewritten, capped.
 
-    written(source, key, kind) → a file `kind_key.py`; `machine_code` keeps an object file beside it, its hash before it
+    written(source, key, kind) → a file `kind_key.py`; `product` keeps what is made of it beside it, its hash before it
+
+What else takes seconds to make, and is the same for every process, lies here too: the script that draws figures.
 
 Where the folder cannot be written, this process works in a folder of its own, begun as a copy of what could be read.
 Machine code is loaded from here: the folder must belong to the user alone, and is made so.
@@ -21,7 +23,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["MOST_BYTES", "Contents", "cache_folder", "clear", "contents", "has", "loaded", "machine_code", "written"]
+__all__ = ["MOST_BYTES", "Contents", "cache_folder", "clear", "contents", "has", "loaded", "product", "written"]
 
 MOST_BYTES = 256 * 2**20
 """Beyond this, the files unused for longest go when a kernel is added."""
@@ -72,12 +74,12 @@ def written(source: str, key: str, kind: str) -> Path:
     return path
 
 
-def machine_code(path: Path, make: Callable[[], bytes]) -> bytes:
-    """The object file of a written source: read, or compiled and kept. One that was cut short or changed is made anew.
+def product(path: Path, make: Callable[[], bytes]) -> bytes:
+    """The object file of a written source: read, or made and kept. One that was cut short or changed is made anew.
 
     Args:
         path: of the source.
-        make: compiles it.
+        make: compiles the source.
     """
     beside = path.with_suffix(".o")
     held = _held(beside)

@@ -54,9 +54,14 @@ FONT_FILES = (
 """Beginnings of the names of font files that hold Chinese characters, in lower case without dashes."""
 
 
-def specification(chart: Any) -> dict[str, Any]:
-    """Give the Vega-Lite specification of a chart, without the address of its schema: a page names nothing outside."""
-    spec = chart.to_dict()
+def specification(chart: Any, *, checked: bool = True) -> dict[str, Any]:
+    """Give the Vega-Lite specification of a chart, without the address of its schema: a page names nothing outside.
+
+    Args:
+        chart: of Altair.
+        checked: against the schema, which takes longer than all else.
+    """
+    spec: dict[str, Any] = chart.to_dict(validate=checked)
     spec.pop("$schema", None)
     return spec
 

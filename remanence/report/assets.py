@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from remanence.compiler import cache as store
 
 __all__ = ["SCRIPT", "STYLE", "bundle"]
 
@@ -128,7 +133,17 @@ SCRIPT = """
 
 @cache
 def bundle() -> str:
-    """Give the drawing library (Vega, Vega-Lite, Vega-Embed) as one script that names no address to load from."""
+    """Give the drawing library (Vega, Vega-Lite, Vega-Embed) as one script that names no address to load from.
+
+    It takes seconds to put together, so it is kept with the compiled kernels.
+    """
+    own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    source = f"# The drawing library of pages: vl-convert {version('vl-convert-python')}, by assets.py {own}.\n"
+    path = store.written(source, hashlib.sha256(source.encode()).hexdigest(), "drawing")
+    return store.product(path, lambda: _bundled().encode()).decode()
+
+
+def _bundled() -> str:
     import vl_convert
 
     text = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")

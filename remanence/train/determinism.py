@@ -10,7 +10,6 @@ import torch
 from remanence.compiler.arena import give_back, keep_freed
 from remanence.errors import SettingError
 from remanence.settings import Settings
-from remanence.train.interrupt import uninterrupted
 
 __all__ = ["reproducible", "threads_for"]
 
@@ -40,16 +39,15 @@ def reproducible(device: str, threads: int | None) -> Iterator[None]:
         raise SettingError(f"no such device here: '{device}'", name="device", remedy="--device cpu")
     keep_freed()
     random, before = torch.get_rng_state(), torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
+    deterministic = torch.get_deterministic_debug_mode()
     flags = torch.utils.deterministic
     fill = flags.fill_uninitialized_memory  # type: ignore[attr-defined]
     try:
         if threads:
             torch.set_num_threads(threads)
         if torch.device(device).type == "cpu":
-            # At its first call it loads modules for seconds.
-            with uninterrupted():
-                torch.use_deterministic_algorithms(True)
+            # As `use_deterministic_algorithms`, which at its first call loads torch's compiler for seconds.
+            torch.set_deterministic_debug_mode("error")
             # Filling fresh memory with NaN is for finding bugs, and costs time.
             flags.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         yield
@@ -57,7 +55,7 @@ def reproducible(device: str, threads: int | None) -> Iterator[None]:
         give_back()
         torch.set_rng_state(random)
         torch.set_num_threads(before)
-        torch.use_deterministic_algorithms(deterministic)
+        torch.set_deterministic_debug_mode(deterministic)
         flags.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
 
 

@@ -1,41 +1,13 @@
-"""Ctrl-C in training: the first asks to finish the step and keep what is there, the second quits at once.
-
-While modules are loaded it waits: one that is loaded by half cannot be loaded again, and cleaning up may need it.
-"""
+"""Ctrl-C in training: the first asks to finish the step and keep what is there, the second quits at once."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Interrupt", "uninterrupted"]
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Inside, Ctrl-C waits: `KeyboardInterrupt` is raised at the end.
-
-    It does nothing outside the main thread, nor where a program that embeds Python handles the signal.
-
-    Example:
-        >>> with uninterrupted():
-        ...     import decimal
-    """
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
-        yield
-        return
-    came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if came:
-            signal.raise_signal(signal.SIGINT)
+__all__ = ["Interrupt"]
 
 
 class Interrupt:

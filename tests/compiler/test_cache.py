@@ -81,11 +81,11 @@ def test_a_cached_kernel_needs_no_compiler_and_a_damaged_one_is_made_anew(folder
         made.append(1)
         return b"code"
 
-    assert cache.machine_code(path, compile) == whole[32:] and not made
+    assert cache.product(path, compile) == whole[32:] and not made
     for damaged in (whole[:-1], whole[:40] + b"?" + whole[41:], b""):
         path.with_suffix(".o").write_bytes(damaged)
-        assert cache.machine_code(path, compile) == b"code"
-        assert cache.machine_code(path, compile) == b"code"
+        assert cache.product(path, compile) == b"code"
+        assert cache.product(path, compile) == b"code"
     assert len(made) == 3
 
 
@@ -133,7 +133,7 @@ def test_clear_leaves_nothing_and_says_what_was_there(folder: Path) -> None:
     cache.written("value = 1\n", "e" * 64, "tiles")
     (folder / "__pycache__").mkdir(exist_ok=True)
     (folder / "__pycache__" / f"tiles_{'e' * 32}.f.1.nbc").write_bytes(b"1234")
-    assert cache.machine_code(folder / f"tiles_{'e' * 32}.py", lambda: b"code") == b"code"
+    assert cache.product(folder / f"tiles_{'e' * 32}.py", lambda: b"code") == b"code"
     assert cache.clear() == cache.Contents(folder, 1, 14 + 32 + 4)
     assert cache.contents() == cache.Contents(folder, 0, 0)
     assert not [path for path in folder.rglob("*") if path.is_file()]
