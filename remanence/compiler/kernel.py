@@ -89,7 +89,7 @@ class Kernel:
         ways = (True, False) if self.backward else (False,)
         sources = {backward: self.source(dtype, backward) for backward in ways}
         written = [_written(source, _WORDS[backward]) for backward, source in sources.items()]
-        compile_all([_written(_tiles_source(dtype), "tiles"), *written])
+        compile_all([_written(_tiles_source(dtype), "tiles"), _written(FOR_ALL, "calls"), *written])
         tiles(dtype)
         for backward, source in sources.items():
             self._loaded(source, dtype, backward)
