@@ -7,9 +7,12 @@ the hidden size whose whole model comes closest to a given count.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from pydantic import BaseModel
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from remanence.compiler.arena import installed_bytes
 from remanence.errors import SettingError
@@ -28,9 +31,19 @@ _BYTES = 20
 
 def parameters(task: Task, encoders: BaseModel, settings: Settings) -> int:
     """Count the trained numbers of the model these settings would make; allocates no memory for them."""
-    with torch.device("meta"):
+    with torch.device("meta"), _Undrawn():
         model = task.model(encoders, settings)
     return sum(weight.numel() for weight in model.parameters())
+
+
+class _Undrawn(TorchFunctionMode):
+    """Weights without memory are not drawn: to draw them normally, torch loads its compiler for seconds."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in (nn.init.normal_, Tensor.normal_):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def check_size(task: Task, encoders: BaseModel, settings: Settings) -> None:
