@@ -189,9 +189,18 @@ def run(name: str, study: Study, extra: dict[str, Any]) -> dict[str, Any]:
         "parameters": fitted.manifest["parameters"],
         "simple": simple,
         "shown": shown,
-        "settings": fitted.manifest["settings"],
+        "settings": _by_name(fitted.manifest["settings"]),
         "versions": fitted.manifest["versions"],
     }
+
+
+def _by_name(settings: Any) -> Any:
+    """Settings with files by their names: where they lie is this machine's alone."""
+    if isinstance(settings, dict):
+        return {key: _by_name(value) for key, value in settings.items()}
+    if isinstance(settings, list):
+        return [_by_name(value) for value in settings]
+    return Path(settings).name if isinstance(settings, str) and Path(settings).is_absolute() else settings
 
 
 def _fitted(path: Path, out: Path, options: dict[str, Any]) -> Any:

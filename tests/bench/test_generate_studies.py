@@ -1,4 +1,4 @@
-"""What the studies of texts read is what their papers did."""
+"""What the studies of texts read is what their papers did; what is kept of any study is no machine's own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,17 @@ from pathlib import Path
 
 from helpers import shared_data
 
+from bench import study
 from bench.generate_studies import GENERATE_STUDIES
 from remanence.data.texts import LongText
+
+
+def test_results_name_files_and_not_where_they_lie() -> None:
+    settings = {"data": {"test_file": "/home/me/test.tsv", "word_texts": ["/tmp/a.txt", "b.txt"], "delimiter": ";"}}
+    found = {"data": {"test_file": "test.tsv", "word_texts": ["a.txt", "b.txt"], "delimiter": ";"}}
+    assert study._by_name(settings) == found
+    kept = sorted(study.RESULTS.glob("*.json"))
+    assert kept and not [file.name for file in kept if '"/' in file.read_text(encoding="utf-8")]
 
 
 def test_the_novel_has_the_symbols_of_its_paper(tmp_path: Path) -> None:
