@@ -12,7 +12,7 @@ from remanence.data.texts import LongText
 
 
 def test_results_name_files_and_not_where_they_lie() -> None:
-    settings = {"data": {"test_file": "/home/me/test.tsv", "word_texts": ["/tmp/a.txt", "b.txt"], "delimiter": ";"}}
+    settings = {"data": {"test_file": "/data/test.tsv", "word_texts": ["/data/a.txt", "b.txt"], "delimiter": ";"}}
     found = {"data": {"test_file": "test.tsv", "word_texts": ["a.txt", "b.txt"], "delimiter": ";"}}
     assert study._by_name(settings) == found
     kept = sorted(study.RESULTS.glob("*.json"))
