@@ -111,7 +111,7 @@ TRANSCRIBE_STUDIES: dict[str, Study] = {
         {"accuracy": (0.985, "at least")},
         seeds=5,
         remark="below what is asked. Five seeds had .9900 ± .0062 before dropout drew its elements by another hash, "
-        "and a mean error of .005 on validation, which is .010 now; with the weights of the last epoch it is .9793, too. "
+        "and a mean error of .005 on validation, which is .010 now; with the weights of the last epoch it is .9793. "
         "Of three seeds it was .9856 on either side of that change, so it may be chance; no cause is known.",
     ),
     "joined-digits": Study(
