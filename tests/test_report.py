@@ -31,7 +31,7 @@ from remanence.report import (
     pictures,
     save_figures,
     write_page,
-)  # fmt: skip
+)
 from remanence.report.comparison_page import comparison_page
 from remanence.report.names import number
 from remanence.report.sections import learning_section, memory_section, notes_section, settings_section

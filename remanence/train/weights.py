@@ -12,12 +12,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from remanence.nn import fused
+
+if TYPE_CHECKING:
+    from remanence.compiler.adam import Moments
 
 __all__ = ["EPSILON", "FIRST", "SECOND", "Weights", "factors_of"]
 
@@ -151,7 +155,16 @@ class _Block:
                 weight.data = place
         self.moments = {"first": torch.zeros_like(self.whole), "second": torch.zeros_like(self.whole)}
         self.mean = self.whole.clone() if averaged else None
-        self.rows = np.arange(math.gcd(self.whole.numel(), _SHARES)) if fused.learns_rows(self.whole) else None
+        self.rows = np.arange(math.gcd(self.whole.numel(), _SHARES))
+        self.kernel = self._kernel() if fused.learns_rows(self.whole) else None
+
+    def _kernel(self) -> Moments:
+        """What updates it by a kernel: for this it is a table, whose rows threads share out."""
+        from remanence.compiler.adam import Moments
+
+        shape = len(self.rows), self.whole.numel() // len(self.rows)
+        weight, first, second = (each.view(shape) for each in (self.whole, *self.moments.values()))
+        return Moments(weight, first, second, None if self.mean is None else self.mean.view(shape))
 
     def part(self, whole: Tensor, name: str) -> Tensor:
         """The part of a tensor laid out like `whole` that is a weight's."""
@@ -177,14 +190,8 @@ class _Block:
     def learn(self, factors: list[float]) -> None:
         """One update; factors as `compiler.adam.Moments.learn` takes them."""
         weight, gradient, first, second = self.whole, self.gathered(), self.moments["first"], self.moments["second"]
-        if self.rows is not None:
-            from remanence.compiler.adam import Moments
-
-            rows = len(self.rows)
-            weight, first, second = weight.view(rows, -1), first.view(rows, -1), second.view(rows, -1)
-            mean = None if self.mean is None else self.mean.view(rows, -1)
-            given = torch.tensor(factors, dtype=weight.dtype)
-            Moments(weight, first, second, mean).learn(self.rows, gradient, given)
+        if self.kernel is not None:
+            self.kernel.learn(self.rows, gradient, torch.tensor(factors, dtype=weight.dtype))
             return
         kept, rate, widened, floor, one_kept, one_new, two_kept, two_new, _, new_mean = factors
         first.mul_(one_kept).add_(gradient, alpha=one_new)

@@ -135,7 +135,7 @@ def test_weights_that_are_released_are_each_on_their_own() -> None:
 
 def test_kernels_are_the_way_taken_where_they_run(way: str) -> None:
     learning = Weights(parameters(Small()), DECAY, averaged=False)
-    assert [block.rows is not None for block in learning.blocks] == [way == "kernel"] * 2
+    assert [block.kernel is not None for block in learning.blocks] == [way == "kernel"] * 2
 
 
 @pytest.mark.parametrize("shape", [(1,), (7,), (70_001,), (331, 211), (4, 20_000), (256, 4, 64)], ids=str)
