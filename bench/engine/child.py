@@ -23,8 +23,7 @@ def environment(threads: int) -> dict[str, str]:
     # NumPy's threads wait for more work in a loop that keeps a core busy, long into the turn of who comes next: 2^4
     # cycles are enough of that.
     quiet = {"OPENBLAS_THREAD_TIMEOUT": "4"}
-    # Numba's pool must hold as many threads as torch's, whatever the tests around set.
-    return {**os.environ, **counts, **quiet, "NUMBA_NUM_THREADS": str(threads), "JAX_PLATFORMS": "cpu"}
+    return {**os.environ, **counts, **quiet, "JAX_PLATFORMS": "cpu"}
 
 
 def _pin(threads: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 __all__ = ["ROOT", "commit", "engine_key", "facts"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LIBRARIES = ("torch", "numpy", "numba", "llvmlite", "onnxruntime", "jax", "jaxlib", "keras")
+LIBRARIES = ("torch", "numpy", "llvmlite", "onnxruntime", "jax", "jaxlib", "keras")
 
 
 def facts() -> dict[str, Any]:

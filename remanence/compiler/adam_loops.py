@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from math import sqrt as root
-
-from numba import njit
-
 from remanence.compiler.pointwise import sqrt
+from remanence.compiler.staged import staged
 from remanence.compiler.vector import load, splat, store
 
 __all__ = ["backward", "forward"]
 
 
-@njit(inline="always")
+@staged
 def forward(part, numbers, arrays, one):
     parts, count, size, averaged = numbers[0], numbers[1], numbers[2], numbers[3]
     weights, first, second, mean, factors = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4]
@@ -31,7 +28,7 @@ def forward(part, numbers, arrays, one):
             store(first, k, smaller * slope)
             store(second, k, narrower * square)
         for k in range(whole, base + size):
-            move = first[k] / (root(second[k]) + floor)
+            move = first[k] / (sqrt(second[k]) + floor)
             if averaged:
                 mean[k] = of_mean * mean[k] + of_weight * weights[k] + of_move * move
             weights[k] = kept * weights[k] + moved * move
@@ -39,7 +36,7 @@ def forward(part, numbers, arrays, one):
             second[k] *= narrower
 
 
-@njit(inline="always")
+@staged
 def backward(part, numbers, arrays, one):
     parts, count, size, averaged = numbers[0], numbers[1], numbers[2], numbers[3]
     weights, first, second, mean, gradients, factors = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], arrays[5]
@@ -63,6 +60,6 @@ def backward(part, numbers, arrays, one):
             gradient = gradients[here + k]
             first[k] = one_beta * first[k] + one_left * gradient
             second[k] = two_beta * second[k] + two_left * (gradient * gradient)
-            weights[k] = kept * weights[k] - rate * (first[k] / (widened * root(second[k]) + floor))
+            weights[k] = kept * weights[k] - rate * (first[k] / (widened * sqrt(second[k]) + floor))
             if averaged:
                 mean[k] = of_mean * mean[k] + new_mean * weights[k]

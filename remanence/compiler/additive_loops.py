@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from remanence.compiler.pointwise import tanh
+from remanence.compiler.staged import staged
 from remanence.compiler.vector import add_at, lane_sum, load, splat, store
 
 __all__ = ["backward", "forward"]
 
 
-@njit(inline="always")
+@staged
 def forward(part, numbers, arrays, one):
     parts, batch, queries, steps, size = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
     q, m, v, e = arrays[0], arrays[1], arrays[2], arrays[3]
@@ -23,7 +22,7 @@ def forward(part, numbers, arrays, one):
                 e[t * steps + s] = lane_sum(total)
 
 
-@njit(inline="always")
+@staged
 def backward(part, numbers, arrays, one):
     parts, batch, queries, steps, size = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
     q, m, v, d, dq, dm, dv = arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], arrays[5], arrays[6]

@@ -1,7 +1,7 @@
 """Sources that are not compiled yet, compiled at once: one here, the others in processes of their own.
 
-Numba compiles one function at a time in a process. A new cell's loops and the tiles that they share do not depend on
-each other, so on two cores its first use takes little more than half the time.
+A new cell's loops and the tiles that they share do not depend on each other, so on two cores its first use takes little
+more than half the time.
 """
 
 from __future__ import annotations

@@ -20,20 +20,19 @@ __all__ = ["ByHand"]
 
 _SOURCE = '''"""Written by remanence: {what}, in one dtype; from {module} {digest}."""
 
-from numba.core import types
-
 from remanence.compiler import {module}
 from remanence.compiler.compiling import compiled
+from remanence.compiler.values import {dtype}, INT, Pointer
 
-NUMBERS, ARRAYS = types.CPointer(types.int64), types.CPointer(types.CPointer(types.{dtype}))
+NUMBERS, ARRAYS = Pointer.of(INT), Pointer.of(Pointer.of({dtype}))
 
 
-@compiled(types.int64, NUMBERS, ARRAYS)
+@compiled(INT, NUMBERS, ARRAYS)
 def forward(part, numbers, arrays):
     {module}.forward(part, numbers, arrays, {width})
 
 
-@compiled(types.int64, NUMBERS, ARRAYS)
+@compiled(INT, NUMBERS, ARRAYS)
 def backward(part, numbers, arrays):
     {module}.backward(part, numbers, arrays, {width})
 '''
@@ -59,7 +58,7 @@ class ByHand:
         """Where both are in memory, for float32 or float64."""
         word, width = str(dtype).removeprefix("torch."), MACHINE.width(dtype.itemsize)
         digest = hashlib.sha256(Path(__file__).with_name(f"{self.module}.py").read_bytes()).hexdigest()[:12]
-        source = _SOURCE.format(what=self.what, module=self.module, digest=digest, dtype=word, width=width)
+        source = _SOURCE.format(what=self.what, module=self.module, digest=digest, dtype=word.upper(), width=width)
         return functions_of(source, self.name.replace(" ", "-"), ("forward", "backward"))
 
     def run(self, name: str, numbers: list[int], lengths: np.ndarray, arrays: list[Tensor], parts: int) -> None:

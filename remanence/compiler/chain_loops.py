@@ -7,12 +7,12 @@ are those of `chain`.
 from __future__ import annotations
 
 from math import inf
-
-from numba import njit
+from typing import Any
 
 from remanence.compiler.chain import HEAD, ROWS, SQUARES
 from remanence.compiler.linking import shifted
 from remanence.compiler.pointwise import exp, log
+from remanence.compiler.staged import staged
 from remanence.compiler.vector import add_at, at_least, at_most, lane_sum, load, splat, store, where_positive
 
 __all__ = ["backward", "forward"]
@@ -26,7 +26,7 @@ emissions in the batch, of emissions in time."""
 _BEGINS = len(HEAD)
 
 
-@njit(inline="always")
+@staged
 def _padded(into, source, at, classes, row):
     for c in range(classes):
         into[c] = source[at + c]
@@ -34,13 +34,13 @@ def _padded(into, source, at, classes, row):
         into[c] = LEAST
 
 
-@njit(inline="always")
+@staged
 def _copied(to, source, count):
     for c in range(count):
         to[c] = source[c]
 
 
-@njit(inline="always")
+@staged
 def _peak(of, row, spare, one):
     """The highest of a row of scores; `spare`: room for a register."""
     best = load(of, 0)
@@ -54,14 +54,14 @@ def _peak(of, row, spare, one):
     return peak
 
 
-@njit(inline="always")
+@staged
 def _exponentials(to, of, below, row, one):
     """`to = exp(of - below)`."""
     for k in range(0, row, one):
         store(to, k, exp(load(of, k) - below))
 
 
-@njit(inline="always")
+@staged
 def _ways(ways, transitions, at, stride, shape, one):
     """Exponentials of the transitions, without their highest, which is returned."""
     classes, row = shape
@@ -76,7 +76,7 @@ def _ways(ways, transitions, at, stride, shape, one):
     return highest
 
 
-@njit(inline="always")
+@staged
 def _read(part, numbers, arrays):
     """Sizes and the thread's own memory: (classes, row, time), (ways, pairs), its rows."""
     classes, row, time = numbers[_CLASSES], numbers[_ROW], numbers[_TIME]
@@ -87,8 +87,8 @@ def _read(part, numbers, arrays):
     return (classes, row, time), (ways, pairs), rows
 
 
-@njit(inline="always")
-def _sequence(r, numbers, arrays):
+@staged
+def _sequence(r: Any, numbers: Any, arrays: Any) -> Any:
     """Of one sequence: how many steps count, which they are, its states after each, its emissions."""
     begins = shifted(numbers, _BEGINS)
     steps = shifted(begins, numbers[_BATCH] + 1 + begins[r])
@@ -96,7 +96,7 @@ def _sequence(r, numbers, arrays):
     return begins[r + 1] - begins[r], steps, states, shifted(arrays[3], r * numbers[_STEPS])
 
 
-@njit(inline="always")
+@staged
 def forward(part, numbers, arrays, one):
     """Log of the sum over all label sequences, and of those that end in each label after each step."""
     (classes, row, _), (ways, _), (score, other, spare, ends) = _read(part, numbers, arrays)
@@ -140,7 +140,7 @@ def forward(part, numbers, arrays, one):
         total[r] = spare[0]
 
 
-@njit(inline="always")
+@staged
 def backward(part, numbers, arrays, one):
     """Gradients: how likely each label and each pair of neighbours is, times a weight of the sequence."""
     (classes, row, time), (ways, pairs), (score, other, spare, later) = _read(part, numbers, arrays)

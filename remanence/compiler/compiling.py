@@ -1,9 +1,6 @@
-"""Python functions over pointers and numbers → one object file of C functions, by Numba.
+"""Functions of `staged` Python over pointers and numbers → one object file of C functions, by LLVM.
 
-    marked functions → Numba's typed and optimised LLVM → one module → an object file
-
-Numba's own C callbacks end in a few calls of Python, for exceptions; what is compiled here raises none, so the object
-file is free of Python and of Numba.
+marked functions → LLVM's instructions → one module, optimised → an object file
 """
 
 from __future__ import annotations
@@ -14,11 +11,11 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import llvmlite.binding as llvm
-from numba.core import compiler, types
-from numba.core.compiler_lock import global_compiler_lock
-from numba.core.registry import cpu_target
+from llvmlite import ir
 
 from remanence.compiler.object_code import target_machine
+from remanence.compiler.staged import staged
+from remanence.compiler.values import Kind, Value
 
 __all__ = ["compiled", "object_file"]
 
@@ -27,8 +24,8 @@ _ARGUMENTS = "c_arguments"
 _PROCESS = ctypes.CDLL(None)
 
 
-def compiled(*arguments: Any) -> Callable[[Function], Function]:
-    """Mark a function of a written module: Numba's types of its arguments; it returns nothing."""
+def compiled(*arguments: Kind) -> Callable[[Function], Function]:
+    """Mark a function of a written module: the kinds of its arguments; it returns nothing."""
 
     def mark(function: Function) -> Function:
         setattr(function, _ARGUMENTS, arguments)
@@ -37,56 +34,37 @@ def compiled(*arguments: Any) -> Callable[[Function], Function]:
     return mark
 
 
-@global_compiler_lock
 def object_file(module: ModuleType, stem: str) -> bytes:
     """Compile the marked functions of a module; each goes by `stem.name` in the object file."""
+    machine = target_machine()
+    whole = ir.Module(stem)
+    whole.triple, whole.data_layout = llvm.get_process_triple(), str(machine.target_data)
     marked = {name: value for name, value in vars(module).items() if hasattr(value, _ARGUMENTS)}
-    whole = None
+    assert marked, f"{stem} has no function to compile"
     for name, function in marked.items():
-        part = _llvm(function, f"{stem}.{name}")
-        if whole is None:
-            whole = part
-        else:
-            whole.link_in(part)
-    assert whole is not None, f"{stem} has no function to compile"
-    for value in (*whole.functions, *whole.global_variables):
-        if not value.is_declaration and not value.name.startswith(f"{stem}."):
-            value.linkage = "internal"
-    for function in whole.functions:
+        _write(whole, function, f"{stem}.{name}")
+    parsed = llvm.parse_assembly(str(whole))
+    parsed.verify()
+    _optimise(parsed, machine)
+    for function in parsed.functions:
         # The linker in memory would end the whole process.
         known = not function.is_declaration or function.name.startswith("llvm.")
         if not known and not llvm.address_of_symbol(function.name) and not hasattr(_PROCESS, function.name):
             raise OSError(f"no function {function.name} in this process")
-    return target_machine().emit_object(whole)
+    return machine.emit_object(parsed)
 
 
-def _llvm(function: Callable[..., Any], name: str) -> Any:
-    """LLVM's module of a function under a C name."""
-    flags: Any = compiler.Flags()
-    flags.error_model = "numpy"
-    flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
-    done = compiler.compile_extra(
-        cpu_target.typing_context,
-        cpu_target.target_context,
-        function,
-        args=getattr(function, _ARGUMENTS),
-        return_type=types.void,
-        flags=flags,
-        locals={},
-    )
-    done.library.finalize()
-    module = llvm.parse_assembly(done.library.get_llvm_str())
-    inner = module.get_function(done.fndesc.llvm_func_name)
-    # Numba's functions return a status, and take places for a result and for an error before their arguments.
-    result, error, *kinds = [str(argument.type) for argument in inner.arguments]
-    given = [f"{kind} %a{place}" for place, kind in enumerate(kinds)]
-    module.link_in(
-        llvm.parse_assembly(
-            f'declare i32 @"{inner.name}"({", ".join([result, error, *kinds])})\n'
-            f'define void @"{name}"({", ".join(given)}) {{\n'
-            "  %result = alloca ptr\n  %error = alloca ptr\n"
-            f'  %status = call i32 @"{inner.name}"({", ".join([f"{result} %result", f"{error} %error", *given])})\n'
-            "  ret void\n}\n"
-        )
-    )
-    return module
+def _write(module: ir.Module, function: Callable[..., Any], name: str) -> None:
+    """Add a function to LLVM's module under a C name."""
+    kinds: tuple[Kind, ...] = getattr(function, _ARGUMENTS)
+    made = ir.Function(module, ir.FunctionType(ir.VoidType(), [kind.type for kind in kinds]), name)
+    builder = ir.IRBuilder(made.append_basic_block("entry"))
+    staged(function)(*(Value(builder, kind, given) for kind, given in zip(kinds, made.args, strict=True)))
+    builder.ret_void()
+
+
+def _optimise(module: Any, machine: Any) -> None:
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = True
+    passes = llvm.create_pass_builder(machine, options)
+    passes.getModulePassManager().run(module, passes)

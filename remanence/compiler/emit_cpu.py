@@ -1,4 +1,4 @@
-"""IR → Numba: one time loop forward and one backward, written as source that can be read. No torch here.
+"""IR → `staged` Python: one time loop forward and one backward, written as source that can be read. No torch here.
 
     Layout → products ahead of a few steps
            → for each step, for each level: products by tiles, then a loop over units of each size
@@ -31,20 +31,18 @@ _MODULE = '''"""Written by remanence from these equations; the cache key covers 
 {equations}
 """
 
-from numba.core import types
-
 from remanence.compiler.compiling import compiled
 from remanence.compiler.linking import call, shifted
 from remanence.compiler.pointwise import absolute, exp, fine_sigmoid, log, maximum, minimum, relu, sigmoid, softplus
 from remanence.compiler.pointwise import sqrt, tanh
 from remanence.compiler.tile import ADD, FRESH, START
+from remanence.compiler.values import {dtype}, INT, Pointer
 from remanence.compiler.vector import add_at, claim, fetch, lane_sum, lanes_below, load, splat, store, where_positive
 
-NUMBERS, ARRAYS = types.CPointer(types.int64), types.CPointer(types.CPointer(types.{dtype}))
 one = {one}
 
 
-@compiled(types.int64, NUMBERS, ARRAYS)
+@compiled(INT, Pointer.of(INT), Pointer.of(Pointer.of({dtype})))
 '''
 
 
@@ -324,7 +322,7 @@ def emit(step: Step, runs: Runs, forward: Layout, layout: Layout, dtype: str) ->
     one = MACHINE.bytes // (4 if dtype == "float32" else 8)
     # Rendered from the verified nodes: the text a cell was read from may hold comments, and so anything.
     text = _MODULE.format(
-        equations="\n".join(f"    {e.name} = {render(e.value)}" for e in step.equations), dtype=dtype, one=one
+        equations="\n".join(f"    {e.name} = {render(e.value)}" for e in step.equations), dtype=dtype.upper(), one=one
     )
     rows = _Rows(step, forward, layout)
     lines = [

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from remanence.compiler.rows import HEAD, LISTS
+from remanence.compiler.staged import staged
 
 __all__ = ["fill"]
 
@@ -13,7 +12,7 @@ _TIME, _BATCH, _PARTS, _MOST, _SIGN, _KEEP = (HEAD.index(n) for n in ("time", "b
 _X_TIME, _X_ROW, _E_TIME, _E_ROW = (HEAD.index(name) for name in ("x_time", "x_row", "e_time", "e_row"))
 
 
-@njit(inline="always")
+@staged
 def fill(numbers, bounds, part, first, last):
     """Write the lists of a thread for the steps from `first` to before `last`; `bounds`: where those begin."""
     time, batch, parts, most = numbers[_TIME], numbers[_BATCH], numbers[_PARTS], numbers[_MOST]

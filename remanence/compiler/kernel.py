@@ -1,10 +1,10 @@
 """Build a cell's kernels, keep them on disk by content, and say what they do.
 
-    Step → schedule → forward loop → derive → layouts → source → a file named by its hash → Numba → an object file
+    Step → schedule → forward loop → derive → layouts → source → a file named by its hash → LLVM → an object file
 
-The hash covers the source, the compiler's own run-time files, the versions of Numba and llvmlite, the vector unit
-and the processor. A file is written beside its place and renamed, and never written again, so two processes may
-build at once. Where the object file is there, Numba is not imported.
+The hash covers the source, the compiler's own run-time files, the version of llvmlite, the vector unit and the
+processor. A file is written beside its place and renamed, and never written again, so two processes may
+build at once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _WORDS = {False: "forward", True: "backward"}
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """The compiled loops of a cell. `print(kernel)` says what they do; `source()` is what Numba compiles.
+    """The compiled loops of a cell. `print(kernel)` says what they do; `source()` is what is compiled.
 
     Args:
         step: the equations.
@@ -173,8 +173,10 @@ _RUN_TIME = (
     "program",
     "rows",
     "squares",
+    "staged",
     "tables",
     "tile",
+    "values",
     "vector",
 )
 
@@ -198,7 +200,7 @@ def _counted(terms: list[str]) -> str:
 def _surroundings() -> bytes:
     """What shapes a kernel besides its source."""
     parts = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in _RUN_TIME]
-    parts += [version("numba").encode(), version("llvmlite").encode(), repr(MACHINE).encode()]
+    parts += [version("llvmlite").encode(), repr(MACHINE).encode()]
     features = llvmlite.binding.get_host_cpu_features().flatten()
     return b"\0".join([*parts, llvmlite.binding.get_host_cpu_name().encode(), features.encode()])
 
@@ -239,7 +241,7 @@ def tiles(dtype: str) -> Tiles:
 
 
 def _tiles_source(dtype: str) -> str:
-    return TILES_SOURCE.format(dtype=dtype, width=MACHINE.width(4 if dtype == "float32" else 8))
+    return TILES_SOURCE.format(dtype=dtype.upper(), width=MACHINE.width(4 if dtype == "float32" else 8))
 
 
 @lru_cache(maxsize=1)

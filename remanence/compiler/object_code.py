@@ -1,7 +1,4 @@
-"""Object files in memory, by LLVM alone: Numba is not imported where nothing is compiled.
-
-Importing Numba and reading its own cache took 0.7 s of a process's life; this takes a few milliseconds.
-"""
+"""Object files in memory, and the machine that they are for."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ _loaded: set[str] = set()
 
 @lru_cache(maxsize=1)
 def target_machine() -> Any:
-    """The host's, as Numba makes it: code for this very processor, at home wherever it is loaded."""
+    """The host's: code for this very processor, at home wherever it is loaded."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_triple(llvm.get_process_triple())

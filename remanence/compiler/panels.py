@@ -11,11 +11,10 @@ registers; a column of a matrix whose rows lie a power of two apart would meet f
 
 from __future__ import annotations
 
-from numba import njit
-
 from remanence.compiler.linking import shifted
 from remanence.compiler.machine import MACHINE
 from remanence.compiler.squares import add_square, load_square, store_square, turn_square
+from remanence.compiler.staged import staged
 from remanence.compiler.tables import COLLECT, PACK, TABLE_HEAD
 
 __all__ = ["collect", "pack", "padded"]
@@ -30,7 +29,7 @@ def padded(size: int, itemsize: int) -> int:
     return -(-size // width) * width
 
 
-@njit(inline="always")
+@staged
 def _turn(to, to_stride, source, stride, shape, width):
     """`to[k, j] = source[j, k]`; shape (j, k)."""
     rows, columns = shape
@@ -44,7 +43,7 @@ def _turn(to, to_stride, source, stride, shape, width):
                         to[b * to_stride + a] = source[a * stride + b]
 
 
-@njit(inline="always")
+@staged
 def pack(part, table, bases, width):
     """Copy matrices into panels, which are zero where no matrix comes.
 
@@ -79,7 +78,7 @@ def pack(part, table, bases, width):
             j = stop
 
 
-@njit(inline="always")
+@staged
 def collect(part, table, bases, width):
     """Add up what threads found into torch's tensors; arguments as of `pack`."""
     lines, parts = table[0], table[1]

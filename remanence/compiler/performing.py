@@ -5,17 +5,16 @@ The last take four pointers: `lengths` are those of the sequences, `sizes` integ
 
 from __future__ import annotations
 
-from numba import njit
-
 from remanence.compiler.linking import call, pointed, shifted, words
 from remanence.compiler.program import COPY, INTEGERS, LINE, PUT, ZERO
+from remanence.compiler.staged import staged
 
 __all__ = ["deal", "enter", "leave", "perform"]
 
 _LINE, _INTEGERS = len(LINE), INTEGERS
 
 
-@njit(inline="always")
+@staged
 def perform(lines, count, bases):
     """Run so many lines; `bases`: the addresses."""
     for line in range(count):
@@ -37,7 +36,7 @@ def perform(lines, count, bases):
             call(lines[at + _INTEGERS], (to, second, third, fourth))
 
 
-@njit(inline="always")
+@staged
 def _copy(to, source, sizes):
     size, rows, there, here = sizes[0], sizes[1], sizes[2], sizes[3]
     for row in range(rows):
@@ -45,7 +44,7 @@ def _copy(to, source, sizes):
             to[row * there + word] = source[row * here + word]
 
 
-@njit(inline="always")
+@staged
 def deal(to, lengths, sizes, room):
     """Deal rows to threads, long and short ones alike; `to`: where bounds, counts, order and entries go (see `rows`);
     sizes: (batch, time, threads, whether read from the end); room: for time + 1 integers."""
@@ -76,7 +75,7 @@ def deal(to, lengths, sizes, room):
         to[order + to[place % parts] + place // parts] = row
 
 
-@njit(inline="always")
+@staged
 def enter(to, source, lengths, sizes):
     """Put states where sequences that are read from their end begin: entry `lengths[row]` of a row; sizes: (batch,
     words of an entry's row, those that count, whether there is a source; else zeros)."""
@@ -87,7 +86,7 @@ def enter(to, source, lengths, sizes):
             to[first + word] = source[row * true + word] if given and word < true else 0
 
 
-@njit(inline="always")
+@staged
 def leave(to, source, lengths, sizes):
     """Take each sequence's state behind its last step; sizes: (batch, words of an entry's row, those that count,
     whether two entries are taken by turns)."""

@@ -10,27 +10,20 @@ by an instruction that prefers the other operand.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import overload, register_jitable
 
 from remanence.compiler.bits import exponent_of, reciprocal, scale_by, scale_once
-from remanence.compiler.vector import (
-    Vector,
-    at_least,
-    at_most,
-    call_lanes,
-    intrinsic,
-    where_positive,
-    zero_like,
-)
+from remanence.compiler.values import FLOAT64, Register, Value
+from remanence.compiler.vector import at_least, at_most, call_lanes, declared, where_positive, zero_like
 
 __all__ = [
     "absolute", "exp", "fine_sigmoid", "log", "maximum", "minimum", "relu", "sigmoid", "softplus", "sqrt", "tanh",
 ]  # fmt: skip
 
+Constants: TypeAlias = tuple[float, ...]
 _STEEP = 87.0
 """Beyond this a sigmoid is 1, or next to nothing: 2e-38."""
 _CLAMP = 7.90531110763549805
@@ -60,24 +53,19 @@ _ATANH = tuple(2 / odd for odd in range(15, 2, -2))
 _LEAST_NORMAL, _LARGEST = 2.0**-126, 3.4028234663852886e38
 
 
-def _lanewise(name: str) -> Any:
-    """A function of C's mathematics library, called for each lane."""
+def _lanewise(name: str) -> Callable[[Value], Value]:
+    """A function of C's mathematics library, called for each lane of float64."""
 
-    @intrinsic
-    def apply(typing_context: Any, value: Any) -> Any:
-        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            (whole,) = args
-            element = whole.type.element
-            symbol = name if value.dtype == types.float64 else f"{name}f"
-            called = cgutils.get_or_insert_function(builder.module, ir.FunctionType(element, [element]), symbol)
-            result = ir.Constant(whole.type, ir.Undefined)
-            for lane in range(value.width):
-                place = ir.Constant(ir.IntType(32), lane)
-                one = builder.call(called, [builder.extract_element(whole, place)])
-                result = builder.insert_element(result, one, place)
-            return result
-
-        return value(value), generate
+    def apply(value: Value) -> Value:
+        builder, whole, kind = value.builder, value.ir, value.kind
+        assert isinstance(kind, Register)
+        called = declared(builder, name, ir.FunctionType(kind.dtype.type, [kind.dtype.type]))
+        result: Any = ir.Constant(whole.type, ir.Undefined)
+        for lane in range(kind.width):
+            place = ir.Constant(ir.IntType(32), lane)
+            one = builder.call(called, [builder.extract_element(whole, place)])
+            result = builder.insert_element(result, one, place)
+        return Value(builder, kind, result)
 
     return apply
 
@@ -85,36 +73,11 @@ def _lanewise(name: str) -> Any:
 _tanh, _exp, _log, _log1p = (_lanewise(name) for name in ("tanh", "exp", "log", "log1p"))
 
 
-def _llvm(name: str) -> Any:
-    @intrinsic
-    def apply(typing_context: Any, value: Any) -> Any:
-        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return call_lanes(builder, name, [args[0]])
-
-        return value(value), generate
-
-    return apply
+def _double(value: Value) -> bool:
+    return isinstance(value.kind, Register) and value.kind.dtype == FLOAT64
 
 
-_sqrt, _fabs = _llvm("sqrt"), _llvm("fabs")
-
-
-# Stubs: their meaning inside a kernel is given by the overloads below.
-def tanh(value: Any) -> Any: ...
-def sigmoid(value: Any) -> Any: ...
-def fine_sigmoid(value: Any) -> Any: ...
-def relu(value: Any) -> Any: ...
-def exp(value: Any) -> Any: ...
-def log(value: Any) -> Any: ...
-def softplus(value: Any) -> Any: ...
-def absolute(value: Any) -> Any: ...
-def sqrt(value: Any) -> Any: ...
-def maximum(left: Any, right: Any) -> Any: ...
-def minimum(left: Any, right: Any) -> Any: ...
-
-
-@register_jitable
-def _quotient(s, odd, even):
+def _quotient(s: Value, odd: Constants, even: Constants) -> tuple[Value, Value]:
     """Numerator and reciprocal denominator of tanh(x) / x, of a clamped x's square."""
     p = s * odd[0] + odd[1]
     p = p * s + odd[2]
@@ -128,14 +91,13 @@ def _quotient(s, odd, even):
     return p, reciprocal(q)
 
 
-def _single_tanh(value):
+def _single_tanh(value: Value) -> Value:
     x = at_least(at_most(value, _CLAMP), -_CLAMP)
     p, q = _quotient(x * x, _ODD, _EVEN)
     return x * p * q
 
 
-@register_jitable
-def _exp_in_parts(x):
+def _exp_in_parts(x: Value) -> tuple[Value, Value]:
     """exp(x) = fraction · 2^power, the fraction near 1, the power rounded by `_ROUND`."""
     power = x * _LOG2_E + _ROUND
     n = power - _ROUND
@@ -148,25 +110,23 @@ def _exp_in_parts(x):
     return p * (r * r) + r + 1.0, power
 
 
-@register_jitable
-def _single_exp(value):
+def _single_exp(value: Value) -> Value:
     fraction, power = _exp_in_parts(at_least(at_most(value, 89.0), -104.0))
     return scale_by(fraction, power)
 
 
-def _single_sigmoid(value):
+def _single_sigmoid(value: Value) -> Value:
     x = at_least(at_most(value, 2 * _CLAMP), -2 * _CLAMP)
     p, q = _quotient(x * x, _HALF_ODD, _HALF_EVEN)
     return x * p * q + 0.5
 
 
-def _single_fine_sigmoid(value):
+def _single_fine_sigmoid(value: Value) -> Value:
     fraction, power = _exp_in_parts(-at_least(at_most(value, _STEEP), -_STEEP))
     return reciprocal(1.0 + scale_once(fraction, power))
 
 
-@register_jitable
-def _log_of_ratio(s):
+def _log_of_ratio(s: Value) -> Value:
     """log((1 + s) / (1 - s)) for |s| ≤ 1/3: twice the inverse hyperbolic tangent's series."""
     z = s * s
     p = z * _ATANH[0] + _ATANH[1]
@@ -178,7 +138,7 @@ def _log_of_ratio(s):
     return p * z * s + 2.0 * s
 
 
-def _single_log(value):
+def _single_log(value: Value) -> Value:
     small = where_positive(_LEAST_NORMAL - value, zero_like(value) + 8388608.0, zero_like(value) + 1.0)
     fraction, n = exponent_of(value * small)
     n = where_positive(_LEAST_NORMAL - value, n - 23.0, n)
@@ -190,80 +150,52 @@ def _single_log(value):
     )
 
 
-def _single_softplus(value):
-    u = _single_exp(-_fabs(value))
+def _single_softplus(value: Value) -> Value:
+    u = _single_exp(-absolute(value))
     return relu(value) + _log_of_ratio(u / (u + 2.0))
 
 
-@overload(tanh)
-def _tanh_of(value):
-    if not isinstance(value, Vector):
-        return None
-    return (lambda value: _tanh(value)) if value.dtype == types.float64 else _single_tanh
+def tanh(value: Value) -> Value:
+    return _tanh(value) if _double(value) else _single_tanh(value)
 
 
-@overload(sigmoid)
-def _sigmoid_of(value):
-    if not isinstance(value, Vector):
-        return None
-    if value.dtype == types.float64:
-        return lambda value: 1.0 / (1.0 + _exp(-value))
-    return _single_sigmoid
+def sigmoid(value: Value) -> Value:
+    return 1.0 / (1.0 + _exp(-value)) if _double(value) else _single_sigmoid(value)
 
 
-@overload(fine_sigmoid)
-def _fine_sigmoid_of(value):
-    if not isinstance(value, Vector):
-        return None
-    return (lambda value: sigmoid(value)) if value.dtype == types.float64 else _single_fine_sigmoid
+def fine_sigmoid(value: Value) -> Value:
+    return sigmoid(value) if _double(value) else _single_fine_sigmoid(value)
 
 
-@overload(relu)
-def _relu_of(value):
-    if not isinstance(value, Vector):
-        return None
+def relu(value: Value) -> Value:
     # What is neither above nor below zero is 0 or NaN, and stays.
-    return lambda value: where_positive(value, value, where_positive(-value, zero_like(value), value))
+    return where_positive(value, value, where_positive(-value, zero_like(value), value))
 
 
-@overload(exp)
-def _exp_of(value):
-    if not isinstance(value, Vector):
-        return None
-    return (lambda value: _exp(value)) if value.dtype == types.float64 else _single_exp
+def exp(value: Value) -> Value:
+    return _exp(value) if _double(value) else _single_exp(value)
 
 
-@overload(log)
-def _log_of(value):
-    if not isinstance(value, Vector):
-        return None
-    return (lambda value: _log(value)) if value.dtype == types.float64 else _single_log
+def log(value: Value) -> Value:
+    return _log(value) if _double(value) else _single_log(value)
 
 
-@overload(softplus)
-def _softplus_of(value):
-    if not isinstance(value, Vector):
-        return None
-    if value.dtype == types.float64:
-        return lambda value: relu(value) + _log1p(_exp(-_fabs(value)))
-    return _single_softplus
+def softplus(value: Value) -> Value:
+    return relu(value) + _log1p(_exp(-absolute(value))) if _double(value) else _single_softplus(value)
 
 
-@overload(absolute)
-def _absolute_of(value):
-    return (lambda value: _fabs(value)) if isinstance(value, Vector) else None
+def absolute(value: Value) -> Value:
+    return Value(value.builder, value.kind, call_lanes(value.builder, "fabs", [value.ir]))
 
 
-@overload(sqrt)
-def _sqrt_of(value):
-    return (lambda value: _sqrt(value)) if isinstance(value, Vector) else None
+def sqrt(value: Value) -> Value:
+    """Of a register or of a number."""
+    return Value(value.builder, value.kind, call_lanes(value.builder, "sqrt", [value.ir]))
 
 
-@overload(maximum)
-def _maximum_of(left, right):
-    return (lambda left, right: where_positive(left - right, left, right)) if isinstance(left, Vector) else None
+def maximum(left: Value, right: Value) -> Value:
+    return where_positive(left - right, left, right)
 
 
-@overload(minimum)
-def _minimum_of(left, right):
-    return (lambda left, right: where_positive(right - left, left, right)) if isinstance(left, Vector) else None
+def minimum(left: Value, right: Value) -> Value:
+    return where_positive(right - left, left, right)

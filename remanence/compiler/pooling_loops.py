@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from math import inf
 
-from numba import njit
-
 from remanence.compiler.pointwise import absolute
+from remanence.compiler.staged import staged
 from remanence.compiler.vector import add_at, load, splat, store, where_positive
 
 __all__ = ["backward", "forward"]
 
 
-@njit(inline="always")
+@staged
 def forward(part, numbers, arrays, one):
     parts, batch, size, step, row = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
     x, total, highest, place = arrays[0], arrays[1], arrays[2], arrays[3]
@@ -33,7 +32,7 @@ def forward(part, numbers, arrays, one):
                 store(highest, k, where_positive(value - best, value, where_positive(best - value, best, alike)))
 
 
-@njit(inline="always")
+@staged
 def backward(part, numbers, arrays, one):
     parts, batch, size, step, row, time = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]
     dx, total, highest, place = arrays[0], arrays[1], arrays[2], arrays[3]

@@ -1,5 +1,5 @@
 """A call as a program: what is done around a kernel, and the kernel, as lines of integers that one compiled function
-runs. They are written once for all calls of a shape; a call brings nothing but addresses. No numba here.
+runs. They are written once for all calls of a shape; a call brings nothing but addresses.
 
 Behind a loop that filled the processor's caches each line of Python takes ten times as long as in a tight loop, and a
 foreign call is a dozen of them.

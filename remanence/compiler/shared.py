@@ -10,13 +10,12 @@ __all__ = ["FOR_ALL", "TILES"]
 
 TILES = '''"""Written by remanence: the tiles of matrix products in one dtype, compiled once for all kernels."""
 
-from numba.core import types
-
 from remanence.compiler import filling, panels, tile
 from remanence.compiler.compiling import compiled
+from remanence.compiler.values import {dtype}, INT, Pointer
 
-DATA, LIST, LONG = types.CPointer(types.{dtype}), types.CPointer(types.int64), types.int64
-BASES = types.CPointer(DATA)
+DATA, LIST, LONG = Pointer.of({dtype}), Pointer.of(INT), INT
+BASES = Pointer.of(DATA)
 WIDTH = {width}
 
 
@@ -53,13 +52,12 @@ def collect(part, table, bases):
 
 FOR_ALL = '''"""Written by remanence: what calls of all kernels share: the program around one, what each thread runs."""
 
-from numba.core import types
-
 from remanence.compiler import performing
 from remanence.compiler.compiling import compiled
 from remanence.compiler.linking import answer, call
+from remanence.compiler.values import INT, SHORT, Pointer
 
-NUMBERS, WORDS = types.CPointer(types.int64), types.CPointer(types.int32)
+NUMBERS, WORDS = Pointer.of(INT), Pointer.of(SHORT)
 
 
 @compiled(NUMBERS)
@@ -71,7 +69,7 @@ def launch(given):
         part += threads
 
 
-@compiled(NUMBERS, types.int64, NUMBERS)
+@compiled(NUMBERS, INT, NUMBERS)
 def perform(lines, count, bases):
     performing.perform(lines, count, bases)
 

@@ -1,83 +1,46 @@
-"""Squares inside Numba kernels: as many registers as a register has lanes."""
+"""Squares of registers: as many as a register has lanes."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
-from llvmlite import ir
-from numba.core import cgutils, types
-
-from remanence.compiler.vector import Builder, Value, Vector, address, intrinsic, lanes_at, vector_of, vector_pointer
+from remanence.compiler.values import Number, Value
+from remanence.compiler.vector import lanes_at, load, register_of, store
 
 __all__ = ["add_square", "load_square", "store_square", "turn_square"]
 
-
-def _square(context: Any, builder: Builder, sig: Any, args: Any, kind: Vector) -> list[Value]:
-    """LLVM: the addresses of the rows of a square: (array, offset, stride) → one register each."""
-    array, offset, stride = args
-    rows = [builder.add(offset, builder.mul(stride, ir.Constant(stride.type, row))) for row in range(kind.width)]
-    whole = context.get_value_type(kind)
-    return [vector_pointer(builder, address(context, builder, sig, array, row), whole) for row in rows]
+Square: TypeAlias = tuple[Value, ...]
 
 
-@intrinsic
-def load_square(typing_context: Any, array: Any, offset: Any, stride: Any) -> Any:
-    """`load_square(array, offset, stride)`: rows that lie `stride` elements apart, a register each."""
-    kind = vector_of(array.dtype)
-    square = types.UniTuple(kind, kind.width)
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        places = _square(context, builder, sig.args[0], args, kind)
-        rows = [builder.load(place, align=kind.dtype.bitwidth // 8) for place in places]
-        return context.make_tuple(builder, sig.return_type, rows)
-
-    return square(array, types.intp, types.intp), generate
+def load_square(array: Value, offset: Number, stride: Number) -> Square:
+    """Rows that lie `stride` elements apart, a register each."""
+    width = register_of(array.kind.to).width  # type: ignore[attr-defined]
+    return tuple(load(array, offset + stride * row) for row in range(width))
 
 
-@intrinsic
-def add_square(typing_context: Any, square: Any, array: Any, offset: Any, stride: Any) -> Any:
-    """`add_square(square, array, offset, stride)`: the square plus one in memory."""
-    kind = square.dtype
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        places = _square(context, builder, sig.args[1], args[1:], kind)
-        rows = cgutils.unpack_tuple(builder, args[0])
-        more = [builder.load(place, align=kind.dtype.bitwidth // 8) for place in places]
-        return context.make_tuple(builder, square, [builder.fadd(a, b) for a, b in zip(rows, more, strict=True)])
-
-    return square(square, array, types.intp, types.intp), generate
+def add_square(square: Square, array: Value, offset: Number, stride: Number) -> Square:
+    """The square plus one in memory."""
+    return tuple(row + load(array, offset + stride * place) for place, row in enumerate(square))
 
 
-@intrinsic
-def turn_square(typing_context: Any, square: Any) -> Any:
-    """`turn_square(square)`: transposed."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        rows = cgutils.unpack_tuple(builder, args[0])
-        width = half = len(rows)
-        # Blocks off the diagonal change places, of half the square, of a quarter, …
-        while half > 1:
-            half //= 2
-            upper = lanes_at(lane if not lane & half else width + lane - half for lane in range(width))
-            lower = lanes_at(lane + half if not lane & half else width + lane for lane in range(width))
-            for row in range(width):
-                if not row & half:
-                    both = rows[row], rows[row + half]
-                    rows[row], rows[row + half] = (builder.shuffle_vector(*both, lanes) for lanes in (upper, lower))
-        return context.make_tuple(builder, square, rows)
-
-    return square(square), generate
+def turn_square(square: Square) -> Square:
+    """The square, transposed."""
+    builder, kind = square[0].builder, square[0].kind
+    rows: list[Any] = [row.ir for row in square]
+    width = half = len(rows)
+    # Blocks off the diagonal change places, of half the square, of a quarter, …
+    while half > 1:
+        half //= 2
+        upper = lanes_at(lane if not lane & half else width + lane - half for lane in range(width))
+        lower = lanes_at(lane + half if not lane & half else width + lane for lane in range(width))
+        for row in range(width):
+            if not row & half:
+                both = rows[row], rows[row + half]
+                rows[row], rows[row + half] = (builder.shuffle_vector(*both, lanes) for lanes in (upper, lower))
+    return tuple(Value(builder, kind, row) for row in rows)
 
 
-@intrinsic
-def store_square(typing_context: Any, array: Any, offset: Any, stride: Any, square: Any) -> Any:
-    """`store_square(array, offset, stride, square)`: rows that will lie `stride` elements apart."""
-    kind = square.dtype
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        places = _square(context, builder, sig.args[0], args[:3], kind)
-        for place, row in zip(places, cgutils.unpack_tuple(builder, args[3]), strict=True):
-            builder.store(row, place, align=kind.dtype.bitwidth // 8)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, square), generate
+def store_square(array: Value, offset: Number, stride: Number, square: Square) -> None:
+    """Rows that will lie `stride` elements apart."""
+    for place, row in enumerate(square):
+        store(array, offset + stride * place, row)

@@ -10,7 +10,7 @@ length, in any order and of any layout, are multiplied where they lie:
     sums        c[:]    += Σ_m d[m, :]                               the gradient of a vector
 
 `b` is packed into panels (see `panels`). A remainder of rows or of columns uses a smaller tile, never a slower loop.
-Loops over arrays in plain Numba reach about half of what these tiles do.
+Plain loops over arrays reach about half of what these tiles do.
 
 Numerics: each sum runs over the inner dimension in order (in up to four interleaved parts for tiles of few rows).
 """
@@ -19,24 +19,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from llvmlite import ir
-from numba import njit
-from numba.core import types
 
 from remanence.compiler.linking import shifted
 from remanence.compiler.machine import MACHINE
-from remanence.compiler.vector import (
-    Builder,
-    Kind,
-    Value,
-    call_lanes,
-    element_ir,
-    intrinsic,
-    splat_value,
-    vector_pointer,
-)
+from remanence.compiler.staged import staged
+from remanence.compiler.values import INT, Builder, Kind, Number, Pointer, Register, Value, cast, splatted
+from remanence.compiler.vector import add_at, call_lanes, itemsize, load, register_at, register_of
 
 __all__ = ["ADD", "FRESH", "START", "gather", "spread", "sums"]
 
@@ -45,11 +36,13 @@ ADD, FRESH, START = 0, 1, 2
 """What `spread` begins with: what is there, zero, or a row that all rows share."""
 # Tiles with fewer accumulators than this would wait for the latency of a multiply-add; they interleave.
 _BUSY = 12
-_INDEX = ir.IntType(64)
+Rows: TypeAlias = tuple[Value, Value, Number]
+"""A place."""
+Whole: TypeAlias = tuple[Number, ...]
 
 
-def _number(value: int) -> Value:
-    return ir.Constant(_INDEX, value)
+def _number(value: int) -> ir.Constant:
+    return ir.Constant(INT.type, value)
 
 
 @dataclass
@@ -57,24 +50,34 @@ class _Place:
     """Rows of numbers in memory, as LLVM values: row m begins at pointer + list[m] * stride."""
 
     builder: Builder
-    pointer: Value
-    list: Value
-    stride: Value
+    pointer: Any
+    list: Any
+    stride: Any
 
-    def row(self, m: Value) -> Value:
+    def row(self, m: Any) -> Any:
         index = self.builder.load(self.builder.gep(self.list, [m]))
         return self.builder.gep(self.pointer, [self.builder.mul(index, self.stride)])
 
 
-def _place(builder: Builder, value: Value) -> _Place:
-    return _Place(builder, *(builder.extract_value(value, part) for part in range(3)))
+def _place(builder: Builder, rows: Rows) -> _Place:
+    pointer, numbers, stride = rows
+    return _Place(builder, pointer.ir, numbers.ir, cast(builder, stride, INT))
+
+
+def _whole(builder: Builder, numbers: tuple[Number, ...]) -> list[Any]:
+    return [cast(builder, number, INT) for number in numbers]
+
+
+def _element(array: Value) -> Kind:
+    assert isinstance(array.kind, Pointer)
+    return array.kind.to
 
 
 class _Tile:
     """Writes one tile as LLVM: a loop over the inner dimension with the accumulators as phi nodes.
 
     Args:
-        kind: Numba's type of an element.
+        kind: of an element.
         scalars: k → the addresses of the numbers to broadcast, one for each row.
         line: k → the address of the row of columns.
     """
@@ -84,48 +87,47 @@ class _Tile:
         builder: Builder,
         kind: Kind,
         shape: tuple[int, int],
-        scalars: Callable[[Value], list[Value]],
-        line: Callable[[Value], Value],
+        scalars: Callable[[Any], list[Any]],
+        line: Callable[[Any], Any],
     ) -> None:
         self.builder, self.scalars, self.line = builder, scalars, line
         self.rows, self.vectors = shape
-        self.itemsize = kind.bitwidth // 8
-        self.width = MACHINE.width(self.itemsize)
-        self.whole = ir.VectorType(element_ir(kind), self.width)
+        self.register: Register = register_of(kind)
+        self.itemsize, self.width, self.whole = itemsize(kind), self.register.width, self.register.type
 
-    def registers(self, pointer: Value) -> list[Value]:
+    def registers(self, pointer: Any) -> list[Any]:
         """The addresses of a row's registers."""
         return [
-            vector_pointer(self.builder, self.builder.gep(pointer, [_number(v * self.width)]), self.whole)
+            register_at(self.builder, self.builder.gep(pointer, [_number(v * self.width)]), self.register)
             for v in range(self.vectors)
         ]
 
-    def load(self, pointers: list[Value]) -> list[Value]:
+    def load(self, pointers: list[Any]) -> list[Any]:
         return [self.builder.load(pointer, align=self.itemsize) for pointer in pointers]
 
-    def step(self, sums: list[Value], k: Value) -> list[Value]:
+    def step(self, sums: list[Any], k: Any) -> list[Any]:
         """One step of the inner dimension: sums + scalars ⊗ line."""
         row = self.load(self.registers(self.line(k)))
         result = []
         for r, scalar in enumerate(self.scalars(k)):
-            wide = splat_value(self.builder, self.builder.load(scalar), self.width)
+            wide = splatted(self.builder, self.builder.load(scalar), self.width)
             result += [self._fused(wide, row[v], sums[r * self.vectors + v]) for v in range(self.vectors)]
         return result
 
-    def _fused(self, a: Value, b: Value, c: Value) -> Value:
+    def _fused(self, a: Any, b: Any, c: Any) -> Any:
         # Without the instruction, LLVM would call libm's fma for each lane.
         if MACHINE.fused:
             return call_lanes(self.builder, "fma", [a, b, c])
         return self.builder.fadd(self.builder.fmul(a, b), c)
 
-    def loop(self, sums: list[Value], start: Value, stop: Value, parts: int) -> list[Value]:
+    def loop(self, sums: list[Any], start: Any, stop: Any, parts: int) -> list[Any]:
         """Run k from start to stop (a multiple of `parts` apart); `sums` holds `parts` sets of accumulators."""
         builder = self.builder
         before = builder.block
         body, after = builder.append_basic_block("inner"), builder.append_basic_block("done")
         builder.cbranch(builder.icmp_signed("<", start, stop), body, after)
         builder.position_at_end(body)
-        k = builder.phi(_INDEX)
+        k = builder.phi(INT.type)
         k.add_incoming(start, before)
         phis = []
         for value in sums:
@@ -151,7 +153,7 @@ class _Tile:
             ends.append(phi)
         return ends
 
-    def run(self, sums: list[Value], depth: Value) -> list[Value]:
+    def run(self, sums: list[Any], depth: Any) -> list[Any]:
         """The whole inner dimension."""
         parts, even = max(1, min(4, _BUSY // len(sums))), _number(0)
         if parts > 1:
@@ -164,12 +166,12 @@ class _Tile:
                 sums = [self.builder.fadd(left, right) for left, right in zip(sums, more, strict=True)]
         return self.loop(sums, even, depth, 1)
 
-    def store(self, values: list[Value], pointers: list[Value]) -> None:
+    def store(self, values: list[Any], pointers: list[Any]) -> None:
         for value, pointer in zip(values, pointers, strict=True):
             self.builder.store(value, pointer, align=self.itemsize)
 
 
-def _for_each_shape(builder: Builder, rows: Value, vectors: Value, write: Callable[[int, int], None]) -> None:
+def _for_each_shape(builder: Builder, rows: Any, vectors: Any, write: Callable[[int, int], None]) -> None:
     """Branch to the code of the tile that has these rows and vectors."""
     after, nowhere = builder.append_basic_block("after"), builder.append_basic_block("nowhere")
     choice = builder.switch(builder.add(builder.mul(rows, _number(VECTORS)), vectors), nowhere)
@@ -185,7 +187,7 @@ def _for_each_shape(builder: Builder, rows: Value, vectors: Value, write: Callab
     builder.position_at_end(after)
 
 
-def _one_of(builder: Builder, choice: Value, ways: dict[int, Callable[[], list[Value]]]) -> list[Value]:
+def _one_of(builder: Builder, choice: Any, ways: dict[int, Callable[[], list[Any]]]) -> list[Any]:
     """The registers that one of several ways makes, by its number."""
     after, nowhere = builder.append_basic_block("begun"), builder.append_basic_block("no_way")
     branch = builder.switch(choice, nowhere)
@@ -208,89 +210,66 @@ def _one_of(builder: Builder, choice: Value, ways: dict[int, Callable[[], list[V
     return phis
 
 
-@intrinsic
-def _spread_tile(typing_context: Any, c: Any, a: Any, at: Any, panel: Any, start: Any, shape: Any) -> Any:
+def _spread_tile(c: Rows, a: Rows, at: tuple[Number, Number], panel: Value, start: Value, shape: Whole) -> None:
     """One tile of `spread`; `at` (first row, column of c), `shape` (depth, rows, vectors, mode)."""
+    builder, kind = panel.builder, _element(panel)
+    into, left = _place(builder, c), _place(builder, a)
+    first, column = _whole(builder, at)
+    depth, rows, vectors, mode = _whole(builder, shape)
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        into, left = _place(builder, args[0]), _place(builder, args[1])
-        first, column = (builder.extract_value(args[2], part) for part in range(2))
-        depth, rows, vectors, mode = (builder.extract_value(args[5], part) for part in range(4))
+    def write(n_rows: int, n_vectors: int) -> None:
+        numbers = [builder.add(first, _number(r)) for r in range(n_rows)]
+        a_rows = [left.row(m) for m in numbers]
+        c_rows = [builder.gep(into.row(m), [column]) for m in numbers]
+        step = _number(n_vectors * register_of(kind).width)
+        work = _Tile(
+            builder,
+            kind,
+            (n_rows, n_vectors),
+            lambda k: [builder.gep(row, [k]) for row in a_rows],
+            lambda k: builder.gep(panel.ir, [builder.mul(k, step)]),
+        )
+        places = [pointer for row in c_rows for pointer in work.registers(row)]
+        shared = work.registers(builder.gep(start.ir, [column]))
+        ways = {
+            ADD: lambda: work.load(places),
+            FRESH: lambda: [ir.Constant(work.whole, None)] * len(places),
+            START: lambda: work.load(shared) * n_rows,
+        }
+        work.store(work.run(_one_of(builder, mode, ways), depth), places)
 
-        def write(n_rows: int, n_vectors: int) -> None:
-            numbers = [builder.add(first, _number(r)) for r in range(n_rows)]
-            a_rows = [left.row(m) for m in numbers]
-            c_rows = [builder.gep(into.row(m), [column]) for m in numbers]
-            step = _number(n_vectors * MACHINE.width(panel.dtype.bitwidth // 8))
-            work = _Tile(
-                builder,
-                panel.dtype,
-                (n_rows, n_vectors),
-                lambda k: [builder.gep(row, [k]) for row in a_rows],
-                lambda k: builder.gep(args[3], [builder.mul(k, step)]),
-            )
-            places = [pointer for row in c_rows for pointer in work.registers(row)]
-            shared = work.registers(builder.gep(args[4], [column]))
-            ways = {
-                ADD: lambda: work.load(places),
-                FRESH: lambda: [ir.Constant(work.whole, None)] * len(places),
-                START: lambda: work.load(shared) * n_rows,
-            }
-            work.store(work.run(_one_of(builder, mode, ways), depth), places)
-
-        _for_each_shape(builder, rows, vectors, write)
-        return context.get_dummy_value()
-
-    return types.void(c, a, at, panel, start, shape), generate
+    _for_each_shape(builder, rows, vectors, write)
 
 
-@intrinsic
-def _gather_tile(typing_context: Any, c: Any, a: Any, d: Any, at: Any, shape: Any) -> Any:
+def _gather_tile(c: tuple[Value, Number], a: Rows, d: Rows, at: tuple[Number, Number], shape: Whole) -> None:
     """One tile of `gather`; c (pointer, stride), `at` (row i, column), `shape` (count, rows, vectors)."""
-    kind = d[0].dtype
+    builder, kind, into = c[0].builder, _element(d[0]), c[0].ir
+    left, right = _place(builder, a), _place(builder, d)
+    stride, row, column = _whole(builder, (c[1], *at))
+    count, rows, vectors = _whole(builder, shape)
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        left, right = _place(builder, args[1]), _place(builder, args[2])
-        into, stride = (builder.extract_value(args[0], part) for part in range(2))
-        row, column = (builder.extract_value(args[3], part) for part in range(2))
-        count, rows, vectors = (builder.extract_value(args[4], part) for part in range(3))
+    def write(n_rows: int, n_vectors: int) -> None:
+        def scalars(k: Any) -> list[Any]:
+            first = builder.gep(left.row(k), [row])
+            return [builder.gep(first, [_number(r)]) for r in range(n_rows)]
 
-        def write(n_rows: int, n_vectors: int) -> None:
-            def scalars(k: Value) -> list[Value]:
-                first = builder.gep(left.row(k), [row])
-                return [builder.gep(first, [_number(r)]) for r in range(n_rows)]
+        work = _Tile(builder, kind, (n_rows, n_vectors), scalars, lambda k: builder.gep(right.row(k), [column]))
+        places = []
+        for r in range(n_rows):
+            line = builder.mul(builder.add(row, _number(r)), stride)
+            places += work.registers(builder.gep(into, [builder.add(line, column)]))
+        work.store(work.run(work.load(places), count), places)
 
-            work = _Tile(builder, kind, (n_rows, n_vectors), scalars, lambda k: builder.gep(right.row(k), [column]))
-            places = []
-            for r in range(n_rows):
-                line = builder.mul(builder.add(row, _number(r)), stride)
-                places += work.registers(builder.gep(into, [builder.add(line, column)]))
-            work.store(work.run(work.load(places), count), places)
-
-        _for_each_shape(builder, rows, vectors, write)
-        return context.get_dummy_value()
-
-    return types.void(c, a, d, at, shape), generate
+    _for_each_shape(builder, rows, vectors, write)
 
 
-@intrinsic
-def _add_row(typing_context: Any, c: Any, d: Any, m: Any, column: Any) -> Any:
+def _add_row(c: Value, d: Rows, m: Any, column: Number) -> None:
     """Add one register of row m of the place `d` to `c`."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        kind = c.dtype
-        whole = ir.VectorType(element_ir(kind), MACHINE.width(kind.bitwidth // 8))
-        align = kind.bitwidth // 8
-        source = vector_pointer(builder, builder.gep(_place(builder, args[1]).row(args[2]), [args[3]]), whole)
-        into = vector_pointer(builder, builder.gep(args[0], [args[3]]), whole)
-        total = builder.fadd(builder.load(into, align=align), builder.load(source, align=align))
-        builder.store(total, into, align=align)
-        return context.get_dummy_value()
-
-    return types.void(c, d, types.intp, types.intp), generate
+    row = Value(c.builder, d[0].kind, _place(c.builder, d).row(m.ir))
+    add_at(c, column, load(row, column))
 
 
-@njit(inline="always")
+@staged
 def spread(c, a, packed, start, width, shape):
     """Multiply rows by a packed matrix.
 
@@ -315,7 +294,7 @@ def spread(c, a, packed, start, width, shape):
         column += VECTORS * width
 
 
-@njit(inline="always")
+@staged
 def gather(c, a, d, width, shape):
     """Add up the products of rows: `c[i, :] += Σ_m a[m, i] * d[m, :]`.
 
@@ -338,7 +317,7 @@ def gather(c, a, d, width, shape):
         column += VECTORS * width
 
 
-@njit(inline="always")
+@staged
 def sums(c, d, width, shape):
     """Add rows up: `c[:] += Σ_m d[m, :]`; shape (count of rows, columns), columns in whole registers."""
     count, columns = shape

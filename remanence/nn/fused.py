@@ -1,4 +1,4 @@
-"""Kernels compiled from a cell's own equations, for the CPU. Numba is imported, and a cell compiled, at first use.
+"""Kernels compiled from a cell's own equations, for the CPU. A cell is compiled at its first use.
 
 The choice depends on nothing but the layer, the call's shape and what surrounds it: never on a clock, nor on what the
 cache holds. So the same seed on the same machine gives the same bits, whoever compiled the kernel and when.
@@ -40,7 +40,7 @@ __all__ = [
     "sum_and_highest",
 ]
 
-_PRESENT = importlib.util.find_spec("numba") is not None
+_PRESENT = importlib.util.find_spec("llvmlite") is not None
 
 SHORTEST = 4
 """Sequences of fewer steps take the eager path: calling a kernel takes as long as they do."""
@@ -62,7 +62,7 @@ def choose(
         return "eager", "what is traced or exported should need torch alone"
     why = _refusal(weight, data)
     if abstract(weight, data):
-        why = why or ("a trace was asked for" if trace else "" if _PRESENT else "numba is missing here")
+        why = why or ("a trace was asked for" if trace else "" if _PRESENT else "llvmlite is missing here")
         return ("eager", why) if why else ("cpu-fused", "one operator in a graph")
     why = why or _elsewhere()
     if not why and weight is not None and data is not None and not asked and data.shape[1] < SHORTEST:
@@ -129,7 +129,7 @@ def _missing() -> str:
     try:
         importlib.import_module("remanence.compiler.run_cpu")
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
-        return f"numba is missing or broken here ({type(error).__name__}: {error})"
+        return f"llvmlite is missing or broken here ({type(error).__name__}: {error})"
     return ""
 
 

@@ -39,7 +39,7 @@ def route(kind: str, weight: Tensor, flow: Tensor | None = None) -> tuple[str, s
     path, why = fused.choose(CELL_OF[kind], weight, data)
     if path == "cpu-fused":
         return path, why
-    if why.startswith("numba"):
+    if why.startswith("llvmlite"):
         _warn(why)
     return "torch", why
 

@@ -15,14 +15,13 @@ SOURCE = """
 import os
 from pathlib import Path
 
-from numba.core import types
-
 from remanence.compiler.compiling import compiled
+from remanence.compiler.values import INT, Pointer
 
 Path(__file__).with_suffix(".pid").write_text(str(os.getpid()))
 
 
-@compiled(types.CPointer(types.int64))
+@compiled(Pointer.of(INT))
 def {name}(numbers):
     numbers[0] = {value}
 """
@@ -80,7 +79,7 @@ def test_a_program_that_holds_python_does_not_start_itself(monkeypatch: pytest.M
 def test_modules_are_not_taken_from_the_folder_one_works_in(
     paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "numba.py").write_text("raise SystemExit('not this one')", encoding="utf-8")
+    (tmp_path / "llvmlite.py").write_text("raise SystemExit('not this one')", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(aside, "_others", lambda: 1)
     aside.compile_all(paths)

@@ -71,7 +71,7 @@ def test_two_processes_at_once_and_one_from_their_cache_agree_to_the_bit(folder:
 
 def test_a_cached_kernel_needs_no_compiler_and_a_damaged_one_is_made_anew(folder: Path) -> None:
     compiled = _bits()
-    alone = "import sys; sys.modules['numba'] = None\n" + SCRIPT + "print(bits)"
+    alone = "import sys; sys.modules['remanence.compiler.compiling'] = None\n" + SCRIPT + "print(bits)"
     run = subprocess.run([sys.executable, "-W", "error", "-c", alone], capture_output=True, text=True, timeout=120)
     assert (run.returncode, run.stdout) == (0, compiled), run.stderr[-2000:]
     path, made = next(folder.glob("tiles_*.py")), list[int]()

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
-from numba import njit
 
-from remanence.compiler import pointwise
+from remanence.compiler.kernel import functions_of
 from remanence.compiler.machine import MACHINE
+
+SOURCE = """
+from remanence.compiler.compiling import compiled
+from remanence.compiler.pointwise import {name}
+from remanence.compiler.values import {dtype}, INT, Pointer
 from remanence.compiler.vector import load, store
 
-BYTES = MACHINE.bytes
+
+@compiled(Pointer.of({dtype}), Pointer.of({dtype}), INT)
+def run(x, y, size):
+    for j in range(0, size, {width}):
+        store(y, j, {name}(load(x, j)))
+"""
 # Largest absolute error, float32 then float64.
 BOUNDS = {
     "tanh": (np.tanh, 4e-7, 1e-15),
@@ -31,11 +40,11 @@ RELATIVE = {
 }
 
 
-def _over(function: Callable[[Any], Any]) -> Callable[[np.ndarray, np.ndarray], None]:
-    @njit
-    def run(x, y):
-        for j in range(0, x.size, BYTES // x.itemsize):
-            store(y, j, function(load(x, j)))
+def _over(name: str) -> Callable[[np.ndarray, np.ndarray], None]:
+    def run(x: np.ndarray, y: np.ndarray) -> None:
+        source = SOURCE.format(name=name, dtype=x.dtype.name.upper(), width=MACHINE.width(x.itemsize))
+        kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+        kind(functions_of(source, "pointwise", ("run",))["run"])(x.ctypes.data, y.ctypes.data, x.size)
 
     return run
 
@@ -43,7 +52,7 @@ def _over(function: Callable[[Any], Any]) -> Callable[[np.ndarray, np.ndarray], 
 @pytest.mark.parametrize("name", BOUNDS)
 def test_function_is_close_and_keeps_nan(name: str) -> None:
     reference, single, double = BOUNDS[name]
-    run = _over(getattr(pointwise, name))
+    run = _over(name)
     for dtype, bound in ((np.float32, single), (np.float64, double)):
         x = np.concatenate([np.linspace(-20, 20, 64_000), np.linspace(-1e-3, 1e-3, 6_400)]).astype(dtype)
         y = np.empty_like(x)
@@ -62,7 +71,7 @@ def test_function_is_close_and_keeps_nan(name: str) -> None:
 @pytest.mark.parametrize("name", RELATIVE)
 def test_function_is_close_relative_to_its_value(name: str) -> None:
     reference, points = RELATIVE[name]
-    run = _over(getattr(pointwise, name))
+    run = _over(name)
     for dtype, bound in ((np.float32, 3e-7), (np.float64, 4e-15)):
         x = points.astype(dtype)
         y = np.empty_like(x)
@@ -82,7 +91,7 @@ def test_exp_and_log_know_the_ends_of_the_line(dtype: type) -> None:
         x = np.ones(64, dtype)
         x[: len(values)] = values
         y = np.empty_like(x)
-        _over(getattr(pointwise, function.__name__))(x, y)
+        _over(function.__name__)(x, y)
         with np.errstate(all="ignore"):
             expected = function(x.astype(np.float64))
         expected[np.abs(expected) < tiny] = 0

@@ -102,7 +102,7 @@ def test_either_way_gives_the_same(size: int, time: int, monkeypatch: pytest.Mon
     lengths = LENGTHS.clamp(max=time)
     found = fused.sum_and_highest(steps, lengths)
     gradient = torch.autograd.grad(found, steps, (torch.ones(5, size),) * 2) if time else ()
-    monkeypatch.setattr(fused, "_missing", lambda: "numba is missing")
+    monkeypatch.setattr(fused, "_missing", lambda: "llvmlite is missing")
     plain = fused.sum_and_highest(steps, lengths)
     wanted = torch.autograd.grad(plain, steps, (torch.ones(5, size),) * 2) if time else ()
     for ours, theirs in zip((*found, *gradient), (*plain, *wanted), strict=True):

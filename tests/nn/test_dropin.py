@@ -296,7 +296,7 @@ def test_layer_says_which_way_it_goes() -> None:
 
 def test_what_the_user_can_mend_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
-        raise ImportError("No module named 'numba'")
+        raise ImportError("No module named 'llvmlite'")
 
     from remanence.nn import fused, quick, route
 
@@ -307,13 +307,13 @@ def test_what_the_user_can_mend_is_said_once(monkeypatch: pytest.MonkeyPatch) ->
     try:
         theirs, layer = twins("gru")
         data = torch.randn(TIME, 2, FEATURES, dtype=torch.float64)
-        with pytest.warns(RuntimeWarning, match="torch's own kernels.*numba"):
+        with pytest.warns(RuntimeWarning, match="torch's own kernels.*llvmlite"):
             output = layer(data)[0]
         assert torch.equal(output, theirs(data)[0])
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             layer(data)
-            assert (layer.path, layer.path_reason[:16]) == ("torch", "numba is missing")
+            assert (layer.path, layer.path_reason[:19]) == ("torch", "llvmlite is missing")
     finally:
         for known in found:
             known.cache_clear()

@@ -118,16 +118,16 @@ def test_what_cannot_be_built_runs_the_equations_and_says_so(monkeypatch: pytest
         _forget()
 
 
-def test_without_numba_the_reason_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_llvm_the_reason_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
-        raise ImportError("No module named 'numba'")
+        raise ImportError("No module named 'llvmlite'")
 
     monkeypatch.setattr(fused.importlib, "import_module", missing)
     _forget()
     try:
         layer, _ = _pair()
         assert layer.path == "eager"
-        assert "numba is missing or broken here (ImportError: No module named 'numba')" in layer.path_reason
+        assert "llvmlite is missing or broken here (ImportError: No module named 'llvmlite')" in layer.path_reason
         assert layer(torch.zeros(1, 9, 3, dtype=torch.float64)).output.shape == (1, 9, 5)
     finally:
         _forget()
