@@ -64,7 +64,18 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Stages that must not know torch, so that they can be read, tested and printed alone.
 WITHOUT_TORCH = ("compiler.ir", "compiler.parse", "compiler.derive", "compiler.schedule")
 # Too slow to import for `remanence --help`.
-HEAVY = {"torch", "numpy", "pyarrow", "sklearn", "numba", "altair", "vl_convert", "safetensors", "scipy", "soundfile"}
+HEAVY = {
+    "torch",
+    "numpy",
+    "pyarrow",
+    "sklearn",
+    "llvmlite",
+    "altair",
+    "vl_convert",
+    "safetensors",
+    "scipy",
+    "soundfile",
+}
 FORBIDDEN_MODULES = {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch.save", "torch.jit.load"}
 LONGEST_FILE, LONGEST_FUNCTION = 400, 80

@@ -8,6 +8,7 @@ from typing import ClassVar, final
 import numpy as np
 from torch import Tensor
 
+from remanence.compiler.warping import nearest
 from remanence.data.examples import Batch, Part
 from remanence.data.symbols import END, PADDING
 from remanence.errors import SettingError
@@ -80,10 +81,7 @@ class NearestTranscript(Baseline):
         self._texts = texts_of(train, batch.index.numpy())
 
     def predict(self, batch: Batch) -> Tensor:
-        # Numba takes a third of a second, which only who asks for neighbours should pay.
-        from remanence.tasks.warping import nearest
-
-        found = nearest(*_joined(batch.inputs), self._known, self._lengths, _BAND)
+        found, _ = nearest(*_joined(batch.inputs), self._known, self._lengths, _BAND)
         return as_answer([self._texts[place] for place in found.tolist()], self._size)
 
 

@@ -1,4 +1,4 @@
-"""The nearest neighbour by dynamic time warping, for short sequences of numbers (see `warping`)."""
+"""The nearest neighbour by dynamic time warping, for short sequences of numbers (see `compiler.warping`)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from remanence.compiler.warping import nearest
 from remanence.data.examples import Batch, Part
 from remanence.errors import SettingError
 from remanence.tasks.sample import spread
@@ -78,7 +79,4 @@ def _taken(part: Part, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _nearest(values: np.ndarray, lengths: np.ndarray, known: np.ndarray, known_lengths: np.ndarray) -> np.ndarray:
-    # Numba takes 60 MB and a third of a second, which only who asks for neighbours should pay.
-    from remanence.tasks.warping import nearest
-
-    return nearest(values, lengths, known, known_lengths, BAND)
+    return nearest(values, lengths, known, known_lengths, BAND)[0]

@@ -7,12 +7,12 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge as SklearnRidge
 
+from remanence.compiler.warping import nearest
 from remanence.errors import SettingError
 from remanence.settings import settings_from
 from remanence.tasks import task
 from remanence.tasks.baselines_classify import BagOfPairs, BagOfWords, Majority, NearestNeighbour, SummaryStatistics
 from remanence.tasks.baselines_forecast import Drift, Mean, Naive, RidgeAutoregression, SeasonalNaive
-from remanence.tasks.warping import warping_distance
 from tests.tasks import made
 
 OPTIONS = settings_from({"normalise": "last"})
@@ -152,11 +152,17 @@ def _naive_warping(left: np.ndarray, right: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (1, 5), (7, 3), (33, 63)])
-def test_warping_distance_matches_the_full_table(n: int, m: int) -> None:
+def test_the_nearest_is_that_of_the_full_tables(n: int, m: int) -> None:
     random = np.random.default_rng(n)
-    left, right = random.standard_normal((n, 2)), random.standard_normal((m, 2))
-    assert warping_distance(left, right, max(n, m), np.inf) == pytest.approx(_naive_warping(left, right))
-    assert warping_distance(left, right, max(n, m) // min(n, m) + 1, np.inf) < np.inf
+    left, right = random.standard_normal((3, n, 2)), random.standard_normal((4, m, 2))
+    # The second of the known ones has no steps, nor has the last one asked for.
+    place, apart = nearest(left, np.array([n, n, 0]), right, np.array([m, 0, m, m]), 1.0)
+    tables = [[_naive_warping(one, right[other]) if other != 1 else np.inf for other in range(4)] for one in left[:2]]
+    assert place[:2].tolist() == [int(np.argmin(row)) for row in tables]
+    assert apart[:2] == pytest.approx([min(row) for row in tables])
+    assert (place[2], apart[2]) == (0, np.inf)
+    narrow = nearest(left[:1], np.array([n]), right[:1], np.array([m]), 0.0)[1]
+    assert narrow >= tables[0][0] - 1e-9 and narrow < np.inf
 
 
 def test_nearest_neighbour_refuses_long_sequences() -> None:
