@@ -71,7 +71,7 @@ _GROUPS = (
     ),
     (
         "products",
-        r"aten::(mm|addmm|bmm|baddbmm|matmul|linear|einsum|convolution.*|_convolution|mkldnn_convolution.*|"
+        r"aten::(mm|addmm_?|bmm|baddbmm|matmul|linear|einsum|convolution.*|_convolution|mkldnn_convolution.*|"
         r"conv[12]d|slow_conv.*|thnn_conv.*|_slow_conv.*)$|.*onvolutionBackward.*",
     ),
 )

@@ -58,12 +58,14 @@ class Sequences:
         if torch.compiler.is_compiling():
             # A graph cannot ask for the value of a number.
             return
-        if batch and (int(self.lengths.min()) < 0 or int(self.lengths.max()) > time):
+        # By Python, which asks torch once: a batch is a few numbers, and there are several of these in a step.
+        known = self.lengths.tolist()
+        if known and (min(known) < 0 or max(known) > time):
             raise ShapeError(
                 "Sequences.lengths",
                 axis="time",
                 expected=f"lengths in 0 … {time}",
-                came=f"{int(self.lengths.min())} … {int(self.lengths.max())}",
+                came=f"{min(known)} … {max(known)}",
             )
 
     @property

@@ -28,10 +28,10 @@ def forward(part, numbers, arrays, one):
             store(first, k, smaller * slope)
             store(second, k, narrower * square)
         for k in range(whole, base + size):
-            move = first[k] / (sqrt(second[k]) + floor)
+            short = first[k] / (sqrt(second[k]) + floor)
             if averaged:
-                mean[k] = of_mean * mean[k] + of_weight * weights[k] + of_move * move
-            weights[k] = kept * weights[k] + moved * move
+                mean[k] = of_mean * mean[k] + of_weight * weights[k] + of_move * short
+            weights[k] = kept * weights[k] + moved * short
             first[k] *= smaller
             second[k] *= narrower
 
@@ -57,9 +57,9 @@ def backward(part, numbers, arrays, one):
             if averaged:
                 store(mean, k, of_mean * load(mean, k) + new_mean * weight)
         for k in range(whole, base + size):
-            gradient = gradients[here + k]
-            first[k] = one_beta * first[k] + one_left * gradient
-            second[k] = two_beta * second[k] + two_left * (gradient * gradient)
+            given = gradients[here + k]
+            first[k] = one_beta * first[k] + one_left * given
+            second[k] = two_beta * second[k] + two_left * (given * given)
             weights[k] = kept * weights[k] - rate * (first[k] / (widened * sqrt(second[k]) + floor))
             if averaged:
                 mean[k] = of_mean * mean[k] + new_mean * weights[k]

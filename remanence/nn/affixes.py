@@ -21,6 +21,8 @@ _LONGEST = 4
 _TRAITS = 2 * _LONGEST + 2
 _ROWS = 1 << 13
 _FACTOR = 2654435761
+_REMEMBERED = 1 << 16
+"""Tokens whose rows are remembered: to find them takes longer than to read the vectors."""
 
 
 def kinds_of(letters: Sequence[str]) -> np.ndarray:
@@ -59,14 +61,13 @@ class AffixEncoder(nn.Module):
         self.table = nn.EmbeddingBag(_TRAITS * _ROWS, size, mode="sum")
         nn.init.normal_(self.table.weight, std=0.1)
         self.left_out, self.output_size = left_out, size
+        self._known: dict[bytes, bytes] = {}
 
     def forward(self, characters: Tensor) -> Tensor:
         """Numbers of characters `[token, character]`, 0 behind the last → `[token, size]`."""
         if not characters.numel():
             return self.table.weight.new_zeros(len(characters), self.output_size)
-        lengths = (characters > 0).sum(1)
-        # Each trait has rows of its own.
-        rows = self._codes(characters, lengths) % _ROWS + torch.arange(_TRAITS, device=characters.device) * _ROWS
+        rows = self._rows(characters) if characters.is_cpu else self._found(characters)
         if self.training and self.left_out > 0:
             drawn = torch.rand(2 * _LONGEST, len(rows), device=rows.device).T
             weights = torch.ones(rows.shape, dtype=self.table.weight.dtype, device=rows.device)
@@ -74,7 +75,28 @@ class AffixEncoder(nn.Module):
             found = self.table(rows, per_sample_weights=weights)
         else:
             found = self.table(rows)
-        return torch.where((lengths > 0)[:, None], found, 0.0)
+        return torch.where(characters[:, :1] > 0, found, 0.0)
+
+    def _rows(self, characters: Tensor) -> Tensor:
+        """Rows of the table, int64 `[token, trait]`; of a token that was met before, as they were found then."""
+        spelt = np.ascontiguousarray(characters.numpy().astype(np.int32))
+        # Zeros at the end are no characters.
+        names = [name.rstrip(b"\0") for name in spelt.view(np.dtype((np.void, spelt[0].nbytes))).ravel().tolist()]
+        known = self._known
+        fresh = [place for place, name in enumerate(names) if name not in known]
+        if fresh:
+            if len(known) > _REMEMBERED:
+                known = self._known = {}
+                fresh = list(range(len(names)))
+            for place, row in zip(fresh, self._found(characters[fresh]).numpy(), strict=True):
+                known[names[place]] = row.tobytes()
+        held = bytearray().join([known[name] for name in names])
+        return torch.frombuffer(held, dtype=torch.int64).view(-1, _TRAITS)
+
+    def _found(self, characters: Tensor) -> Tensor:
+        """The same, worked out: each trait has rows of its own."""
+        lengths = (characters > 0).sum(1)
+        return self._codes(characters, lengths) % _ROWS + torch.arange(_TRAITS, device=characters.device) * _ROWS
 
     def _codes(self, characters: Tensor, lengths: Tensor) -> Tensor:
         """Hashes of beginnings, endings and shape, and the length, int64 `[token, trait]`."""

@@ -6,13 +6,15 @@ References:
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from remanence.nn.pool import State
 from remanence.sequences import Sequences
 
-__all__ = ["Branch", "MaskedNorm", "surround"]
+__all__ = ["Branch", "MaskedNorm", "neighbours", "surround"]
 
 
 def surround(inputs: Sequences, width: int, causal: bool, past: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -35,6 +37,52 @@ def surround(inputs: Sequences, width: int, causal: bool, past: Tensor | None) -
     # The last `reach` valid steps of each row begin at its own length, `before` being `reach` long.
     at = inputs.lengths.to(data.device)[:, None] + torch.arange(reach, device=data.device)
     return padded, torch.gather(padded, 1, at[..., None].expand(-1, -1, data.shape[2]))
+
+
+class _Neighbours(torch.autograd.Function):
+    """rows, weights, bias → a convolution over rows, as one product of all rows for each place in its window."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, weight)
+        count = len(rows) - weight.shape[2] + 1
+        found = torch.addmm(bias, rows[:count], weight[:, :, 0].T)
+        for place in range(1, weight.shape[2]):
+            found.addmm_(rows[place : place + count], weight[:, :, place].T)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        rows, weight = ctx.saved_tensors
+        count, width = len(gradient), weight.shape[2]
+        of_weight = torch.stack([gradient.T @ rows[place : place + count] for place in range(width)], dim=2)
+        if torch.is_grad_enabled():
+            pads = [(0, 0, place, width - 1 - place) for place in range(width)]
+            parts = [nn.functional.pad(gradient @ weight[:, :, at], pad) for at, pad in enumerate(pads)]
+            return torch.stack(parts).sum(0), of_weight, gradient.sum(0)
+        of_rows = torch.zeros_like(rows)
+        for place in range(width):
+            of_rows[place : place + count].addmm_(gradient, weight[:, :, place])
+        return of_rows, of_weight, gradient.sum(0)
+
+
+def neighbours(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A convolution over rows that lie one behind the other: nothing is turned or copied, neither rows nor results.
+
+    Args:
+        rows: `[row, feature]`.
+        weight: `[channel, feature, width]`, as of `torch.nn.Conv1d`.
+        bias: `[channel]`.
+
+    Returns:
+        `[row − width + 1, channel]`; differentiable to any order.
+
+    Example:
+        >>> rows = torch.tensor([[0.0], [1.0], [3.0]])
+        >>> neighbours(rows, torch.ones(1, 1, 2), torch.zeros(1)).flatten().tolist()
+        [1.0, 4.0]
+    """
+    return _Neighbours.apply(rows, weight, bias)  # type: ignore[no-any-return]
 
 
 class MaskedNorm(nn.Module):

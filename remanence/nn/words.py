@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from remanence.errors import SettingError
+from remanence.nn import fused
 from remanence.nn.affixes import AffixEncoder
+from remanence.nn.convolution import neighbours
 from remanence.nn.dropout import Dropout
 from remanence.nn.encoders import TokenEncoder
 from remanence.nn.pool import State
@@ -37,6 +39,8 @@ class CharacterEncoder(nn.Module):
         dropout: rate of dropout of the characters' own vectors, in training.
     """
 
+    letters: Tensor
+
     def __init__(self, letters: int, size: int, *, kind: str = "convolution", dropout: float = 0.0) -> None:
         super().__init__()
         if kind not in ("recurrent", "convolution"):
@@ -44,6 +48,8 @@ class CharacterEncoder(nn.Module):
         self.kind, self.output_size = kind, size
         self.vectors = nn.Embedding(letters, _LETTER)
         nn.init.normal_(self.vectors.weight, std=0.3)
+        # Follows from their number, so it is no part of the weights.
+        self.register_buffer("letters", torch.arange(letters) > 0, persistent=False)
         self.dropout = Dropout(dropout)
         if kind == "recurrent":
             half = max(1, size // 2)
@@ -54,19 +60,24 @@ class CharacterEncoder(nn.Module):
 
     def forward(self, characters: Tensor) -> Tensor:
         """Numbers of characters `[token, character]`, 0 behind the last → `[token, size]`."""
-        lengths = (characters > 0).sum(1)
+        lengths = (characters > 0).sum(1).cpu()
         most = int(lengths.max()) if len(lengths) else 0
         if most == 0:
             return self.vectors.weight.new_zeros(len(characters), self.output_size)
+        # What is no character has a vector of zeros, in this table as in the layer.
+        vectors = torch.where(self.letters[:, None], self.vectors.weight, 0.0)
         characters = characters[:, :most]
-        known = (characters > 0)[..., None]
-        data = torch.where(known, self.dropout(self.vectors(characters)), 0.0)
         if isinstance(self.reader, Recurrent):
-            state = self.reader(Sequences(data, lengths.cpu())).state["h"]
+            data = self.dropout(nn.functional.embedding(characters, vectors))
+            state = self.reader(Sequences(data, lengths)).state["h"]
             return torch.cat([state[0], state[1]], dim=1)
-        read = self.reader(data.transpose(1, 2)).transpose(1, 2)
-        highest = torch.where(known, read, -torch.inf).amax(1)
-        return torch.where((lengths > 0)[:, None], highest, 0.0)
+        assert isinstance(self.reader, nn.Conv1d) and self.reader.bias is not None
+        # One row of zeros parts the tokens, and serves both.
+        line = nn.functional.pad(nn.functional.pad(characters, (0, 1)).flatten(), (1, 1))
+        data = self.dropout(nn.functional.embedding(line, vectors))
+        read = neighbours(data, self.reader.weight, self.reader.bias).view(len(characters), most + 1, -1)
+        highest = fused.sum_and_highest(read, lengths)[1]
+        return torch.where((lengths > 0).to(highest.device)[:, None], highest, 0.0)
 
 
 class WordEncoder(nn.Module):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from remanence.nn import affixes
 from remanence.nn.affixes import AffixEncoder, kinds_of
+from remanence.nn.convolution import neighbours
 from remanence.nn.encoders import TokenEncoder
 from remanence.nn.words import CharacterEncoder, WordEncoder
 from remanence.sequences import Sequences
@@ -70,6 +72,26 @@ def test_convolution_is_the_maximum_over_windows_of_three() -> None:
     weight, bias = encoder.reader.weight, encoder.reader.bias
     windows = [sum(weight[:, :, at] @ vectors[place + at] for at in range(3)) + bias for place in range(4)]
     torch.testing.assert_close(encoder(word)[0], torch.stack(windows).amax(0))
+
+
+def test_neighbours_are_a_convolution_to_the_second_derivative() -> None:
+    torch.manual_seed(0)
+    given = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in ((7, 3), (4, 3, 3), (4,))]
+    rows, weight, bias = given
+    expected = torch.nn.functional.conv1d(rows.T[None], weight, bias)[0].T
+    torch.testing.assert_close(neighbours(*given), expected)
+    assert torch.autograd.gradcheck(neighbours, given) and torch.autograd.gradgradcheck(neighbours, given)
+
+
+def test_affixes_of_a_token_are_remembered_whatever_stands_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, words = _affixes(), ("a", "ab", "Abc", "a", "cba")
+    first = encoder(_spelt(*words))
+    monkeypatch.setattr(encoder, "_codes", lambda *_: pytest.fail("worked out again"))
+    assert torch.equal(encoder(_spelt(*words[::-1], width=9)), first.flip(0))
+    monkeypatch.undo()
+    monkeypatch.setattr(affixes, "_REMEMBERED", 3)
+    assert torch.equal(encoder(_spelt("b", *words))[1:], first) and len(encoder._known) == 5
+    assert torch.equal(encoder(_spelt(*words)), first)
 
 
 def test_words_that_come_more_than_once_are_each_read_where_they_stand() -> None:
