@@ -9,7 +9,7 @@ small; so the seconds of the large ones are set against a step on the clock, and
 the rest as under the profiler.
 
     kernels     time loops of recurrent layers, compiled from their equations or of PyTorch (of fewer than four steps),
-                additive attention, dropout, pools over steps, sums over label sequences, and AdamW
+                additive attention, dropout, pools over steps, sums over label sequences and over paths, and AdamW
     products    matrix products and convolutions, forward and backward, with what they need to lay their operands out
     others      what else PyTorch computes: attention's softmax, losses, norms
     python      what is left of the step: calls of operations, and the next batch, which comes on the same thread
@@ -67,7 +67,7 @@ PROFILES: Mapping[str, tuple[str, dict[str, Any]]] = {
 _GROUPS = (
     (
         "kernels",
-        r"remanence::|_(Fused|Short|Chunks|Additive|Pooled|Chain|Dropped)(Backward)?$|aten::mkldnn_rnn_layer|MkldnnRnnLayerBackward0$",
+        r"remanence::|_(Fused|Short|Chunks|Additive|Pooled|Chain|Dropped|Likely)(Backward)?$|aten::mkldnn_rnn_layer|MkldnnRnnLayerBackward0$",
     ),
     (
         "products",

@@ -12,26 +12,19 @@ from typing import Any
 from remanence.compiler.chain import HEAD, ROWS, SQUARES
 from remanence.compiler.linking import shifted
 from remanence.compiler.pointwise import exp, log
+from remanence.compiler.scoring import LEAST, exponentials, filled, peak, whole_sum
 from remanence.compiler.staged import staged
-from remanence.compiler.vector import add_at, at_least, at_most, lane_sum, load, splat, store, where_positive
+from remanence.compiler.vector import add_at, at_least, at_most, lane_sum, load, splat, store
 
 __all__ = ["backward", "forward"]
 
-LEAST, TINY, LARGEST = -1e30, 1.2e-38, 80.0
-"""A score without a chance; the least sum that has a logarithm; the largest exponent that float32 has a number for."""
+TINY, LARGEST = 1.2e-38, 80.0
+"""The least sum that has a logarithm; the largest exponent that float32 has a number for."""
 _BATCH, _CLASSES, _ROW, _TIME = (HEAD.index(name) for name in ("batch", "classes", "row", "time"))
 _FROM, _BEFORE, _START, _END, _STEPS, _STEP = range(HEAD.index("transitions_batch"), len(HEAD))
 """Where the strides stand: of transitions in the batch and from one label before to the next, of start, end, and
 emissions in the batch, of emissions in time."""
 _BEGINS = len(HEAD)
-
-
-@staged
-def _padded(into, source, at, classes, row):
-    for c in range(classes):
-        into[c] = source[at + c]
-    for c in range(classes, row):
-        into[c] = LEAST
 
 
 @staged
@@ -41,36 +34,15 @@ def _copied(to, source, count):
 
 
 @staged
-def _peak(of, row, spare, one):
-    """The highest of a row of scores; `spare`: room for a register."""
-    best = load(of, 0)
-    for k in range(one, row, one):
-        value = load(of, k)
-        best = where_positive(value - best, value, best)
-    store(spare, 0, best)
-    peak = spare[0]
-    for c in range(1, one):
-        peak = max(peak, spare[c])
-    return peak
-
-
-@staged
-def _exponentials(to, of, below, row, one):
-    """`to = exp(of - below)`."""
-    for k in range(0, row, one):
-        store(to, k, exp(load(of, k) - below))
-
-
-@staged
 def _ways(ways, transitions, at, stride, shape, one):
     """Exponentials of the transitions, without their highest, which is returned."""
     classes, row = shape
-    peak = -inf
+    most = -inf
     for b in range(classes):
-        _padded(shifted(ways, b * row), transitions, at + b * stride, classes, row)
+        filled(shifted(ways, b * row), transitions, at + b * stride, classes, row)
         for c in range(classes):
-            peak = max(peak, transitions[at + b * stride + c])
-    highest = splat(ways, peak)
+            most = max(most, transitions[at + b * stride + c])
+    highest = splat(ways, most)
     for k in range(0, classes * row, one):
         store(ways, k, exp(load(ways, k) - highest))
     return highest
@@ -108,15 +80,15 @@ def forward(part, numbers, arrays, one):
         if count == 0:
             continue
         highest = _ways(ways, transitions, r * numbers[_FROM], numbers[_BEFORE], (classes, row), one)
-        _padded(ends, end, r * numbers[_END], classes, row)
-        _padded(states, read, steps[0] * numbers[_STEP], classes, row)
+        filled(ends, end, r * numbers[_END], classes, row)
+        filled(states, read, steps[0] * numbers[_STEP], classes, row)
         for c in range(classes):
             states[c] += start[r * numbers[_START] + c]
         for i in range(1, count):
             before, after = shifted(states, (i - 1) * row), shifted(states, i * row)
-            whole = splat(ways, _peak(before, row, spare, one))
-            _exponentials(score, before, whole, row, one)
-            _padded(other, read, steps[i] * numbers[_STEP], classes, row)
+            whole = splat(ways, peak(before, row, spare, one))
+            exponentials(score, before, whole, row, one)
+            filled(other, read, steps[i] * numbers[_STEP], classes, row)
             for k in range(0, row, one):
                 # Four sums, for each waits for its last term.
                 first, second = splat(ways, 0.0), splat(ways, 0.0)
@@ -133,10 +105,7 @@ def forward(part, numbers, arrays, one):
         last = shifted(states, (count - 1) * row)
         for k in range(0, row, one):
             store(score, k, load(last, k) + load(ends, k))
-        whole, sums = splat(ways, _peak(score, row, spare, one)), splat(ways, 0.0)
-        for k in range(0, row, one):
-            sums = sums + exp(load(score, k) - whole)
-        store(spare, 0, log(splat(ways, lane_sum(sums))) + whole)
+        store(spare, 0, whole_sum(score, row, spare, one))
         total[r] = spare[0]
 
 
@@ -163,7 +132,7 @@ def backward(part, numbers, arrays, one):
         whole, scale = splat(ways, total[r]), splat(ways, weight[r])
         for k in range(0, classes * row, one):
             store(pairs, k, splat(ways, 0.0))
-        _padded(later, end, r * numbers[_END], classes, row)
+        filled(later, end, r * numbers[_END], classes, row)
         for i in range(count - 1, -1, -1):
             here, before = shifted(states, i * row), shifted(states, (i - 1) * row)
             for k in range(0, row, one):
@@ -174,19 +143,19 @@ def backward(part, numbers, arrays, one):
             if i == 0:
                 _copied(of_start, score, classes)
                 continue
-            _padded(other, read, steps[i] * numbers[_STEP], classes, row)
+            filled(other, read, steps[i] * numbers[_STEP], classes, row)
             for k in range(0, row, one):
                 store(other, k, load(other, k) + load(later, k))
-            top = splat(ways, _peak(before, row, spare, one))
-            _exponentials(score, before, top, row, one)
+            top = splat(ways, peak(before, row, spare, one))
+            exponentials(score, before, top, row, one)
             for k in range(0, row, one):
                 # A label before it that is less likely than float32 can tell counts as impossible in the sum as well.
                 right = exp(at_most(load(other, k) + (top + highest - whole), LARGEST))
                 for b in range(classes):
                     add_at(pairs, b * row + k, splat(ways, score[b]) * right)
-            top = splat(ways, _peak(other, row, spare, one))
-            _exponentials(other, other, top, row, one)
-            _padded(later, other, 0, 0, row)
+            top = splat(ways, peak(other, row, spare, one))
+            exponentials(other, other, top, row, one)
+            filled(later, other, 0, 0, row)
             for b in range(classes):
                 sums = splat(ways, 0.0)
                 for k in range(0, row, one):

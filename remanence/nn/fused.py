@@ -36,6 +36,7 @@ __all__ = [
     "dropped",
     "learns_rows",
     "log_partition",
+    "log_probability",
     "run",
     "sum_and_highest",
 ]
@@ -187,6 +188,15 @@ def log_partition(parts: tuple[Tensor, Tensor, Tensor, Tensor], mask: Tensor) ->
     from remanence.compiler import chain
 
     return chain.log_partition(parts, mask)
+
+
+def log_probability(logits: Tensor, texts: Tensor, steps: Tensor, counts: Tensor) -> Tensor | None:
+    """The log-probability of each text by a kernel; None where none can run. Arguments as `ctc.log_probability`."""
+    if not _runs("ctc", logits, logits):
+        return None
+    from remanence.compiler import ctc
+
+    return ctc.log_probability(logits, texts, steps, counts)
 
 
 def dropped(data: Tensor, rate: float) -> Tensor | None:

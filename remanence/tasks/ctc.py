@@ -1,7 +1,7 @@
 """From probabilities of symbols a step to a text: connectionist temporal classification.
 
 A path names a symbol or the blank at every step; its text is what is left when repeats are merged and blanks removed.
-The probability of a text is the sum over all its paths (`torch.nn.functional.ctc_loss` learns by it).
+The probability of a text is the sum over all its paths (`losses.text_loss` learns by it).
 
     greedy        the text of the likeliest path, and where each of its symbols stands
     beam_search   the likeliest text, summed over paths, a language model asked for each new symbol

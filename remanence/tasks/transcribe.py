@@ -25,6 +25,7 @@ from remanence.tasks.alignment import step_names
 from remanence.tasks.baselines_transcribe import FrequentTranscript, NearestTranscript, texts_of
 from remanence.tasks.choices import Choices
 from remanence.tasks.ctc import BLANK
+from remanence.tasks.losses import text_loss
 from remanence.tasks.metrics_transcribe import TranscriptMeter, wrong
 from remanence.tasks.paired_task import PairedTask
 from remanence.tasks.sample import spread
@@ -90,8 +91,7 @@ class Transcribe(PairedTask):
         assert batch.target is not None
         truth = batch.target.where(batch.target != END, BLANK)
         steps = stacked_lengths(batch.inputs.lengths, settings.model.stack or 1).clamp(max=output.shape[1])
-        chances = logits_of(output).log_softmax(2).transpose(0, 1)
-        return torch.nn.functional.ctc_loss(chances, truth, steps, (truth != BLANK).sum(1), zero_infinity=True)
+        return text_loss(logits_of(output), truth, steps)
 
     def settle(self, model: Any, prepared: Prepared, settings: Settings) -> bool:
         """Choose on the validation part how much the language counts."""
