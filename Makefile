@@ -5,7 +5,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH       ?= torch==2.13.0$(if $(TORCH_INDEX),$(if $(filter Linux,$(shell uname -s)),+cpu))
 PYTHON      ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
-PIP          = .venv/bin/python -m pip --disable-pip-version-check install -qq
+PIP          = .venv/bin/python -m pip --disable-pip-version-check install -qq --no-compile
 
 .NOTPARALLEL:
 .PHONY: help demo test check format bench big study profile docs clean

@@ -67,7 +67,7 @@ PROFILES: Mapping[str, tuple[str, dict[str, Any]]] = {
 _GROUPS = (
     (
         "kernels",
-        r"remanence::|_(Fused|Short|Chunks|Additive|Pooled|Chain|Dropped|Likely)(Backward)?$|aten::mkldnn_rnn_layer|MkldnnRnnLayerBackward0$",
+        r"remanence::|_(Fused|Short|Chunks|Additive|Pooled|Chain|Dropped|Likely|Normalised)(Backward)?$|aten::mkldnn_rnn_layer|MkldnnRnnLayerBackward0$",
     ),
     (
         "products",

@@ -37,8 +37,8 @@ def answer(address: Value) -> Value:
     return Value(builder, INT, builder.sext(found, INT.type))
 
 
-def shifted(pointer: Value, count: Number) -> Value:
-    """The pointer, `count` elements further on."""
+def shifted(pointer: Value, count: Number) -> Any:
+    """The pointer, `count` elements further on (a `Value`; no type checker knows a range of them)."""
     return Value(pointer.builder, pointer.kind, pointer.at(count))
 
 

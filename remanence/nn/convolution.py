@@ -11,10 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from remanence.nn import fused
 from remanence.nn.pool import State
 from remanence.sequences import Sequences
 
 __all__ = ["Branch", "MaskedNorm", "neighbours", "surround"]
+
+_FLOOR = 1e-5
+"""What is added to a variance, so that no channel is divided by nothing."""
 
 
 def surround(inputs: Sequences, width: int, causal: bool, past: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -86,7 +90,7 @@ def neighbours(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 class MaskedNorm(nn.Module):
-    """Batch normalisation whose moments in training are those of the valid steps alone.
+    """Batch normalisation whose moments in training are those of the valid steps alone, and ReLU.
 
     References:
         Ioffe & Szegedy 2015, Batch normalization, arXiv:1502.03167, algorithms 1 and 2.
@@ -103,19 +107,32 @@ class MaskedNorm(nn.Module):
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("variance", torch.ones(channels))
 
-    def forward(self, data: Tensor, mask: Tensor) -> Tensor:
-        """Normalise `[batch, time, channel]` where `mask` `[batch, time]` holds; zeros elsewhere."""
-        mean, variance = self.mean, self.variance
-        count = int(mask.sum())
-        if self.training and count > 1:
-            share = mask[..., None] / count
-            mean = (data * share).sum((0, 1))
-            variance = ((data - mean) ** 2 * share).sum((0, 1))
-            with torch.no_grad():
-                self.mean.lerp_(mean, self.momentum)
-                self.variance.lerp_(variance * count / (count - 1), self.momentum)
-        scaled = (data - mean) * torch.rsqrt(variance + 1e-5) * self.weight + self.bias
-        return torch.where(mask[..., None], scaled, 0.0)
+    def forward(self, data: Tensor, lengths: Tensor) -> Tensor:
+        """Normalise `[batch, channel, time]` where steps are valid; zeros elsewhere."""
+        count = int(lengths.sum())
+        if not self.training or count < 2:
+            return self._by(data, self.mean, self.variance, lengths)
+        found = fused.normalised(data, self.weight, self.bias, lengths, _FLOOR)
+        if found is None:
+            share = _valid(data, lengths) / count
+            mean = (data * share).sum((0, 2))
+            variance = ((data - mean[:, None]) ** 2 * share).sum((0, 2))
+            found = self._by(data, mean, variance, lengths), mean, variance
+        shown, mean, variance = found
+        with torch.no_grad():
+            self.mean.lerp_(mean, self.momentum)
+            self.variance.lerp_(variance * (count / (count - 1)), self.momentum)
+        return shown
+
+    def _by(self, data: Tensor, mean: Tensor, variance: Tensor, lengths: Tensor) -> Tensor:
+        scale = torch.rsqrt(variance + _FLOOR) * self.weight
+        scaled = data * scale[:, None] + (self.bias - mean * scale)[:, None]
+        return torch.where(_valid(data, lengths), torch.relu(scaled), 0.0)
+
+
+def _valid(data: Tensor, lengths: Tensor) -> Tensor:
+    """Which steps of `[batch, channel, time]` are: bool `[batch, 1, time]`."""
+    return (torch.arange(data.shape[2], device=data.device) < lengths.to(data.device)[:, None])[:, None]
 
 
 class Branch(nn.Module):
@@ -140,15 +157,21 @@ class Branch(nn.Module):
 
     def forward(self, inputs: Sequences, state: State) -> tuple[Tensor, State]:
         """Read `[batch, time, features]`: the mean over all steps so far `[batch, channels]`, and the state."""
-        mask, carried = inputs.mask(), {}
-        data = torch.where(mask[..., None], inputs.data, 0.0)
+        carried: State = {}
+        # A channel's steps lie side by side, as convolutions want them.
+        data = torch.where(inputs.mask()[..., None], inputs.data, 0.0).transpose(1, 2).contiguous()
         for at, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
-            past = state[f"branch.past{at}"].transpose(0, 1) if state and self.causal else None
-            padded, past = surround(Sequences(data, inputs.lengths), self.widths[at], self.causal, past)
-            if past is not None:
+            assert isinstance(convolution, nn.Conv1d)
+            reach = 0 if self.causal else self.widths[at] // 2
+            if self.causal:
+                past = state[f"branch.past{at}"].transpose(0, 1) if state else None
+                padded, past = surround(Sequences(data.transpose(1, 2), inputs.lengths), self.widths[at], True, past)
+                assert past is not None
                 carried[f"branch.past{at}"] = past.transpose(0, 1)
-            data = torch.relu(norm(convolution(padded.transpose(1, 2)).transpose(1, 2), mask))
-        total, count = data.sum(1), inputs.lengths.to(data)[:, None]
+                data = padded.transpose(1, 2)
+            read = nn.functional.conv1d(data, convolution.weight, convolution.bias, padding=reach)
+            data = norm(read, inputs.lengths)
+        total, count = data.sum(2), inputs.lengths.to(data)[:, None]
         if state:
             total, count = total + state["branch.sum"][0], count + state["branch.count"][0]
         return total / count.clamp(min=1), carried | {"branch.sum": total[None], "branch.count": count[None]}

@@ -37,6 +37,7 @@ __all__ = [
     "learns_rows",
     "log_partition",
     "log_probability",
+    "normalised",
     "run",
     "sum_and_highest",
 ]
@@ -206,6 +207,17 @@ def dropped(data: Tensor, rate: float) -> Tensor | None:
     from remanence.compiler import dropping
 
     return dropping.dropped(data, rate)
+
+
+def normalised(
+    data: Tensor, weight: Tensor, bias: Tensor, lengths: Tensor, floor: float
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Batch normalisation and ReLU by a kernel; None where none can run. Arguments as `norm.normalised`."""
+    if not _runs("norm", weight, data):
+        return None
+    from remanence.compiler import norm
+
+    return norm.normalised(data, weight, bias, lengths, floor)
 
 
 def learns_rows(table: Tensor) -> bool:
