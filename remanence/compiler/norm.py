@@ -46,7 +46,7 @@ class _Normalised(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        data, weight, *_ = ctx.saved_tensors
+        data, weight = ctx.saved_tensors[:2]
         found = torch.empty_like(data), torch.empty_like(weight), torch.empty_like(weight)
         _run("backward", ctx.lengths, [*ctx.saved_tensors, gradient.contiguous(), *found])
         return *found, None, None
