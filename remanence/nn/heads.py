@@ -50,10 +50,18 @@ class ClassifyHead(nn.Module):
         self.linear = nn.Linear(width, classes)
 
     def forward(
-        self, steps: Sequences, state: State, *, read: Sequences, beside: Tensor | None = None
+        self,
+        steps: Sequences,
+        state: State,
+        *,
+        read: Sequences,
+        beside: Tensor | None = None,
+        last: Tensor | None = None,
     ) -> tuple[Tensor, State]:
-        """Steps `[batch, time, size]`, what was `read`, a vector `[batch, beside]` → logits, and the pools' state."""
-        pooled, carried = self.pool(steps, {name: value for name, value in state.items() if not name.startswith(_READ)})
+        """Steps `[batch, time, size]`, what was `read`, a vector `[batch, beside]` → logits, and the pools' state;
+        `last` as of `Pool`."""
+        mine = {name: value for name, value in state.items() if not name.startswith(_READ)}
+        pooled, carried = self.pool(steps, mine, last)
         if self.read_pool is not None:
             before = {name.removeprefix(_READ): value for name, value in state.items() if name.startswith(_READ)}
             also, after = self.read_pool(read, before)
@@ -154,9 +162,12 @@ class ForecastHead(nn.Module):
         self.mix = nn.Linear(size + known, max(16, size // 2)) if known else None
         self.step_values = _Values(max(16, size // 2), 1, targets, quantiles) if known else None
 
-    def forward(self, steps: Sequences, state: State, future: Tensor | None) -> tuple[Tensor, State]:
-        """Steps and `future` `[batch, horizon, known]` → `[batch, horizon, target]`, or `[…, target, 1 + quantile]`."""
-        pooled, state = self.pool(steps, state)
+    def forward(
+        self, steps: Sequences, state: State, future: Tensor | None, last: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Steps and `future` `[batch, horizon, known]` → `[batch, horizon, target]`, or `[…, target, 1 + quantile]`;
+        `last` as of `Pool`."""
+        pooled, state = self.pool(steps, state, last)
         vector = self.dropout(pooled)
         values = self.values(vector)
         if self.mix is not None and self.step_values is not None and future is not None:

@@ -124,7 +124,7 @@ class SequenceModel(nn.Module):
         inputs = self._relative(batch.inputs, state)
         read, steps, following = self._read(inputs, state)
         if isinstance(self.head, StepHead):
-            pooled, pool = self.head.pool(steps, carried)
+            pooled, pool = self.head.pool(steps, carried, self._last(following))
             before = state["head.input"][0] if carried else inputs.data.new_zeros(inputs.batch, inputs.data.shape[-1])
             last = latest(inputs, before)
             answer = self._recur(pooled, last, batch.future, following)
@@ -141,13 +141,13 @@ class SequenceModel(nn.Module):
             if batch.ends and not state:
                 answer = self.head.with_text(answer, steps.lengths)
         elif isinstance(self.head, ForecastHead):
-            answer, pool = self.head(steps, carried, batch.future)
+            answer, pool = self.head(steps, carried, batch.future, self._last(following))
         else:
             beside = None
             if self.branch is not None:
                 beside, past = self.branch(inputs, _part(state, "branch."))
                 following.update(past)
-            answer, pool = self.head(steps, carried, read=read, beside=beside)
+            answer, pool = self.head(steps, carried, read=read, beside=beside, last=self._last(following))
         following.update(pool)
         return (answer if self.layout is None else denormalise(answer, following)), following
 
@@ -185,6 +185,14 @@ class SequenceModel(nn.Module):
         read = self.recurrent(encoded, cell_state or None)
         following.update(read.state)
         return encoded, Sequences(read.output, encoded.lengths), following
+
+    def _last(self, state: State) -> Tensor | None:
+        """The last valid step of each sequence: what the last layer's final states say; None where it gives more."""
+        layers = self.recurrent
+        if layers.options.residual and layers.layers > 1:
+            return None
+        finals = state[layers.cell.output][-len(layers.directions) :, :, : layers.unit_size]
+        return finals[0] if len(finals) == 1 else torch.cat([*finals], dim=1)
 
     def _recur(self, vector: Tensor, last: Tensor, future: Tensor | None, state: State) -> Tensor:
         """Forecast one step, feed it back, and so on: `[batch, horizon, …]`."""

@@ -64,13 +64,24 @@ class Pool(nn.Module):
         self.output_size = 2 * size if kind == "mean-max" else size
         self.score = nn.Linear(size, 1, bias=False) if kind == "attention" else None
 
-    def forward(self, steps: Sequences, state: State) -> tuple[Tensor, State]:
-        """Pool `[batch, time, size]` after what `state` has seen: `[batch, output_size]`, and the new state."""
+    def forward(self, steps: Sequences, state: State, last: Tensor | None = None) -> tuple[Tensor, State]:
+        """Pool steps after what was seen before.
+
+        Args:
+            steps: `[batch, time, size]`.
+            state: what the call before returned.
+            last: the last valid step of each sequence `[batch, size]` where it is known: a layer's final state. Picked
+                from the steps, its gradient would be a tensor of zeros as large as they.
+
+        Returns:
+            `[batch, output_size]`, and the new state.
+        """
         data = steps.data
         if self.kind == "last":
-            before = state["pool.last"][0] if state else data.new_zeros(steps.batch, self.size)
-            pooled = latest(steps, before, backward=self.backward)
-            return pooled, {"pool.last": pooled[None]}
+            if last is None:
+                before = state["pool.last"][0] if state else data.new_zeros(steps.batch, self.size)
+                last = latest(steps, before, backward=self.backward)
+            return last, {"pool.last": last[None]}
         if self.kind == "attention":
             return self._attention(steps, state)
         total, highest = fused.sum_and_highest(data, steps.lengths)

@@ -13,6 +13,7 @@ from remanence.nn.convolution import MaskedNorm
 from remanence.nn.encoders import NumberEncoder, TokenDropout, TokenEncoder
 from remanence.nn.heads import ClassifyHead, ForecastHead, StepHead
 from remanence.nn.model import SequenceModel
+from remanence.nn.options import RecurrentOptions
 from remanence.nn.recurrent import Recurrent
 from remanence.nn.window import InputLayout, denormalise, normalise, window_state
 from remanence.sequences import Sequences
@@ -255,3 +256,26 @@ def test_differences_are_steps_and_begin_at_zero() -> None:
     encoder = NumberEncoder(1, differences=True).eval()
     inputs = Sequences(torch.tensor([[[5.0], [7.0], [4.0]]]), torch.tensor([3]))
     assert encoder(inputs, {})[0].data[0].tolist() == [[5, 0], [7, 6], [4, -9]]
+
+
+@pytest.mark.parametrize("joined", ["one", "both ends", "two layers", "narrower above", "added up"])
+@pytest.mark.parametrize("cell", ["lstm", "lstmp"])
+def test_the_last_step_is_what_the_final_states_say(cell: str, joined: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    options = RecurrentOptions(residual=joined == "added up", proj_size=3 if cell == "lstmp" else None)
+    wide = {"narrower above": [7, 5], "one": 5, "both ends": 5}.get(joined, [5, 5])
+    recurrent = Recurrent(cell, 2, wide, bidirectional=joined == "both ends", options=options).double()
+    head = ClassifyHead(recurrent.output_size, 3, backward=recurrent.unit_size * recurrent.bidirectional)
+    model = SequenceModel(NumberEncoder(2), recurrent, head).double()
+    inputs = Sequences(torch.randn(4, 9, 2, dtype=torch.float64), torch.tensor([9, 0, 1, 5]))
+    more = Sequences(torch.ones(4, 3, 2, dtype=torch.float64), torch.tensor([3, 2, 0, 1]))
+    known = []
+    for picked in (False, True):
+        if picked:
+            monkeypatch.setattr(SequenceModel, "_last", lambda *_: None)
+        answer, state = model(_batch(inputs))
+        known.append((answer, state["pool.last"], *torch.autograd.grad(answer.square().sum(), [*model.parameters()])))
+        if not recurrent.bidirectional:
+            known[-1] += (model(_batch(more), state)[0],)
+    for one, other in zip(*known, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
