@@ -39,8 +39,6 @@ class CharacterEncoder(nn.Module):
         dropout: rate of dropout of the characters' own vectors, in training.
     """
 
-    letters: Tensor
-
     def __init__(self, letters: int, size: int, *, kind: str = "convolution", dropout: float = 0.0) -> None:
         super().__init__()
         if kind not in ("recurrent", "convolution"):
@@ -48,8 +46,6 @@ class CharacterEncoder(nn.Module):
         self.kind, self.output_size = kind, size
         self.vectors = nn.Embedding(letters, _LETTER)
         nn.init.normal_(self.vectors.weight, std=0.3)
-        # Follows from their number, so it is no part of the weights.
-        self.register_buffer("letters", torch.arange(letters) > 0, persistent=False)
         self.dropout = Dropout(dropout)
         if kind == "recurrent":
             half = max(1, size // 2)
@@ -64,20 +60,22 @@ class CharacterEncoder(nn.Module):
         most = int(lengths.max()) if len(lengths) else 0
         if most == 0:
             return self.vectors.weight.new_zeros(len(characters), self.output_size)
-        # What is no character has a vector of zeros, in this table as in the layer.
-        vectors = torch.where(self.letters[:, None], self.vectors.weight, 0.0)
         characters = characters[:, :most]
         if isinstance(self.reader, Recurrent):
-            data = self.dropout(nn.functional.embedding(characters, vectors))
-            state = self.reader(Sequences(data, lengths)).state["h"]
+            state = self.reader(Sequences(self.dropout(self._vectors(characters)), lengths)).state["h"]
             return torch.cat([state[0], state[1]], dim=1)
         assert isinstance(self.reader, nn.Conv1d) and self.reader.bias is not None
         # One row of zeros parts the tokens, and serves both.
         line = nn.functional.pad(nn.functional.pad(characters, (0, 1)).flatten(), (1, 1))
-        data = self.dropout(nn.functional.embedding(line, vectors))
+        data = self.dropout(self._vectors(line))
         read = neighbours(data, self.reader.weight, self.reader.bias).view(len(characters), most + 1, -1)
         highest = fused.sum_and_highest(read, lengths)[1]
         return torch.where((lengths > 0).to(highest.device)[:, None], highest, 0.0)
+
+    def _vectors(self, characters: Tensor) -> Tensor:
+        """Of each; zeros for what is no character."""
+        found = self.vectors(characters)
+        return found * (characters > 0).to(found)[..., None]
 
 
 class WordEncoder(nn.Module):
