@@ -14,11 +14,6 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Compiled kernels, named by all that shaped them, are kept between runs; not among the user's own.
 os.environ.setdefault("REMANENCE_CACHE", str(REPOSITORY / ".cache" / "tests"))
-# Where tests run side by side, no core is left for processes that compile beside them.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    from remanence.compiler import kernel
-
-    kernel.compile_all = lambda paths: None
 
 
 @pytest.fixture(autouse=True)

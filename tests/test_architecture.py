@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "statistics": {"errors"},
     "storage": {"errors"},
     "verdict": {"errors", "statistics"},
-    "compiler": {"cores", "errors", "sequences"},
+    "compiler": {"errors", "sequences"},
     "cells": {"errors", "sequences", "compiler"},
     "data": GROUND | {"table"},
     "nn": GROUND | {"compiler", "cells", "data"},

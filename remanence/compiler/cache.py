@@ -23,7 +23,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["MOST_BYTES", "Contents", "cache_folder", "clear", "contents", "has", "loaded", "product", "written"]
+__all__ = ["MOST_BYTES", "Contents", "cache_folder", "clear", "contents", "loaded", "product", "written"]
 
 MOST_BYTES = 256 * 2**20
 """Beyond this, the files unused for longest go when a kernel is added."""
@@ -91,11 +91,6 @@ def product(path: Path, make: Callable[[], bytes]) -> bytes:
     code = make()
     _put(beside, hashlib.sha256(code).digest() + code)
     return code
-
-
-def has(path: Path) -> bool:
-    """Whether the object file of a written source is there, whole."""
-    return _held(path.with_suffix(".o")) is not None
 
 
 def _held(path: Path) -> bytes | None:

@@ -22,7 +22,6 @@ from typing import Any
 import llvmlite.binding
 
 from remanence.compiler import cache
-from remanence.compiler.aside import code_of, compile_all
 from remanence.compiler.derive import derive, forward_loop
 from remanence.compiler.emit_cpu import emit, sizes_of
 from remanence.compiler.ir import SCALAR, Step
@@ -84,15 +83,11 @@ class Kernel:
         return address
 
     def compile(self, dtype: str) -> None:
-        """Compile all that it runs, at once where there are cores for it."""
-        # The longest first.
-        ways = (True, False) if self.backward else (False,)
-        sources = {backward: self.source(dtype, backward) for backward in ways}
-        written = [_written(source, _WORDS[backward]) for backward, source in sources.items()]
-        compile_all([_written(_tiles_source(dtype), "tiles"), _written(FOR_ALL, "calls"), *written])
+        """Compile all that it runs."""
         tiles(dtype)
-        for backward, source in sources.items():
-            self._loaded(source, dtype, backward)
+        shared_by_all()
+        for backward in (False, True) if self.backward else (False,):
+            self._loaded(self.source(dtype, backward), dtype, backward)
 
     def lanes(self, array: str, padded: Mapping[str, int], backward: bool = False) -> int:
         """Width of an array of lanes."""
@@ -212,7 +207,13 @@ def _key(source: str) -> str:
 def functions_of(source: str, kind: str, names: tuple[str, ...]) -> dict[str, int]:
     """Where the functions of a source are in memory; compiled, or read from the cache."""
     path = _written(source, kind)
-    return addresses(code_of(path), path.stem, names)
+
+    def make() -> bytes:
+        from remanence.compiler.compiling import object_file
+
+        return object_file(cache.loaded(path), path.stem)
+
+    return addresses(cache.product(path, make), path.stem, names)
 
 
 def _written(source: str, kind: str) -> Path:
