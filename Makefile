@@ -6,6 +6,8 @@ TORCH       ?= torch==2.13.0$(if $(TORCH_INDEX),$(if $(filter Linux,$(shell unam
 PYTHON      ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 PIP          = .venv/bin/python -m pip --disable-pip-version-check install -qq --no-compile
+# What pip would do on one core is done on all of them; a few files of other packages are not Python, and are left.
+BYTECODE     = .venv/bin/python -W ignore -m compileall -qq -j 0 .venv/lib >/dev/null 2>&1 || true
 
 .NOTPARALLEL:
 .PHONY: help demo test check format bench big study profile docs clean
@@ -64,10 +66,12 @@ clean:  ## remove what the other targets made, runs excepted
 
 .venv/run: pyproject.toml | .venv/torch
 	@$(PIP) -e .
+	@$(BYTECODE)
 	@touch $@
 
 .venv/dev: pyproject.toml | .venv/torch
 	@$(PIP) -e '.[test,check,docs,subwords,tensorboard]'
+	@$(BYTECODE)
 	@touch $@ .venv/run
 
 .venv/bench: .venv/dev
