@@ -18,7 +18,7 @@ from remanence.compiler.vector import add_at, at_least, at_most, lane_sum, load,
 
 __all__ = ["backward", "forward"]
 
-TINY, LARGEST = 1.2e-38, 80.0
+TINY, LARGEST = 1.2e-38, 87.0
 """The least sum that has a logarithm; the largest exponent that float32 has a number for."""
 _BATCH, _CLASSES, _ROW, _TIME = (HEAD.index(name) for name in ("batch", "classes", "row", "time"))
 _FROM, _BEFORE, _START, _END, _STEPS, _STEP = range(HEAD.index("transitions_batch"), len(HEAD))

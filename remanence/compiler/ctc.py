@@ -19,6 +19,7 @@ from torch.autograd.function import once_differentiable
 from remanence.compiler import threads
 from remanence.compiler.by_hand import ByHand
 from remanence.compiler.machine import MACHINE
+from remanence.errors import ShapeError
 
 __all__ = ["HEAD", "KERNELS", "ROOM", "log_probability"]
 
@@ -76,9 +77,17 @@ def log_probability(logits: Tensor, texts: Tensor, steps: Tensor, counts: Tensor
         texts: numbers of symbols, none of them 0 within its length, int64 `[batch, symbol]`.
         steps, counts: of each sequence those that count, and the length of its text, int64 `[batch]`.
 
+    Raises:
+        ShapeError: more steps than there are, or a symbol that has no logit.
+
     Example:
         >>> ways = log_probability(torch.zeros(1, 2, 2), torch.tensor([[1]]), torch.tensor([2]), torch.tensor([1]))
         >>> round(float(ways.exp()), 3)
         0.75
     """
+    time, size = logits.shape[1:]
+    for name, numbers, most in (("steps", steps, time), ("counts", counts, texts.shape[1]), ("texts", texts, size - 1)):
+        came = [int(bound) for bound in numbers.aminmax()] if numbers.numel() else [0, 0]
+        if came[0] < 0 or came[1] > most:
+            raise ShapeError(f"ctc {name}", axis="values", expected=f"0 … {most}", came=f"{came[0]} … {came[1]}")
     return _Likely.apply(logits, texts, steps, counts)  # type: ignore[no-any-return]

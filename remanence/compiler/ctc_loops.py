@@ -51,11 +51,11 @@ def _passes(past, text, count, states):
 @staged
 def _read(read, logits, norm, text, count, states):
     """Log-probability of each state's symbol."""
-    blank = logits[0] - norm
+    blank = max(logits[0] - norm, LEAST)
     read[2 * count] = blank
     for i in range(count):
         read[2 * i] = blank
-        read[2 * i + 1] = logits[text[i]] - norm
+        read[2 * i + 1] = max(logits[text[i]] - norm, LEAST)
     for s in range(2 * count + 1, states):
         read[s] = LEAST
 
@@ -69,7 +69,7 @@ def forward(part, numbers, arrays, one):
     for r in range(part * batch // parts, (part + 1) * batch // parts):
         steps, count, text = _text(r, numbers)
         total, begun, norms = shifted(arrays[2], r), shifted(arrays[3], r * time * states), shifted(arrays[4], r * time)
-        total[0] = 0
+        total[0] = LEAST if count > 0 else 0.0
         _passes(past, text, count, states)
         for t in range(steps):
             logits = shifted(arrays[0], r * numbers[_APART] + t * numbers[_STEP])

@@ -2,7 +2,7 @@
 
     Step → schedule → forward loop → derive → layouts → source → a file named by its hash → LLVM → an object file
 
-The hash covers the source, the compiler's own run-time files, the version of llvmlite, the vector unit and the
+The hash covers the source, the compiler's own files, the version of llvmlite, the vector unit and the
 processor. A file is written beside its place and renamed, and never written again, so two processes may
 build at once.
 """
@@ -156,26 +156,6 @@ class Kernel:
         )
 
 
-_RUN_TIME = (
-    "bits",
-    "compiling",
-    "filling",
-    "linking",
-    "object_code",
-    "panels",
-    "performing",
-    "pointwise",
-    "program",
-    "rows",
-    "squares",
-    "staged",
-    "tables",
-    "tile",
-    "values",
-    "vector",
-)
-
-
 def _added(parts: list[tuple[str, ...]]) -> str:
     """How many numbers, as a formula.
 
@@ -194,7 +174,8 @@ def _counted(terms: list[str]) -> str:
 @lru_cache(maxsize=1)
 def _surroundings() -> bytes:
     """What shapes a kernel besides its source."""
-    parts = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in _RUN_TIME]
+    # All of the compiler: what is written into kernels comes from many of its files.
+    parts = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
     parts += [version("llvmlite").encode(), repr(MACHINE).encode()]
     features = llvmlite.binding.get_host_cpu_features().flatten()
     return b"\0".join([*parts, llvmlite.binding.get_host_cpu_name().encode(), features.encode()])

@@ -35,7 +35,8 @@ class _Normalised(torch.autograd.Function):
     def forward(
         ctx: Any, data: Tensor, weight: Tensor, bias: Tensor, lengths: np.ndarray, floor: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        data, small = data.contiguous(), data.new_tensor([floor])
+        data, weight, bias = (each.contiguous() for each in (data, weight, bias))
+        small = data.new_tensor([floor])
         found, mean, variance = torch.empty_like(data), torch.empty_like(weight), torch.empty_like(weight)
         _run("forward", lengths, [data, weight, bias, found, mean, variance, small])
         ctx.lengths = lengths
@@ -59,7 +60,7 @@ def normalised(
 
     Args:
         data: `[batch, channel, time]`, with steps; on the CPU, float32 or float64.
-        weight, bias: `[channel]`.
+        weight, bias: `[channel]`, of the same dtype.
         lengths: int64 `[batch]`, each in 0 … time, not all of them 0.
         floor: ε, which is added to a variance.
 

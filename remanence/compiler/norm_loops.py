@@ -48,7 +48,9 @@ def forward(part, numbers, arrays, one):
     for c in range(part * channels // parts, (part + 1) * channels // parts):
         x, y = shifted(arrays[0], c * time), shifted(arrays[3], c * time)
         sizes = batch, apart, count
-        mean = _mean(x, floor - floor, 1, sizes, lengths, one)
+        rough = _mean(x, floor - floor, 1, sizes, lengths, one)
+        # What is left of it: a sum of large numbers of one sign is rounded at every step.
+        mean = rough + _mean(x, rough, 1, sizes, lengths, one)
         variance = _mean(x, mean, 2, sizes, lengths, one)
         arrays[4][c] = mean
         arrays[5][c] = variance

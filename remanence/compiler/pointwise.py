@@ -194,8 +194,10 @@ def sqrt(value: Value) -> Value:
 
 
 def maximum(left: Value, right: Value) -> Value:
-    return where_positive(left - right, left, right)
+    """Of two of which one is no number, that one."""
+    return Value(left.builder, left.kind, call_lanes(left.builder, "maximum", [left.ir, right.ir]))
 
 
 def minimum(left: Value, right: Value) -> Value:
-    return where_positive(right - left, left, right)
+    """Of two of which one is no number, that one."""
+    return Value(left.builder, left.kind, call_lanes(left.builder, "minimum", [left.ir, right.ir]))

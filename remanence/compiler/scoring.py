@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from remanence.compiler.pointwise import exp, log, maximum
+from remanence.compiler.pointwise import exp, log
 from remanence.compiler.staged import staged
 from remanence.compiler.values import Value
 from remanence.compiler.vector import lane_sum, load, splat, store, where_positive
@@ -54,5 +54,6 @@ def whole_sum(of, row, spare, one):
 
 def any_of_three(first: Value, second: Value, third: Value) -> Value:
     """The score of any one of three, lane by lane."""
-    highest = maximum(maximum(first, second), third)
+    highest = where_positive(first - second, first, second)
+    highest = where_positive(third - highest, third, highest)
     return highest + log(exp(first - highest) + exp(second - highest) + exp(third - highest))

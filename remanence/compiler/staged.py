@@ -5,7 +5,8 @@ it is called: there are no calls left in the machine code, and what is known now
 worked out now. It may hold
 
     names, also several at once, and `p[i] = …`; `+=` and the like
-    `for … in range(…)` with steps known now, `while`, `if`, `continue`, `a if b else c`, `and`, `or`, `not`
+    `for … in range(…)` with steps known now, `while`, `if`, `continue`, `a if b else c`
+    `and`, `or`, `not`, which are true or false
     `return` as its last line
 
 and calls of any function that takes values. A name keeps the kind of what it was given first (but `_`, which nobody
@@ -69,11 +70,11 @@ def _values(given: Any) -> Iterator[Value]:
 class _Place:
     """Memory of a name that is given more than one value; LLVM keeps it in a register."""
 
-    def __init__(self, builder: Builder, first: Any, name: str) -> None:
-        self.builder, self.name = builder, name
+    def __init__(self, builder: Builder, first: Any) -> None:
+        self.builder = builder
         self.parts: tuple[_Place, ...] | None = None
         if isinstance(first, tuple):
-            self.parts = tuple(_Place(builder, part, name) for part in first)
+            self.parts = tuple(_Place(builder, part) for part in first)
             return
         self.kind: Kind = first.kind if isinstance(first, Value) else FLOAT64 if isinstance(first, float) else INT
         with builder.goto_entry_block():
@@ -97,6 +98,8 @@ def _read(function: FunctionType) -> tuple[ast.FunctionDef, frozenset[str]]:
     """A function's text, and the names in it that are given more than one value."""
     found = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     assert isinstance(found, ast.FunctionDef)
+    if any(isinstance(node, ast.Return) and node is not found.body[-1] for node in ast.walk(found)):
+        raise TypeError(f"{function.__name__} returns before its last line")
     given = Counter(argument.arg for argument in found.args.args)
     for node in ast.walk(found):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -146,7 +149,7 @@ class _Run:
                 into[at] = _TWO[type(op)](into[at], self.value(value))
             case ast.For():
                 self.count(line)
-            case ast.While():
+            case ast.While(orelse=[]):
                 self.repeat(line)
             case ast.If():
                 self.branch(line)
@@ -178,7 +181,7 @@ class _Run:
             self.names[name] = value
             return
         if name not in self.places:
-            self.places[name] = _Place(self.builder, value, name)
+            self.places[name] = _Place(self.builder, value)
         self.places[name].put(value)
 
     def branch(self, line: ast.If) -> None:
@@ -205,7 +208,10 @@ class _Run:
         test, inside, after = (self.builder.append_basic_block(word) for word in ("while", "do", "done"))
         self.builder.branch(test)
         self.builder.position_at_end(test)
-        self.builder.cbranch(truth(self.value(line.test)), inside, after)
+        goes_on = self.value(line.test)
+        if not isinstance(goes_on, Value):
+            raise TypeError("a loop that is known now to go on, or not to")
+        self.builder.cbranch(truth(goes_on), inside, after)
         self.loop(inside, line.body, test, after)
 
     def loop(self, inside: Any, lines: list[ast.stmt], following: Any, after: Any) -> None:
@@ -344,8 +350,8 @@ def _chosen(sign: str) -> Callable[..., Any]:
             return known(left, right)
         builder, kind = builder_of((left, right)), _kind(left, right)
         both = [Value(builder, kind, cast(builder, value, kind)) for value in (left, right)]
-        test = both[0] < both[1] if sign == "<" else both[0] > both[1]
-        return Value(builder, kind, builder.select(test.ir, both[0].ir, both[1].ir))
+        test = both[1] < both[0] if sign == "<" else both[1] > both[0]
+        return Value(builder, kind, builder.select(test.ir, both[1].ir, both[0].ir))
 
     return choose
 

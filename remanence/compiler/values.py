@@ -84,6 +84,7 @@ FLOAT32, FLOAT64 = Kind("float32", ir.FloatType()), Kind("float64", ir.DoubleTyp
 _WIDER = (BOOL, SHORT, INT, FLOAT32, FLOAT64)
 """Numbers, each of which those behind it can stand for."""
 _FLOATS = (FLOAT32, FLOAT64)
+_BITS = {BOOL: 1, SHORT: 32, INT: 64, WORD: 64}
 
 
 class Value:
@@ -200,6 +201,8 @@ def cast(builder: Builder, value: Number, kind: Kind) -> Any:
     """
     if not isinstance(value, Value):
         if isinstance(kind, Pointer | Register) or (isinstance(value, float) and kind not in _FLOATS):
+            raise TypeError(f"{value!r} is no {kind.name}")
+        if kind in _BITS and not -(2 ** (_BITS[kind] - 1)) <= value < 2 ** (_BITS[kind] - 1 + (kind in (BOOL, WORD))):
             raise TypeError(f"{value!r} is no {kind.name}")
         return ir.Constant(kind.type, float(value) if kind in _FLOATS else int(value))
     came = value.kind

@@ -1,6 +1,6 @@
 """How far apart two sequences are by dynamic time warping, and which known one is nearest, by a kernel.
 
-    D(i, j) = |x_i − y_j|² + min(D(i − 1, j), D(i, j − 1), D(i − 1, j − 1)),   |i − j · n/m| ≤ band
+    D(i, j) = |x_i − y_j|² + min(D(i − 1, j), D(i, j − 1), D(i − 1, j − 1)),   |j − ⌊i · m/n⌋| ≤ band
 
 All features of a step warp together; the band is a share of the longer sequence.
 

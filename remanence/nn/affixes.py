@@ -10,10 +10,13 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from remanence.nn.twin import transformed
 
 __all__ = ["AffixEncoder", "kinds_of"]
 
@@ -67,7 +70,8 @@ class AffixEncoder(nn.Module):
         """Numbers of characters `[token, character]`, 0 behind the last → `[token, size]`."""
         if not characters.numel():
             return self.table.weight.new_zeros(len(characters), self.output_size)
-        rows = self._rows(characters) if characters.is_cpu else self._found(characters)
+        watched = transformed() or torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
+        rows = self._found(characters) if watched or not characters.is_cpu else self._rows(characters)
         if self.training and self.left_out > 0:
             drawn = torch.rand(2 * _LONGEST, len(rows), device=rows.device).T
             weights = torch.ones(rows.shape, dtype=self.table.weight.dtype, device=rows.device)
@@ -76,6 +80,9 @@ class AffixEncoder(nn.Module):
         else:
             found = self.table(rows)
         return torch.where(characters[:, :1] > 0, found, 0.0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_known": {}}
 
     def _rows(self, characters: Tensor) -> Tensor:
         """Rows of the table, int64 `[token, trait]`; of a token that was met before, as they were found then."""

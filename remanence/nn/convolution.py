@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from remanence.nn import fused
 from remanence.nn.pool import State
+from remanence.nn.twin import transformed
 from remanence.sequences import Sequences
 
 __all__ = ["Branch", "MaskedNorm", "neighbours", "surround"]
@@ -86,11 +87,14 @@ def neighbours(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         >>> neighbours(rows, torch.ones(1, 1, 2), torch.zeros(1)).flatten().tolist()
         [1.0, 4.0]
     """
+    if torch.is_autocast_enabled(rows.device.type) or transformed() or torch.compiler.is_compiling():
+        return nn.functional.conv1d(rows.T[None], weight, bias)[0].T
     return _Neighbours.apply(rows, weight, bias)  # type: ignore[no-any-return]
 
 
 class MaskedNorm(nn.Module):
-    """Batch normalisation whose moments in training are those of the valid steps alone, and ReLU.
+    """Batch normalisation whose moments in training are those of the valid steps alone, and ReLU; in training it has a
+    first derivative alone.
 
     References:
         Ioffe & Szegedy 2015, Batch normalization, arXiv:1502.03167, algorithms 1 and 2.
@@ -158,6 +162,8 @@ class Branch(nn.Module):
     def forward(self, inputs: Sequences, state: State) -> tuple[Tensor, State]:
         """Read `[batch, time, features]`: the mean over all steps so far `[batch, channels]`, and the state."""
         carried: State = {}
+        if inputs.time == 0:
+            inputs = Sequences(inputs.data.new_zeros(inputs.batch, 1, inputs.data.shape[2]), inputs.lengths)
         # A channel's steps lie side by side, as convolutions want them.
         data = torch.where(inputs.mask()[..., None], inputs.data, 0.0).transpose(1, 2).contiguous()
         for at, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):

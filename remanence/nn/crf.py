@@ -119,7 +119,7 @@ def log_partition(lattice: Lattice, mask: Tensor) -> Tensor:
 
 
 _FEW, _MANY = 6, 32
-_LARGEST_EXPONENT = 80.0
+_LARGEST_EXPONENT = 87.0
 
 
 def _by_steps(lattice: Lattice, mask: Tensor) -> Tensor:

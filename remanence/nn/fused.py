@@ -213,7 +213,7 @@ def normalised(
     data: Tensor, weight: Tensor, bias: Tensor, lengths: Tensor, floor: float
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """Batch normalisation and ReLU by a kernel; None where none can run. Arguments as `norm.normalised`."""
-    if not _runs("norm", weight, data):
+    if not (data.dtype == weight.dtype == bias.dtype and _runs("norm", weight, data)):
         return None
     from remanence.compiler import norm
 

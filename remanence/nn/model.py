@@ -187,9 +187,10 @@ class SequenceModel(nn.Module):
         return encoded, Sequences(read.output, encoded.lengths), following
 
     def _last(self, state: State) -> Tensor | None:
-        """The last valid step of each sequence: what the last layer's final states say; None where it gives more."""
+        """The last valid step of each sequence: what the last layer's final states say; None where they
+        say something else."""
         layers = self.recurrent
-        if layers.options.residual and layers.layers > 1:
+        if layers.options.learn_start or (layers.options.residual and layers.layers > 1):
             return None
         finals = state[layers.cell.output][-len(layers.directions) :, :, : layers.unit_size]
         return finals[0] if len(finals) == 1 else torch.cat([*finals], dim=1)

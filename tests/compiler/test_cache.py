@@ -137,3 +137,10 @@ def test_clear_leaves_nothing_and_says_what_was_there(folder: Path) -> None:
     assert cache.clear() == cache.Contents(folder, 1, 14 + 32 + 4)
     assert cache.contents() == cache.Contents(folder, 0, 0)
     assert not [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_every_file_of_the_compiler_shapes_a_kernel() -> None:
+    """Kernels are written by many of them, and an old one must never meet a new one's memory."""
+    known = kernel._surroundings()
+    for path in Path(kernel.__file__).parent.glob("*.py"):
+        assert path.read_bytes() in known, path.name

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from remanence.compiler.ctc import log_probability
+from remanence.errors import ShapeError
 from remanence.nn import fused
 from remanence.tasks.losses import text_loss
 
@@ -37,9 +38,9 @@ def test_loss_and_gradient_are_those_of_torch(dtype: torch.dtype, close: float, 
     weight = torch.randn(8, dtype=dtype)
     loss = -log_probability(whole[..., :-1], TEXTS, STEPS, _counts(TEXTS))
     possible = loss < 1e29
-    assert possible.tolist() == [True] * 5 + [False] + [True] * 2
+    assert possible.tolist() == [False] + [True] * 4 + [False] + [True] * 2
     theirs = _theirs(whole[..., :-1], TEXTS, STEPS)
-    torch.testing.assert_close(torch.where(possible, loss, 0.0)[1:], theirs[1:], rtol=close, atol=close)
+    torch.testing.assert_close(torch.where(possible, loss, 0.0), theirs, rtol=close, atol=close)
     (mine,) = torch.autograd.grad((loss * weight).sum(), whole)
     (expected,) = torch.autograd.grad((theirs * weight).sum(), whole)
     torch.testing.assert_close(mine, expected, rtol=close, atol=close)
@@ -87,6 +88,29 @@ def test_threads_and_either_way_give_the_same(monkeypatch: pytest.MonkeyPatch) -
     plain = text_loss(given, TEXTS, STEPS)
     torch.testing.assert_close(plain, known[0][0])
     torch.testing.assert_close(torch.autograd.grad(plain, given)[0], known[0][1], rtol=1e-4, atol=1e-6)
+
+
+def test_what_cannot_be_is_as_unlikely_as_torch_says() -> None:
+    never = torch.zeros(3, 4, 3)
+    never[:, 1, :2] = never[:, 0, 0] = -torch.inf
+    never[1] = 0
+    never[1, 2, :2] = -torch.inf
+    never[2, :, 0] = -torch.inf
+    texts, steps = torch.tensor([[1, 2], [1, 0], [0, 0]]), torch.tensor([4, 4, 4])
+    chances, counts = never.log_softmax(2).transpose(0, 1), (texts != 0).sum(1)
+    theirs = torch.nn.functional.ctc_loss(chances, texts, steps, counts, reduction="none", zero_infinity=True)
+    expected = (theirs / counts.clamp(min=1)).mean()
+    given = never.clone().requires_grad_()
+    loss = text_loss(given, texts, steps)
+    torch.testing.assert_close(loss, expected)
+    assert torch.autograd.grad(loss, given)[0].isfinite().all()
+    assert log_probability(torch.zeros(1, 2, 2), torch.tensor([[1]]), torch.tensor([0]), torch.tensor([1])) < -1e29
+
+
+@pytest.mark.parametrize(("texts", "steps"), [([[1, 3]], [4]), ([[1, 1]], [5]), ([[-1, 1]], [4])])
+def test_what_lies_outside_is_refused(texts: list, steps: list) -> None:
+    with pytest.raises(ShapeError, match="ctc"):
+        log_probability(torch.zeros(1, 4, 3), torch.tensor(texts), torch.tensor(steps), torch.tensor([2]))
 
 
 def test_no_text_and_no_sound() -> None:

@@ -62,3 +62,14 @@ def test_either_way_gives_the_same_and_learns_the_same_moments(monkeypatch: pyte
         known[-1] += (norm.eval()(data, LENGTHS),)
     for one, other in zip(*known, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_constant_channel_is_its_bias_and_strides_are_read_as_they_are() -> None:
+    data = torch.full((32, 2, 1000), 100.003)
+    data[:, 1] += torch.randn(32, 1000)
+    found = normalised(data, torch.ones(2), torch.zeros(2), torch.full((32,), 1000), 1e-5)[0]
+    assert found[:, 0].max() < 0.01
+    weight, bias = torch.tensor(2.0).expand(2), torch.arange(4.0)[::2]
+    apart = normalised(data, weight, bias, torch.full((32,), 1000), 1e-5)[0]
+    assert torch.equal(apart, normalised(data, weight.clone(), bias.clone(), torch.full((32,), 1000), 1e-5)[0])
+    assert fused.normalised(data.double(), weight, bias, torch.full((32,), 1000), 1e-5) is None

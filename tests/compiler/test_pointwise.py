@@ -96,3 +96,29 @@ def test_exp_and_log_know_the_ends_of_the_line(dtype: type) -> None:
             expected = function(x.astype(np.float64))
         expected[np.abs(expected) < tiny] = 0
         np.testing.assert_allclose(y, expected, rtol=3e-7)
+
+
+PAIRED = """
+from remanence.compiler.compiling import compiled
+from remanence.compiler.pointwise import {name}
+from remanence.compiler.values import {dtype}, Pointer
+from remanence.compiler.vector import load, store
+
+
+@compiled(Pointer.of({dtype}), Pointer.of({dtype}), Pointer.of({dtype}))
+def run(x, y, z):
+    store(z, 0, {name}(load(x, 0), load(y, 0)))
+"""
+
+
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_of_two_that_which_is_no_number_stays(name: str, dtype: type) -> None:
+    odd = [np.nan, 1.0, np.inf, -np.inf, -3.0]
+    pairs = np.array([(a, b) for a in odd for b in odd], dtype)
+    source = PAIRED.format(name=name, dtype=np.dtype(dtype).name.upper())
+    run = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(functions_of(source, "pointwise", ("run",))["run"])
+    for a, b in pairs:
+        x, y, z = np.full(16, a, dtype), np.full(16, b, dtype), np.empty(16, dtype)
+        run(x.ctypes.data, y.ctypes.data, z.ctypes.data)
+        np.testing.assert_equal(z[0], getattr(np, name)(a, b))

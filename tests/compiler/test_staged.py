@@ -127,6 +127,11 @@ n[5] = n[0] >> 1
     assert found[2] == 84 and real[2] == 0.375
 
 
+def test_of_numbers_and_what_is_none_the_first_is_least_and_most() -> None:
+    lines = "x[2] = min(x[0], x[1])\nx[3] = max(x[1], x[0])\nx[4] = min(x[1], 2.0)\nx[5] = max(x[1], -2.0)"
+    assert both(lines, [0], [0.0, -0.0, 9.0, 9.0, 9.0, 9.0])[1][2:] == [0.0, -0.0, -0.0, -0.0]
+
+
 def test_a_branch_on_what_is_known_is_taken_now() -> None:
     lines = """
 if SIZES[0] > 2:
@@ -165,6 +170,11 @@ def test_bits_without_a_sign() -> None:
         ("a = n[0]\na = x[0]", "a float64 is no int64"),
         ("store(x, 0, load(n, 0))", "no register of int64"),
         ("n[0] = twice(2, 3)[0]", "no value among"),
+        ("if n[0]: return", "returns before its last line"),
+        ("while n[0]: n[0] -= 1\nelse: n[0] = 7", "a While has no meaning"),
+        ("while True: n[0] -= 1", "known now to go on"),
+        ("a = n[0] > 3\na = 2", "2 is no bool"),
+        ("n[0] = 9223372036854775808", "is no int64"),
     ],
 )
 def test_what_has_no_meaning_is_refused_with_its_line(
@@ -175,4 +185,4 @@ def test_what_has_no_meaning_is_refused_with_its_line(
     path = cache.written(HEAD + body, "a" * 64, "broken")
     with pytest.raises(TypeError, match=message) as caught:
         object_file(cache.loaded(path), path.stem)
-    assert "run: " in caught.value.__notes__[0] or "twice" in caught.value.__notes__[0]
+    assert "returns" in message or "run: " in caught.value.__notes__[0] or "twice" in caught.value.__notes__[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -92,6 +94,27 @@ def test_affixes_of_a_token_are_remembered_whatever_stands_beside_it(monkeypatch
     monkeypatch.setattr(affixes, "_REMEMBERED", 3)
     assert torch.equal(encoder(_spelt("b", *words))[1:], first) and len(encoder._known) == 5
     assert torch.equal(encoder(_spelt(*words)), first)
+
+
+def test_characters_are_read_under_transforms_and_autocast_and_copies_remember_nothing() -> None:
+    words = _spelt("abc", "b", "Ab12")
+    encoder = CharacterEncoder(60, 16).eval()
+    expected = encoder(words)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(encoder(words).float(), expected, rtol=0.05, atol=0.05)
+    for each in (encoder, _affixes()):
+        names = dict(each.named_parameters())
+
+        def total(weights: dict, each: torch.nn.Module = each) -> torch.Tensor:
+            return torch.func.functional_call(each, weights, (words,)).square().sum()
+
+        found = torch.func.grad(total)(names)
+        theirs = torch.autograd.grad(each(words).square().sum(), [*names.values()])
+        for one, other in zip(found.values(), theirs, strict=True):
+            torch.testing.assert_close(one, other)
+    affix = _affixes()
+    affix(words)
+    assert affix._known and not copy.deepcopy(affix)._known and torch.equal(copy.deepcopy(affix)(words), affix(words))
 
 
 def test_words_that_come_more_than_once_are_each_read_where_they_stand() -> None:
