@@ -9,7 +9,8 @@ small; so the seconds of the large ones are set against a step on the clock, and
 the rest as under the profiler.
 
     kernels     time loops of recurrent layers, compiled from their equations or of PyTorch (of fewer than four steps),
-                additive attention, dropout, pools over steps, sums over label sequences and over paths, and AdamW
+                additive attention, dropout, pools over steps, norms of a branch of convolutions, sums over label
+                sequences and over places of a text, and AdamW
     products    matrix products and convolutions, forward and backward, with what they need to lay their operands out
     others      what else PyTorch computes: attention's softmax, losses, norms
     python      what is left of the step: calls of operations, and the next batch, which comes on the same thread
@@ -67,7 +68,8 @@ PROFILES: Mapping[str, tuple[str, dict[str, Any]]] = {
 _GROUPS = (
     (
         "kernels",
-        r"remanence::|_(Fused|Short|Chunks|Additive|Pooled|Chain|Dropped|Likely|Normalised)(Backward)?$|aten::mkldnn_rnn_layer|MkldnnRnnLayerBackward0$",
+        r"remanence::|_(Fused|Short|Chunks|Additive|Pooled|Chain|Dropped|Likely|Normalised)(Backward)?$|"
+        r"aten::mkldnn_rnn_layer|MkldnnRnnLayerBackward0$",
     ),
     (
         "products",
@@ -83,12 +85,12 @@ HEAD = """\
 # Where a training step spends its time
 
 Steps of each task on the example data, with the settings that the task chooses itself, on one thread (`make profile`).
-*Kernels* are the engine's: the time loops of recurrent layers, additive attention, dropout, pools over steps, sums over
-label sequences, and AdamW; *products* matrix products and convolutions; *others* is what else PyTorch computes
-(softmax, losses, norms), *Python* what is left of the step: calls of operations, and the next batch, which is made on
-the same thread. Batches are those of training, of sequences of like length. The seconds of kernels and products, as
-PyTorch's profiler tells them, are set against a step on the clock without it; *others* and *Python* share what is left
-as they do under the profiler.
+*Kernels* are the engine's: the time loops of recurrent layers, additive attention, dropout, pools over steps, norms of
+a branch of convolutions, sums over label sequences and over the places of a text, and AdamW; *products* matrix products
+and convolutions; *others* is what else PyTorch computes (softmax, losses, norms), *Python* what is left of the step:
+calls of operations, and the next batch, which is made on the same thread. Batches are those of training, of sequences
+of like length. The seconds of kernels and products, as PyTorch's profiler tells them, are set against a step on the
+clock without it; *others* and *Python* share what is left as they do under the profiler.
 
 The example data are small, and so are the models that are chosen for them; the studies stand below.
 
