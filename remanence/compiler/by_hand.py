@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,7 +16,7 @@ from remanence.compiler.machine import MACHINE
 
 __all__ = ["ByHand"]
 
-_SOURCE = '''"""Written by remanence: {what}, in one dtype; from {module} {digest}."""
+_SOURCE = '''"""Written by remanence: {what}, in one dtype; from {module}."""
 
 from remanence.compiler import {module}
 from remanence.compiler.compiling import compiled
@@ -57,8 +55,7 @@ class ByHand:
     def addresses(self, dtype: torch.dtype) -> dict[str, int]:
         """Where both are in memory, for float32 or float64."""
         word, width = str(dtype).removeprefix("torch."), MACHINE.width(dtype.itemsize)
-        digest = hashlib.sha256(Path(__file__).with_name(f"{self.module}.py").read_bytes()).hexdigest()[:12]
-        source = _SOURCE.format(what=self.what, module=self.module, digest=digest, dtype=word.upper(), width=width)
+        source = _SOURCE.format(what=self.what, module=self.module, dtype=word.upper(), width=width)
         return functions_of(source, self.name.replace(" ", "-"), ("forward", "backward"))
 
     def run(self, name: str, numbers: list[int], lengths: np.ndarray, arrays: list[Tensor], parts: int) -> None:

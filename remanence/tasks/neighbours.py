@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from remanence.compiler.warping import nearest
 from remanence.data.examples import Batch, Part
 from remanence.errors import SettingError
 from remanence.tasks.sample import spread
@@ -79,4 +78,7 @@ def _taken(part: Part, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _nearest(values: np.ndarray, lengths: np.ndarray, known: np.ndarray, known_lengths: np.ndarray) -> np.ndarray:
+    # The compiler is for those who ask: where it is broken, all else goes on.
+    from remanence.compiler.warping import nearest
+
     return nearest(values, lengths, known, known_lengths, BAND)[0]

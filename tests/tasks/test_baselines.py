@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -207,3 +210,8 @@ def test_majority_reads_no_text() -> None:
     assert majority.predict(data.test.batch(np.arange(2))).exp()[0].tolist() == pytest.approx(
         np.bincount(data.train.labels, minlength=3) / len(data.train), abs=1e-6
     )
+
+
+def test_tasks_are_there_where_nothing_can_be_compiled() -> None:
+    script = "import sys; sys.modules['llvmlite'] = None\nimport remanence.tasks.classify, remanence.tasks.transcribe"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
