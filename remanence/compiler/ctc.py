@@ -69,7 +69,7 @@ class _Likely(torch.autograd.Function):
 
 
 def log_probability(logits: Tensor, texts: Tensor, steps: Tensor, counts: Tensor) -> Tensor:
-    """Log-probability of each text `[batch]`; below −1e29 where there are too few steps for it. It has a first
+    """Log-probability of each text `[batch]`; −∞ where there are too few steps for it. It has a first
     derivative alone, which is 0 there.
 
     Args:

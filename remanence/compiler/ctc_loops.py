@@ -6,6 +6,7 @@ memory's, whose lanes have no chance: what would come from before the first stat
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from remanence.compiler.ctc import HEAD, ROOM
@@ -69,7 +70,7 @@ def forward(part, numbers, arrays, one):
     for r in range(part * batch // parts, (part + 1) * batch // parts):
         steps, count, text = _text(r, numbers)
         total, begun, norms = shifted(arrays[2], r), shifted(arrays[3], r * time * states), shifted(arrays[4], r * time)
-        total[0] = LEAST if count > 0 else 0.0
+        total[0] = -inf if count > 0 else 0.0
         _passes(past, text, count, states)
         for t in range(steps):
             logits = shifted(arrays[0], r * numbers[_APART] + t * numbers[_STEP])
@@ -90,7 +91,7 @@ def forward(part, numbers, arrays, one):
             last = shifted(begun, (steps - 1) * states + one)
             filled(spare, last, 2 * count - min(count, 1), 1 + min(count, 1), one)
             store(spare, 0, whole_sum(spare, one, shifted(spare, one), one))
-            total[0] = spare[0]
+            total[0] = -inf if spare[0] < 0.5 * LEAST else spare[0]
 
 
 @staged
@@ -105,7 +106,7 @@ def backward(part, numbers, arrays, one):
         weight, found = arrays[5][r], shifted(arrays[6], r * time * classes)
         for k in range(time * classes):
             found[k] = 0
-        if total < 0.5 * LEAST:
+        if total < LEAST:
             continue
         _passes(past, text, count, states)
         whole, scale = splat(read, total), splat(read, weight)

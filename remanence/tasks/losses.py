@@ -9,8 +9,6 @@ from remanence.nn import fused
 
 __all__ = ["point_loss", "text_loss"]
 
-_IMPOSSIBLE = -1e29
-
 
 def point_loss(kind: str, error: Tensor) -> Tensor:
     """The loss of each error: squared, absolute, or Huber's with its turn at one scaled unit.
@@ -45,7 +43,7 @@ def text_loss(logits: Tensor, texts: Tensor, steps: Tensor) -> Tensor:
     counts = (texts != 0).sum(1)
     found = fused.log_probability(logits, texts, steps, counts)
     if found is not None:
-        lost = torch.where(found < _IMPOSSIBLE, 0.0, -found)
+        lost = torch.where(found == -torch.inf, 0.0, -found)
     else:
         chances = logits.log_softmax(2).transpose(0, 1)
         lost = torch.nn.functional.ctc_loss(chances, texts, steps, counts, reduction="none", zero_infinity=True)
